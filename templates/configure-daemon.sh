@@ -1,0 +1,539 @@
+#!/usr/bin/env bash
+# Configures dockerd for mutual TLS: it answers only to clients with a
+# certificate of the site's CA. Then proves it, or puts back what was there.
+#
+# Reads:      DIR/hosts/NAME/{server-key.pem,certificate.pem,ca-public.pem}
+# Writes:     /etc/docker/tls and the systemd drop-in of docker.service
+# Removes:    DIR/hosts/NAME/{request.csr,extfile.cnf} once all holds
+# Restarts:   docker.service, once, and only if something changed
+# Needs root: yes
+# Undo:       removes the drop-in and the installed files, restarts
+# Options:    --dir DIR (docker-tls)  --yes  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+#% include "parts/guard.sh"
+
+readonly script=@{script}
+readonly alternative_names=@{alternative_names}
+readonly listen=@{listen}
+readonly listen_address=@{listen_address}
+readonly listen_port=@{listen_port}
+# The address in hexadecimal, in network byte order, as the kernel lists it.
+readonly listen_hex=@{listen_hex}
+# Where this script itself connects to, and the name that it expects there.
+readonly probe_address=@{probe_address}
+readonly probe_name=@{probe_name}
+readonly tls_directory=@{tls_directory}
+readonly drop_in=@{drop_in}
+readonly key_file=@{key_file}
+readonly certificate_file=@{certificate_file}
+readonly ca_certificate_file=@{ca_certificate_file}
+readonly request_file=@{request_file}
+readonly extensions_file=@{extensions_file}
+readonly -a client_folders=(
+  #% for folder in client_folders
+  @{folder}
+  #% endfor
+)
+readonly client_key_file=@{client_key_file}
+readonly client_certificate_file=@{client_certificate_file}
+
+#% include "parts/common.sh"
+
+#% include "parts/change.sh"
+
+#% include "parts/write.sh"
+
+#% include "parts/finish.sh"
+
+#% include "parts/lock.sh"
+
+#% include "parts/terminal.sh"
+
+#% include "parts/confirm.sh"
+
+#% include "parts/section_certificates.sh"
+
+#% include "parts/names_of.sh"
+
+#% include "parts/public_key_of.sh"
+
+#% include "parts/has_same_key.sh"
+
+#% include "parts/why_not_valid.sh"
+
+#% include "parts/check_certificate.sh"
+
+#% include "parts/remove_request.sh"
+
+#% include "parts/handshake.sh"
+
+#% include "parts/daemon.sh"
+
+# ---- What dockerd gets ------------------------------------------------------
+
+readonly purpose=sslserver signer=ca/20-sign-servers.sh
+readonly accepts=' --dir --yes --check --undo --remove-keys --help '
+readonly marker="# Written by dockseal ${script}; --undo removes it."
+
+# The previous drop-in and files are kept here until the new ones are proven.
+# While it exists, a run was interrupted: the next one finishes the work.
+readonly previous=${tls_directory}.previous
+
+# Prints the ExecStart= of the unit file itself, its continuation lines joined.
+stock_command() {
+  local line command='' unit
+  unit=$(daemon_property FragmentPath)
+  while IFS= read -r line; do
+    if [[ ${command} == *\\ ]]; then
+      command="${command%\\} ${line}"
+    elif [[ ${line} == ExecStart=?* ]]; then
+      command=${line#ExecStart=}
+    fi
+  done <"${unit}"
+  printf '%s\n' "${command}"
+}
+
+# Sets dockerd (its path) and kept (what the stock unit passes besides -H).
+read_stock_command() {
+  local -a words
+  local word skip=0
+  read -r -a words < <(stock_command)
+  dockerd=${words[0]:-}
+  [[ -x ${dockerd} ]] ||
+    die 2 "docker.service does not start a dockerd that is there: ${words[*]}"
+  kept=()
+  for word in "${words[@]:1}"; do
+    if ((skip)); then
+      skip=0
+      continue
+    fi
+    case ${word} in
+      -H | --host) skip=1 ;;
+      -H* | --host=*) ;;
+      --tls*) die 2 "the unit file of docker.service passes ${word} itself" ;;
+      *) kept+=("${word}") ;;
+    esac
+  done
+}
+
+# D02, D16: the empty ExecStart= clears the stock one.
+drop_in_text() {
+  printf '%s\n' "${marker}" '[Service]' 'ExecStart='
+  printf 'ExecStart=%s' "${dockerd}"
+  printf ' \\\n  %s' '-H unix:///var/run/docker.sock' "-H tcp://${listen}" \
+    "${flags[@]}" "${kept[@]}"
+  printf '\n'
+}
+
+# ---- What would make dockerd refuse -----------------------------------------
+
+# The same option as a flag and in daemon.json is fatal to dockerd.
+check_daemon_json() {
+  local file=/etc/docker/daemon.json word option text
+  for word in "${kept[@]}"; do
+    if [[ ${word} == --config-file=* ]]; then file=${word#*=}; fi
+  done
+  [[ -e ${file} ]] || return 0
+  text=$(<"${file}")
+  for option in hosts tls tlsverify tlscacert tlscert tlskey; do
+    [[ ! ${text} =~ \"${option}\"[[:space:]]*: ]] ||
+      die 2 \
+        "${file} sets \"${option}\" too, and dockerd refuses both; remove" \
+        "that key and run this again; ${leaves}"
+  done
+}
+
+check_drop_ins() {
+  local file text
+  local -a files
+  if [[ -e ${drop_in} && $(<"${drop_in}") != "${marker}"* ]]; then
+    die 2 \
+      "${drop_in} is there and not made by this script; rename it, or set" \
+      "drop_in in the site file; ${leaves}"
+  fi
+  read -r -a files < <(daemon_property DropInPaths)
+  for file in "${files[@]}"; do
+    [[ ${file} != "${drop_in}" ]] || continue
+    text=$'\n'$(<"${file}")
+    [[ ! ${text} =~ $'\n'[[:space:]]*ExecStart ]] ||
+      die 2 \
+        "${file} sets ExecStart too; remove that line and run this again;" \
+        "${leaves}"
+  done
+}
+
+# Files such as /etc/default/docker, whose $DOCKER_OPTS the unit passes on.
+check_environment_files() {
+  local file line
+  while read -r file _; do
+    [[ -r ${file#-} ]] || continue
+    while IFS= read -r line; do
+      [[ ! ${line} =~ ^[A-Z_]+=.*(-H|--host|--tls) ]] ||
+        die 2 \
+          "${file#-} passes ${BASH_REMATCH[1]} to dockerd too; remove it" \
+          "there; ${leaves}"
+    done <"${file#-}"
+  done < <(daemon_property EnvironmentFiles)
+}
+
+# The kernel's own tables: 0.0.0.0 and :: are on every machine.
+check_address() {
+  local text pattern
+  case ${listen_address} in
+    0.0.0.0 | :: | 127.*) return ;;
+    *:*)
+      text=$(</proc/net/if_inet6)
+      [[ ${text} != *"${listen_hex,,}"* ]] || return 0
+      ;;
+    *)
+      text=$(</proc/net/fib_trie)
+      pattern="[|]-- ${listen_address//./[.]}"$'\n *'/32\ host\ LOCAL
+      [[ ! ${text} =~ ${pattern} ]] || return 0
+      ;;
+  esac
+  die 2 \
+    "this machine does not have the address ${listen_address} to listen on;" \
+    'correct listen in the site file, or give the address to an interface;' \
+    "${leaves}"
+}
+
+# The kernel lists addresses in groups of four octets, each group reversed.
+reverse_octets() { # reverse_octets HEX
+  local group text=''
+  for ((group = 0; group < ${#1}; group += 8)); do
+    text+=${1:group+6:2}${1:group+4:2}${1:group+2:2}${1:group:2}
+  done
+  printf '%s\n' "${text}"
+}
+
+# True for 0.0.0.0 and ::, which stand for every address.
+is_any() { # is_any HEX
+  [[ ! $1 =~ [^0] ]]
+}
+
+# Prints the socket inodes that listen where dockerd is to listen.
+listening_sockets() {
+  local port own place state inode address
+  printf -v port '%04X' "${listen_port}"
+  own=$(reverse_octets "${listen_hex}")
+  while read -r _ place _ state _ _ _ _ _ inode _; do
+    address=${place%:*}
+    [[ ${state} == 0A && ${place##*:} == "${port}" ]] || continue
+    [[ ${address} == "${own}" ]] || is_any "${address}" || is_any "${own}" ||
+      continue
+    printf '%s\n' "${inode}"
+  done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+}
+
+check_port() {
+  local inode text pid daemon pattern
+  daemon=$(daemon_property MainPID)
+  for inode in $(listening_sockets); do
+    text=$(stat --format '%N' /proc/[0-9]*/fd/* 2>/dev/null) || true
+    pid=0
+    pattern="/proc/([0-9]+)/fd/[0-9]+' -> 'socket:.${inode}.'"
+    if [[ ${text} =~ ${pattern} ]]; then
+      pid=${BASH_REMATCH[1]}
+    fi
+    ((pid)) ||
+      die 2 \
+        "something listens on port ${listen_port} already; ${leaves}"
+    if ((pid == daemon)); then continue; fi
+    die 2 \
+      "port ${listen_port} is in use by $(<"/proc/${pid}/comm") (process" \
+      "${pid}); stop it, or set another port in the site file; ${leaves}"
+  done
+}
+
+check_tls_directory() {
+  local target
+  if [[ ! -e ${tls_directory} && ! -L ${tls_directory} ]]; then return; fi
+  target=$(readlink -- "${tls_directory}") || target=''
+  [[ ${target} =~ ^"${tls_directory##*/}"-[0-9a-f]{16}$ ]] ||
+    die 2 \
+      "${tls_directory} is there and not made by this script; move it away," \
+      "or set tls_directory in the site file; ${leaves}"
+}
+
+# ---- Installing and switching -----------------------------------------------
+
+# A pair gets a folder of its own; the switch to it is one rename of a link.
+# Its name comes from the public files: the same pair has the same folder.
+generation_of() {
+  local digest
+  digest=$(cat -- "${ca}" "${certificate}" | sha256sum)
+  printf '%s\n' "${tls_directory}-${digest:0:16}"
+}
+
+is_same_file() { # is_same_file FILE COPY
+  [[ -f $2 && $(<"$1") == "$(<"$2")" ]]
+}
+
+is_generation_whole() { # is_generation_whole FOLDER
+  is_same_file "${ca}" "$1/${ca_certificate_file}" &&
+    is_same_file "${certificate}" "$1/${certificate_file}" &&
+    is_same_file "${key}" "$1/${key_file}" &&
+    [[ $(stat --format '%a %u' -- "$1/${key_file}") == '400 0' ]]
+}
+
+# Modes after the CIS Docker Benchmark: certificates 0444, the key 0400.
+install_generation() { # install_generation FOLDER
+  local parent=${tls_directory%/*}
+  if [[ ! -d ${parent} ]]; then run mkdir -p -m 0755 -- "${parent}"; fi
+  remove "$1.new"
+  run mkdir -m 0700 -- "$1.new"
+  # D15: what the daemon gets, with owners and modes.
+  run install -o root -g root -m 0444 -T -- "${ca}" \
+    "$1.new/${ca_certificate_file}"
+  run install -o root -g root -m 0444 -T -- "${certificate}" \
+    "$1.new/${certificate_file}"
+  run install -o root -g root -m 0400 -T -- "${key}" "$1.new/${key_file}"
+  if [[ ${verb} != check ]]; then
+    is_generation_whole "$1.new" ||
+      die 1 "$1.new did not read back; is the disk full? ${leaves}"
+  fi
+  run sync -- "$1.new/${ca_certificate_file}" "$1.new/${certificate_file}" \
+    "$1.new/${key_file}"
+  remove "$1"
+  run mv -T -- "$1.new" "$1"
+}
+
+remove() { # remove FOLDER
+  if [[ -e $1 ]]; then run rm -rf -- "$1"; fi
+}
+
+save_previous() {
+  if [[ -e ${previous} ]]; then return; fi
+  remove "${previous}.new"
+  run mkdir -p -m 0700 -- "${previous}.new"
+  if [[ -e ${drop_in} ]]; then
+    run cp -pT -- "${drop_in}" "${previous}.new/drop-in.conf"
+  fi
+  if [[ -L ${tls_directory} ]]; then
+    run cp -PT -- "${tls_directory}" "${previous}.new/link"
+  fi
+  run mv -T -- "${previous}.new" "${previous}"
+}
+
+point_link_at() { # point_link_at FOLDER
+  run ln -sfnT -- "${1##*/}" "${tls_directory}.new"
+  run mv -T -- "${tls_directory}.new" "${tls_directory}"
+}
+
+install_drop_in() {
+  if [[ ! -d ${drop_in%/*} ]]; then run mkdir -p -m 0755 -- "${drop_in%/*}"; fi
+  write_file "${drop_in}" 0644 "$(drop_in_text)"
+}
+
+# docker.socket too, where it is used: dockerd replaces the socket's file.
+# KillMode=process leaves containers of a live-restore daemon running.
+restart_docker() {
+  local -a units=(docker.service)
+  if systemctl --quiet is-active docker.socket; then units+=(docker.socket); fi
+  # D03: and a restart, without which the old flags stay.
+  run systemctl daemon-reload
+  run systemctl reset-failed "${units[@]}"
+  run systemctl restart "${units[@]}"
+}
+
+remove_generations() { # remove_generations KEEP: all folders but KEEP
+  local generation
+  for generation in "${tls_directory}"-*; do
+    [[ -d ${generation} && ${generation} != "$1" ]] || continue
+    [[ ${generation} =~ -[0-9a-f]{16}(\.new)?$ ]] || continue
+    if [[ -e ${generation}/${key_file} ]] && ((! remove_keys)) &&
+      ! is_same_file "${key}" "${generation}/${key_file}"; then
+      note "kept: ${generation}, which has another key than ${key}"
+      continue
+    fi
+    run rm -rf -- "${generation}"
+  done
+}
+
+# ---- Proof, and the way back ------------------------------------------------
+
+# Prints what does not hold, or nothing.
+daemon_problem() {
+  local client answer
+  local -a where=("${probe_address}" "${listen_port}" "${probe_name}" "${ca}")
+  is_running_with_flags || {
+    printf 'dockerd does not run with the new flags\n'
+    return
+  }
+  client=$(find_client)
+  if [[ -n ${client} ]]; then
+    answer=$(ask_daemon "${where[@]}" \
+      -cert "${client}/${client_certificate_file}" \
+      -key "${client}/${client_key_file}")
+    is_answer "${answer}" || {
+      printf 'a client with a certificate got no answer: %s\n' \
+        "$(reason_in "${answer}")"
+      return
+    }
+  fi
+  answer=$(ask_daemon "${where[@]}")
+  [[ ${answer} =~ alert\ (bad\ certificate|certificate\ required) ]] ||
+    printf 'a client without a certificate was not refused: %s\n' \
+      "$(reason_in "${answer}")"
+}
+
+# Waits until all holds; sets problem to what does not after 30 seconds.
+wait_for_daemon() {
+  local deadline=$((SECONDS + 30))
+  problem='docker.service is not active'
+  while ((SECONDS < deadline)); do
+    if systemctl --quiet is-active docker.service; then
+      problem=$(daemon_problem)
+      [[ -n ${problem} ]] || return 0
+    elif systemctl --quiet is-failed docker.service; then
+      return 0
+    fi
+    sleep 0.2
+  done
+}
+
+roll_back() { # roll_back PROBLEM
+  local log
+  log=$(journalctl --unit docker.service --no-pager --output cat --lines 12) ||
+    true
+  note "$1; putting the previous state back"
+  if [[ -e ${previous}/drop-in.conf ]]; then
+    run cp -pT -- "${previous}/drop-in.conf" "${drop_in}.new"
+    run mv -fT -- "${drop_in}.new" "${drop_in}"
+  else
+    run rm -f -- "${drop_in}"
+    run rmdir --ignore-fail-on-non-empty -- "${drop_in%/*}"
+  fi
+  if [[ -L ${previous}/link ]]; then
+    point_link_at "$(readlink -- "${previous}/link")"
+  else
+    run rm -f -- "${tls_directory}"
+  fi
+  leaves='the previous files are back, docker.service did not start with them'
+  restart_docker
+  remove_generations "$(realpath -m -- "${tls_directory}")"
+  run rm -rf -- "${previous}"
+  printf '%s\n' '---- the daemon said ----' "${log}" '----' >&2
+  die 1 "$1; the previous state is back and docker.service runs with it"
+}
+
+# Prints how many containers a restart interrupts.
+running_containers() {
+  local text
+  local -a ids=()
+  if text=$(docker -H unix:///var/run/docker.sock ps --quiet 2>/dev/null); then
+    if [[ -n ${text} ]]; then mapfile -t ids < <(printf '%s\n' "${text}"); fi
+    printf '%d running container(s)\n' "${#ids[@]}"
+  else
+    printf 'an unknown number of containers (docker ps got no answer)\n'
+  fi
+}
+
+# ---- The verbs --------------------------------------------------------------
+
+check_conflicts() {
+  check_daemon_json
+  check_drop_ins
+  check_environment_files
+  check_address
+  check_port
+  check_tls_directory
+}
+
+is_installed() {
+  [[ ! -e ${previous} && -L ${tls_directory} &&
+    $(realpath -m -- "${tls_directory}") == "${generation}" &&
+    -f ${drop_in} && $(<"${drop_in}") == "$(drop_in_text)" ]] &&
+    is_generation_whole "${generation}" && is_running_with_flags
+}
+
+apply() {
+  local problem=''
+  read_stock_command
+  check_conflicts
+  if [[ ${verb} == check && ! -e ${certificate} ]]; then
+    note "${certificate} is not here yet"
+    generation=${tls_directory}-DIGEST
+  else
+    check_certificate
+    generation=$(generation_of)
+  fi
+  if is_installed; then
+    remove_request
+    finish
+  fi
+  confirm "Restart dockerd now? It interrupts $(running_containers)."
+  save_previous
+  leaves="${previous} holds the previous state; run this again to finish"
+  install_generation "${generation}"
+  point_link_at "${generation}"
+  install_drop_in
+  if [[ ${verb} == check ]]; then
+    restart_docker
+    finish
+  fi
+  restart_docker || roll_back 'docker.service did not start'
+  wait_for_daemon
+  [[ -z ${problem} ]] || roll_back "${problem}"
+  run rm -rf -- "${previous}"
+  remove_generations "${generation}"
+  remove_request
+  note \
+    'dockerd answers clients of this CA, and refuses a client without a' \
+    'certificate'
+  if [[ -z $(find_client) ]]; then
+    note \
+      "no client's files are here: clients/NAME/90-verify.sh shows that a" \
+      'client gets an answer'
+  fi
+  finish
+}
+
+undo() {
+  local restart=0
+  if [[ -e ${drop_in} && $(<"${drop_in}") == "${marker}"* ]]; then
+    confirm "Restart dockerd now? It interrupts $(running_containers)."
+    run rm -f -- "${drop_in}"
+    run rmdir --ignore-fail-on-non-empty -- "${drop_in%/*}"
+    restart=1
+  fi
+  leaves="the drop-in ${drop_in} is removed; run this again to finish"
+  if ((restart)) || is_running_with_flags; then restart_docker; fi
+  if [[ -L ${tls_directory} ]]; then run rm -f -- "${tls_directory}"; fi
+  if [[ -e ${previous} ]]; then run rm -rf -- "${previous}"; fi
+  remove_generations ''
+  finish
+}
+
+# Without systemd as the init system there is nothing that this can configure.
+need_systemd() {
+  [[ -d /run/systemd/system ]] && return
+  note 'systemd does not run this machine. To start dockerd by hand, install' \
+    "the files of ${folder} in ${tls_directory} and run:"
+  printf '%s -H unix:///var/run/docker.sock -H tcp://%s %s\n' \
+    "$(command -v dockerd)" "${listen}" "${flags[*]}" >&2
+  die 2 "systemd is needed; ${leaves}"
+}
+
+main() {
+  parse_options "$@"
+  folder=${dir}/${script%/*}
+  key=${folder}/${key_file}
+  certificate=${folder}/${certificate_file}
+  ca=${folder}/${ca_certificate_file}
+  need_openssl
+  command -v dockerd >/dev/null ||
+    die 2 \
+      'dockerd is not installed; install the package docker.io, or run this' \
+      'on the Docker host'
+  need_systemd
+  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
+  [[ $(daemon_property LoadState) == loaded ]] ||
+    die 2 \
+      "there is no docker.service; install dockerd's systemd unit; ${leaves}"
+  if [[ ${verb} != check ]]; then lock /etc/systemd/system; fi
+  if [[ ${verb} == undo ]]; then undo; else apply; fi
+}
+
+main "$@"

@@ -1,0 +1,66 @@
+# ---- The passphrase of the CA key -------------------------------------------
+
+# It lives in this shell variable alone, which is not exported, and reaches
+# openssl through file descriptor 3: never in an argument, never in a file.
+passphrase=''
+readonly passphrase_minimum=12
+
+read_passphrase_file() {
+  local mode
+  [[ -r ${passphrase_file} ]] ||
+    die 2 "passphrase file ${passphrase_file} cannot be read"
+  mode=$(stat --dereference --format '%a' -- "${passphrase_file}")
+  (((8#${mode} & 8#077) == 0)) ||
+    die 2 \
+      "others can read ${passphrase_file}; run: chmod 600 ${passphrase_file}"
+  IFS= read -r passphrase <"${passphrase_file}" || [[ -n ${passphrase} ]] ||
+    die 2 "passphrase file ${passphrase_file} is empty"
+}
+
+ask_on_terminal() { # ask_on_terminal PROMPT; sets answer
+  printf '%s' "$1" >/dev/tty
+  IFS= read -r -s answer </dev/tty || answer=''
+  printf '\n' >/dev/tty
+}
+
+is_right_passphrase() { # is_right_passphrase KEY
+  openssl pkey -in "$1" -passin fd:3 -noout 3< <(
+    printf '%s\n' "${passphrase}"
+  ) 2>/dev/null
+}
+
+# Prints what is wrong with the passphrase, or nothing.
+passphrase_problem() { # passphrase_problem KEY AGAIN
+  if [[ -e $1 ]]; then
+    is_right_passphrase "$1" || printf 'this passphrase does not open %s\n' "$1"
+  elif ((${#passphrase} < passphrase_minimum)); then
+    printf 'the passphrase has %d characters, at least %d are needed\n' \
+      "${#passphrase}" "${passphrase_minimum}"
+  elif [[ $2 != "${passphrase}" ]]; then
+    printf 'the two passphrases differ\n'
+  fi
+}
+
+# Sets passphrase: the one that opens KEY, or a new one when KEY is not there.
+get_passphrase() { # get_passphrase KEY
+  local key=$1 answer again problem tries
+  if [[ -n ${passphrase_file} ]]; then
+    read_passphrase_file
+    problem=$(passphrase_problem "${key}" "${passphrase}")
+    [[ -z ${problem} ]] || die 2 "${problem}; ${leaves}"
+    return
+  fi
+  has_terminal || die 2 \
+    'the CA key needs a passphrase and there is no terminal:' \
+    'give --passphrase-file'
+  for tries in 2 1 0; do
+    ask_on_terminal 'Passphrase for the CA key: '
+    passphrase=${answer}
+    if [[ ! -e ${key} ]]; then ask_on_terminal 'The same passphrase again: '; fi
+    again=${answer}
+    problem=$(passphrase_problem "${key}" "${again}")
+    if [[ -z ${problem} ]]; then return; fi
+    note "${problem}"
+    ((tries)) || die 2 "three tries; ${leaves}"
+  done
+}

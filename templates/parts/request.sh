@@ -1,0 +1,92 @@
+# ---- A private key and a certificate signing request ------------------------
+
+make_key() { # make_key FILE
+  case ${key_type} in
+    rsa:*)
+      # D06: openssl genrsa -out server-key.pem 4096
+      # D11: openssl genrsa -out client-key.pem 4096
+      run openssl genrsa -out "$1" "${key_type#rsa:}"
+      ;;
+    ec:*)
+      run openssl genpkey -algorithm EC \
+        -pkeyopt "ec_paramgen_curve:${key_type#ec:}" \
+        -pkeyopt ec_param_enc:named_curve -out "$1"
+      ;;
+    *) run openssl genpkey -algorithm ED25519 -out "$1" ;;
+  esac
+}
+
+create_key() {
+  make_key "${key}.new"
+  if [[ ${verb} != check ]]; then
+    # openssl exits with 0 when the disk is full: read the key back.
+    openssl pkey -in "${key}.new" -noout ||
+      die 1 "${key}.new is not a whole key; is the disk full? ${leaves}"
+  fi
+  run sync -- "${key}.new"
+  run mv -nT -- "${key}.new" "${key}"
+  leaves="the key is in ${key}, its request is not made yet"
+}
+
+# True when the request has the expected name and belongs to the key.
+is_good_request() { # is_good_request REQUEST
+  local subject requested
+  [[ -f $1 && -f ${key} ]] || return 1
+  subject=$(openssl req -in "$1" -noout -subject -nameopt RFC2253) || return 1
+  requested=$(openssl req -in "$1" -noout -pubkey) || return 1
+  [[ ${subject} == "subject=CN=${name}" &&
+    ${requested} == "$(openssl pkey -in "${key}" -pubout)" ]]
+} 2>/dev/null
+
+create_request() {
+  # D07: openssl req -subj "/CN=example.com" -sha256 -new
+  #      -key server-key.pem -out request.csr
+  # D12: openssl req -subj '/CN=client' -new
+  #      -key client-key.pem -out client-request.csr
+  run openssl req -subj "/CN=${name}" -sha256 -new \
+    -key "${key}" -out "${request}.new"
+  if [[ ${verb} != check ]]; then
+    is_good_request "${request}.new" ||
+      die 1 "${request}.new is not a whole request; is the disk full? ${leaves}"
+  fi
+  run mv -fT -- "${request}.new" "${request}"
+}
+
+# What the operator compares by voice with what the CA machine shows.
+show_public_key() {
+  local digest
+  digest=$(openssl pkey -in "${key}" -pubout -outform DER | sha256sum)
+  note "public key sha256: ${digest%% *}"
+}
+
+main() {
+  parse_options "$@"
+  need_openssl
+  folder=${dir}/${script%/*}
+  key=${folder}/${key_file}
+  request=${folder}/${request_file}
+  certificate=${folder}/${certificate_file}
+  if [[ ${verb} == undo ]]; then
+    if [[ -e ${request} ]]; then run rm -f -- "${request}"; fi
+    undo_working_files "${key}"
+    undo_folder "${folder}"
+    finish
+  fi
+  open_party "${folder}"
+  if [[ ! -e ${key} ]]; then
+    create_key
+  elif ! openssl pkey -in "${key}" -passin pass: -noout 2>/dev/null; then
+    die 2 "${key} exists and is not an unencrypted private key; move it away"
+  fi
+  if ! is_good_request "${request}" && ! {
+    is_good_certificate "${certificate}" "${folder}/${ca_certificate_file}" \
+      "${alternative_names}" "${purpose}" &&
+      has_same_key "${certificate}" "${key}"
+  }; then
+    create_request
+    if [[ ${verb} != check ]]; then show_public_key; fi
+  fi
+  finish
+}
+
+main "$@"

@@ -1,0 +1,181 @@
+# ---- Checks requests and signs certificates ---------------------------------
+
+# Prints the key type of a public key in this site's words.
+key_type_of() { # key_type_of PUBLIC_KEY
+  local text
+  text=$(printf '%s\n' "$1" | openssl pkey -pubin -noout -text)
+  case ${text} in
+    *'ASN1 OID: prime256v1'*) printf 'ec:P-256\n' ;;
+    *'ASN1 OID: secp384r1'*) printf 'ec:P-384\n' ;;
+    *ED25519*) printf 'ed25519\n' ;;
+    *Modulus*)
+      [[ ${text} =~ \(([0-9]+)\ bit ]]
+      printf 'rsa:%s\n' "${BASH_REMATCH[1]}"
+      ;;
+    *) printf 'another type\n' ;;
+  esac
+}
+
+# Prints why a request is refused, or nothing.
+request_problem() { # request_problem REQUEST NAME KEY_TYPE
+  local subject text found
+  if [[ -L $1 || ! -f $1 ]]; then
+    printf 'it is not a regular file\n'
+  elif (($(stat --format '%s' -- "$1") > 65536)); then
+    printf 'it is larger than 64 KiB\n'
+  elif ! text=$(openssl req -in "$1" -noout -verify 2>&1) ||
+    [[ ${text} != *'verify OK'* ]]; then
+    printf 'it is damaged, or not signed by its own key\n'
+  else
+    subject=$(openssl req -in "$1" -noout -subject -nameopt RFC2253)
+    found=$(key_type_of "$(openssl req -in "$1" -noout -pubkey)")
+    if [[ ${subject} != "subject=CN=$2" ]]; then
+      printf 'it asks for %s, and this CA certifies CN=%s here\n' \
+        "${subject#subject=}" "$2"
+    elif [[ ${found} != "$3" ]]; then
+      printf 'its key is %s, and this CA certifies %s here\n' "${found}" "$3"
+    fi
+  fi
+}
+
+# True when the certificate is good and no newer key asks for another one.
+is_signed() { # is_signed NAME NAMES
+  local requested folder=${dir}/${party_folder}/$1
+  is_good_certificate "${folder}/${certificate_file}" "${ca_certificate}" \
+    "$2" "${purpose}" || return 1
+  if [[ ! -e ${folder}/${request_file} ]]; then return; fi
+  requested=$(openssl req -in "${folder}/${request_file}" -noout -pubkey) ||
+    return 1
+  [[ ${requested} == "$(public_key_of "${folder}/${certificate_file}")" ]]
+} 2>/dev/null
+
+show_public_key() { # show_public_key NAME REQUEST
+  local digest
+  digest=$(openssl req -in "$2" -noout -pubkey |
+    openssl pkey -pubin -outform DER | sha256sum)
+  note "$1 asks with public key sha256: ${digest%% *}"
+}
+
+# Sorts the rows of the table into to_sign and waiting (no request yet).
+# A request that is refused stops the script before anything is signed.
+check_requests() {
+  local row name request problem
+  for ((row = 0; row < ${#table[@]}; row += 4)); do
+    name=${table[row]}
+    request=${dir}/${party_folder}/${name}/${request_file}
+    if is_signed "${name}" "${table[row + 3]}"; then continue; fi
+    if [[ ! -e ${request} && ! -L ${request} ]]; then
+      waiting+=("${row}")
+      continue
+    fi
+    problem=$(request_problem "${request}" "${name}" "${table[row + 1]}")
+    [[ -z ${problem} ]] || die 2 "refused ${request}: ${problem}; ${leaves}"
+    show_public_key "${name}" "${request}"
+    to_sign+=("${row}")
+  done
+}
+
+# A certificate must not outlive its CA, and a wrong clock must not sign.
+check_ca() { # check_ca DAYS
+  local problem
+  problem=$(why_not_valid "${ca_certificate}" "${ca_certificate}" any)
+  [[ -z ${problem} ]] || die 2 "${ca_certificate}: ${problem}; ${leaves}"
+  openssl x509 -in "${ca_certificate}" -noout -checkend $(($1 * 86400)) \
+    >/dev/null ||
+    die 2 "the CA ends before a certificate of $1 days would; ${leaves}"
+}
+
+# The CA decides the names and the use, whatever the request asks for.
+sign_one() { # sign_one NAME DAYS NAMES
+  local folder=${dir}/${party_folder}/$1
+  local request=${folder}/${request_file}
+  local extensions=${folder}/${extensions_file}
+  local certificate=${folder}/${certificate_file}
+  write_file "${extensions}" 0644 "$(extensions_for "$3")"
+  # D10, D14: openssl x509 -req -days 365 -sha256 -in request.csr
+  #           -CA ca-public.pem -CAkey ca-private.pem -CAcreateserial
+  #           -extfile extfile.cnf -out certificate.pem
+  run_with_passphrase openssl x509 -req -days "$2" -sha256 \
+    -in "${request}" \
+    -CA "${ca_certificate}" \
+    -CAkey "${ca_key}" \
+    -CAcreateserial \
+    -extfile "${extensions}" \
+    -out "${certificate}.new" -passin fd:3
+  if [[ ${verb} != check ]]; then
+    is_good_certificate "${certificate}.new" "${ca_certificate}" "$3" \
+      "${purpose}" ||
+      die 1 \
+        "${certificate}.new is not a good certificate; is the disk full?" \
+        "${leaves}"
+  fi
+  run chmod 0644 -- "${certificate}.new"
+  run sync -- "${certificate}.new"
+  run cp -fT -- "${ca_certificate}" "${folder}/${ca_certificate_file}"
+  run chmod 0644 -- "${folder}/${ca_certificate_file}"
+  run mv -fT -- "${certificate}.new" "${certificate}"
+}
+
+sign_row() { # sign_row ROW
+  sign_one "${table[$1]}" "${table[$1 + 2]}" "${table[$1 + 3]}"
+}
+
+# --check shows what will run once the request is here.
+wait_for() { # wait_for ROW
+  local before=${changed}
+  note "waiting for the request of ${table[$1]}: bring it to" \
+    "${dir}/${party_folder}/${table[$1]}/${request_file} and run this again"
+  if [[ ${verb} == check ]]; then sign_row "$1"; fi
+  changed=${before}
+}
+
+undo() {
+  local row folder
+  for ((row = 0; row < ${#table[@]}; row += 4)); do
+    folder=${dir}/${party_folder}/${table[row]}
+    if [[ -e ${folder}/${extensions_file} ]]; then
+      run rm -f -- "${folder}/${extensions_file}"
+    fi
+    undo_working_files "${folder}/${certificate_file}" \
+      "${folder}/${ca_certificate_file}"
+    undo_folder "${folder}"
+  done
+}
+
+main() {
+  local row
+  local -a to_sign=() waiting=()
+  parse_options "$@"
+  need_openssl
+  ca_key=${dir}/ca/${ca_key_file}
+  ca_certificate=${dir}/ca/${ca_certificate_file}
+  if [[ ${verb} == undo ]]; then
+    undo
+    finish
+  fi
+  if [[ ! -e ${ca_key} || ! -e ${ca_certificate} ]]; then
+    [[ ${verb} == check ]] ||
+      die 2 "there is no CA in ${dir}/ca: run ca/10-create-ca.sh first"
+  else
+    open_party "${dir}/ca"
+  fi
+  check_requests
+  for row in "${waiting[@]}"; do wait_for "${row}"; done
+  if ((${#to_sign[@]} == 0)); then finish; fi
+  if [[ ${verb} != check ]]; then
+    for row in "${to_sign[@]}"; do check_ca "${table[row + 2]}"; done
+    # An unfinished serial file would stop openssl; it makes a random one.
+    if [[ -e ${ca_certificate%.*}.srl &&
+      ! $(<"${ca_certificate%.*}.srl") =~ ^[0-9A-F]+$ ]]; then
+      run rm -f -- "${ca_certificate%.*}.srl"
+    fi
+    get_passphrase "${ca_key}"
+  fi
+  for row in "${to_sign[@]}"; do
+    leaves="the certificates before ${table[row]} are signed, the others not"
+    sign_row "${row}"
+  done
+  finish
+}
+
+main "$@"

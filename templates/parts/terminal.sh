@@ -1,0 +1,3 @@
+has_terminal() {
+  { : </dev/tty; } 2>/dev/null
+}

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Signs the clients' certificates. The table below is all that this CA will
+# certify: names, use and lifetime come from it, never from a request.
+#
+# Reads:      DIR/ca/{ca-private.pem,ca-public.pem},
+#             DIR/clients/NAME/client-request.csr
+# Writes:     DIR/ca/ca-public.srl, DIR/clients/NAME/{extfile-client.cnf,
+#             client-certificate.pem,ca-public.pem}
+# Restarts:   nothing
+# Needs root: no
+# Undo:       removes extfile-client.cnf; lists certificates and keeps
+#             them, unless --remove-keys
+# Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
+#             --check  --undo [--remove-keys]  --help
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+#% include "parts/guard.sh"
+
+readonly script=@{script}
+readonly ca_key_file=@{ca_key_file}
+readonly ca_certificate_file=@{ca_certificate_file}
+readonly request_file=@{request_file}
+readonly extensions_file=@{extensions_file}
+readonly certificate_file=@{certificate_file}
+# name, key type, days, subject alternative names
+readonly -a table=(
+  #% for row in rows
+  @{row.name} @{row.key_type} @{row.days} @{row.alternative_names}
+  #% endfor
+)
+
+#% include "parts/common.sh"
+
+#% include "parts/change.sh"
+
+#% include "parts/write.sh"
+
+#% include "parts/finish.sh"
+
+#% include "parts/folder.sh"
+
+#% include "parts/lock.sh"
+
+#% include "parts/party.sh"
+
+#% include "parts/section_certificates.sh"
+
+#% include "parts/names_of.sh"
+
+#% include "parts/public_key_of.sh"
+
+#% include "parts/is_good_certificate.sh"
+
+#% include "parts/why_not_valid.sh"
+
+#% include "parts/undo.sh"
+
+#% include "parts/terminal.sh"
+
+#% include "parts/passphrase.sh"
+
+#% include "parts/run_with_passphrase.sh"
+
+# ---- This script ------------------------------------------------------------
+
+accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
+readonly accepts
+readonly party_folder=clients purpose=sslclient
+
+# D13: extfile-client.cnf, written whole.
+extensions_for() { # extensions_for NAMES
+  printf '%s\n' "subjectAltName = $1" 'extendedKeyUsage = clientAuth' \
+    'basicConstraints = critical, CA:FALSE' \
+    'keyUsage = critical, digitalSignature' \
+    'subjectKeyIdentifier = hash' 'authorityKeyIdentifier = keyid'
+}
+
+#% include "parts/sign.sh"

@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Verifies one docker client: its files, and that each of its Docker hosts
+# answers it and shows a certificate of the site's CA.
+#
+# Reads:      ~/.docker/{ca,cert,key}.pem
+# Writes:     a temporary folder, removed at the end
+# Restarts:   nothing
+# Needs root: no
+# Undo:       nothing to undo: it is read-only
+# Options:    --dir DIR (docker-tls)  --json  --yes  --check  --undo  --help
+# Status:     0 every control holds, 2 wrong use, 4 a control does not hold
+#% include "parts/guard.sh"
+
+readonly script=@{script}
+# docker context, the address of its host, name or address, port
+readonly -a hosts=(
+  #% for row in rows
+  @{row.name} @{row.docker_host} @{row.connect} @{row.port}
+  #% endfor
+)
+
+#% include "parts/common.sh"
+
+#% include "parts/section_certificates.sh"
+
+#% include "parts/public_key_of.sh"
+
+#% include "parts/has_same_key.sh"
+
+#% include "parts/why_not_valid.sh"
+
+#% include "parts/handshake.sh"
+
+#% include "parts/report.sh"
+
+# ---- This script ------------------------------------------------------------
+
+readonly accepts=' --dir --json --yes --check --undo --help '
+
+verify_files() {
+  local owner
+  owner=$(id -un):$(id -gn)
+  judge_file FILE-1 "${docker_config}" "${owner}" 700
+  judge_file FILE-2 "${key}" "${owner}" 600
+}
+
+# D17: docker -H tcp://HOST:2376 --tlsverify --tlscacert=ca-public.pem
+#      --tlscert=client-certificate.pem --tlskey=client-key.pem ps
+verify_docker() { # verify_docker DOCKER_HOST
+  local text problem=''
+  if ! command -v docker >/dev/null; then
+    report CLIENT-2 SKIP "docker ps on $1" 'there is no docker client here' ''
+    return
+  fi
+  asked="docker -H $1 --tlsverify --tlscacert=${ca}"
+  asked+=" --tlscert=${certificate} --tlskey=${key} ps"
+  text=$(timeout 20 docker -H "$1" --tlsverify --tlscacert="${ca}" \
+    --tlscert="${certificate}" --tlskey="${key}" ps 2>&1) || problem=${text}
+  judge CLIENT-2 "docker ps on $1" "${problem}" "${text}" \
+    "read journalctl --unit docker.service on that host"
+}
+
+verify_context() { # verify_context NAME
+  local text problem=''
+  if ! command -v docker >/dev/null; then
+    report CLIENT-3 SKIP "docker --context $1 gets an answer" \
+      'there is no docker client here' ''
+    return
+  fi
+  asked="docker --context $1 version"
+  text=$(timeout 20 docker --context "$1" version \
+    --format '{{.Server.Version}}' 2>&1) || problem=${text}
+  judge CLIENT-3 "docker --context $1 gets an answer" "${problem}" \
+    "server ${text}" 'run 20-configure-client.sh again'
+}
+
+# The client must refuse the real host when it trusts another CA only.
+verify_server() { # verify_server CONNECT PORT
+  local answer problem=''
+  asked="openssl s_client -connect $1:$2 -CAfile ${ca}"
+  asked+=" -cert ${certificate} -key ${key}"
+  answer=$(ask_daemon "$1" "$2" "$1" "${ca}" -cert "${certificate}" \
+    -key "${key}")
+  is_answer "${answer}" || problem=$(reason_in "${answer}")
+  judge CLIENT-1 "$1:$2 answers and has a certificate of this CA" "${problem}" \
+    'HTTP/1.1 200 OK' \
+    "is $1 that machine, does its dockerd run, is the name in its certificate?"
+  asked="openssl s_client -connect $1:$2 -CAfile another-ca.pem"
+  answer=$(ask_daemon "$1" "$2" "$1" "${scratch}/another-ca.pem" \
+    -cert "${certificate}" -key "${key}")
+  problem=''
+  if is_answer "${answer}"; then
+    problem='it got an answer'
+  elif [[ ${answer} != *'certificate verify failed'* ]]; then
+    problem="it failed for another reason: $(reason_in "${answer}")"
+  fi
+  judge CLIENT-4 "$1:$2 is refused by a client that trusts another CA" \
+    "${problem}" "$(reason_in "${answer}")" 'compare the CA of host and client'
+}
+
+make_another_ca() {
+  printf '%s\n' '[req]' 'distinguished_name = subject' '[subject]' '[ca]' \
+    'basicConstraints = critical, CA:TRUE' >"${scratch}/openssl.cnf"
+  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
+    -pkeyopt ec_param_enc:named_curve -out "${scratch}/another-ca.key"
+  openssl req -new -x509 -config "${scratch}/openssl.cnf" -extensions ca \
+    -days 2 -subj '/CN=another CA' -key "${scratch}/another-ca.key" -sha256 \
+    -out "${scratch}/another-ca.pem"
+}
+
+main() {
+  local row file
+  parse_options "$@"
+  need_openssl
+  if [[ ${verb} == undo ]]; then exit 0; fi
+  docker_config=${HOME}/.docker
+  key=${docker_config}/key.pem
+  certificate=${docker_config}/cert.pem
+  ca=${docker_config}/ca.pem
+  if [[ ${verb} == check ]]; then exit 0; fi
+  for file in "${key}" "${certificate}" "${ca}"; do
+    [[ -e ${file} ]] ||
+      die 2 "${file} is not there: run 20-configure-client.sh first"
+  done
+  scratch=$(mktemp -d)
+  trap 'rm -rf -- "${scratch}"' EXIT
+  make_another_ca
+  report_pair "${certificate}" "${key}" "${ca}" sslclient
+  verify_files
+  for ((row = 0; row < ${#hosts[@]}; row += 4)); do
+    verify_server "${hosts[row + 2]}" "${hosts[row + 3]}"
+    verify_docker "${hosts[row + 1]}"
+    verify_context "${hosts[row]}"
+  done
+  finish_report
+}
+
+main "$@"

@@ -1,0 +1,292 @@
+#!/usr/bin/env bash
+# Verifies one Docker host: its files, its daemon, and who gets an answer from
+# it. Shown by handshakes, each refusal beside a client that is answered.
+#
+# Reads:      the installed files, DIR/clients where a client's files are here
+# Writes:     a temporary folder, removed at the end
+# Restarts:   nothing
+# Needs root: yes, to read the daemon's key and its log
+# Undo:       nothing to undo: it is read-only
+# Options:    --dir DIR (docker-tls)  --json  --yes  --check  --undo  --help
+# Status:     0 every control holds, 2 wrong use, 4 a control does not hold
+#% include "parts/guard.sh"
+
+readonly script=@{script}
+readonly -a names=(
+  #% for entry in names
+  @{entry}
+  #% endfor
+)
+readonly listen=@{listen}
+readonly listen_port=@{listen_port}
+readonly probe_address=@{probe_address}
+readonly probe_name=@{probe_name}
+readonly tls_directory=@{tls_directory}
+readonly drop_in=@{drop_in}
+readonly key_file=@{key_file}
+readonly certificate_file=@{certificate_file}
+readonly ca_certificate_file=@{ca_certificate_file}
+readonly -a client_folders=(
+  #% for folder in client_folders
+  @{folder}
+  #% endfor
+)
+readonly client_key_file=@{client_key_file}
+readonly client_certificate_file=@{client_certificate_file}
+
+#% include "parts/common.sh"
+
+#% include "parts/section_certificates.sh"
+
+#% include "parts/names_of.sh"
+
+#% include "parts/public_key_of.sh"
+
+#% include "parts/has_same_key.sh"
+
+#% include "parts/why_not_valid.sh"
+
+#% include "parts/handshake.sh"
+
+#% include "parts/daemon.sh"
+
+#% include "parts/report.sh"
+
+# ---- What a stranger has: keys and certificates made for this run -----------
+
+readonly s_client="openssl s_client -connect ${probe_address}:${listen_port}"
+readonly accepts=' --dir --json --yes --check --undo --help '
+
+# Makes FILE.pem and FILE.key: a CA when SECTION is ca, else self-signed.
+make_self_signed() { # make_self_signed FILE SUBJECT SECTION
+  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
+    -pkeyopt ec_param_enc:named_curve -out "$1.key"
+  openssl req -new -x509 -config "${scratch}/openssl.cnf" -extensions "$3" \
+    -days 2 -subj "$2" -key "$1.key" -sha256 -out "$1.pem"
+}
+
+# Makes a client certificate of that CA.
+make_client() { # make_client FILE CA
+  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
+    -pkeyopt ec_param_enc:named_curve -out "$1.key"
+  openssl req -new -config "${scratch}/openssl.cnf" -subj '/CN=client' \
+    -key "$1.key" -sha256 -out "$1.csr"
+  openssl x509 -req -days 2 -sha256 -in "$1.csr" -CA "$2.pem" -CAkey "$2.key" \
+    -set_serial 2 -extfile "${scratch}/openssl.cnf" -extensions client \
+    -out "$1.pem" 2>/dev/null
+}
+
+make_strangers() {
+  local subject
+  printf '%s\n' '[req]' 'distinguished_name = subject' '[subject]' '[ca]' \
+    'basicConstraints = critical, CA:TRUE, pathlen:0' \
+    'keyUsage = critical, keyCertSign, cRLSign' \
+    'subjectKeyIdentifier = hash' '[client]' \
+    'basicConstraints = critical, CA:FALSE' \
+    'keyUsage = critical, digitalSignature' 'extendedKeyUsage = clientAuth' \
+    'subjectAltName = DNS:client' 'subjectKeyIdentifier = hash' \
+    'authorityKeyIdentifier = keyid' >"${scratch}/openssl.cnf"
+  subject=$(openssl x509 -in "${ca}" -noout -subject -nameopt RFC2253)
+  make_self_signed "${scratch}/other-ca" '/CN=another CA' ca
+  make_self_signed "${scratch}/same-name-ca" "/${subject#subject=}" ca
+  make_self_signed "${scratch}/self-signed" '/CN=client' client
+  make_client "${scratch}/other" "${scratch}/other-ca"
+  make_client "${scratch}/same-name" "${scratch}/same-name-ca"
+}
+
+# ---- Certificates and files -------------------------------------------------
+
+verify_names() {
+  local entry text problem='' option
+  for entry in "${names[@]}"; do
+    option=-checkhost
+    if [[ ${entry} == *:* || ${entry} =~ ^[0-9.]+$ ]]; then option=-checkip; fi
+    text=$(openssl x509 -in "${certificate}" -noout "${option}" "${entry}")
+    [[ ${text} == *'does match'* ]] || problem+="no ${entry}; "
+  done
+  asked="openssl x509 -in ${certificate} -checkhost (or -checkip) NAME"
+  judge CERT-4 "the certificate is for ${names[*]}" "${problem%; }" \
+    "$(names_of "${certificate}")" 'renew it: make a request and sign it again'
+}
+
+# The widest modes of the CIS Docker Benchmark 1.6, chapters 2 and 3.
+verify_files() {
+  judge_file FILE-1 "${ca}" root:root 444
+  judge_file FILE-2 "${certificate}" root:root 444
+  judge_file FILE-3 "${key}" root:root 400
+  judge_file FILE-4 /etc/docker root:root 755
+  judge_file FILE-5 "${drop_in}" root:root 644
+  judge_file FILE-6 "$(daemon_property FragmentPath)" root:root 644
+  judge_file FILE-7 /var/run/docker.sock root:docker 660
+}
+
+verify_flags() {
+  local problem=''
+  asked='tr "\0" "\n" </proc/MAINPID/cmdline'
+  is_running_with_flags || problem='dockerd runs without them'
+  judge DAEMON-1 "dockerd runs with ${flags[0]} and tcp://${listen}" \
+    "${problem}" "$(running_arguments)" 'run 20-configure-daemon.sh'
+}
+
+# ---- Handshakes -------------------------------------------------------------
+
+# Sets cursor to the end of the daemon's log.
+mark_log() {
+  cursor=$(journalctl --unit docker.service --quiet --lines 0 --show-cursor \
+    2>/dev/null || true)
+  cursor=${cursor#*cursor: }
+}
+
+# Prints what the daemon's log has said of a handshake since mark_log, and
+# waits for it up to 5 seconds. Without a log, prints nothing.
+refusal_in_log() {
+  local text deadline=$((SECONDS + 5))
+  [[ -n ${cursor} ]] || return 0
+  while ((SECONDS < deadline)); do
+    text=$(journalctl --unit docker.service --quiet --output cat \
+      --after-cursor "${cursor}" 2>/dev/null || true)
+    if [[ ${text} == *'TLS handshake error'* ]]; then
+      text=${text#*TLS handshake error from }
+      printf '%s\n' "${text%%$'\n'*}"
+      return
+    fi
+    sleep 0.1
+  done
+}
+
+ask() { # ask S_CLIENT_OPTION...
+  ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" "${ca}" "$@"
+}
+
+# The positive control. The refusals below mean nothing without it.
+verify_good_client() {
+  local answer problem=''
+  good_client=()
+  client=$(find_client)
+  if [[ -z ${client} ]]; then
+    report TLS-1 SKIP 'a client of this CA gets an answer' \
+      "no client's key is here; clients/NAME/90-verify.sh shows it there" ''
+    return
+  fi
+  good_client=(-cert "${client}/${client_certificate_file}"
+    -key "${client}/${client_key_file}")
+  answer=$(ask "${good_client[@]}")
+  asked="${s_client} ${good_client[*]}"
+  is_answer "${answer}" || problem=$(reason_in "${answer}")
+  judge TLS-1 'a client of this CA gets an answer' "${problem}" \
+    'HTTP/1.1 200 OK' \
+    'read journalctl --unit docker.service; run 20-configure-daemon.sh'
+}
+
+# The alert is what the client saw, the pattern is what the daemon's log must
+# say. Where there is no log, the alert alone decides.
+verify_refusal() { # verify_refusal ID WHAT ALERT PATTERN S_CLIENT_OPTION...
+  local id=$1 what=$2 alert=$3 pattern=$4 answer said problem=''
+  shift 4
+  mark_log
+  answer=$(ask "$@")
+  said=$(refusal_in_log)
+  asked="${s_client} $*"
+  if is_answer "${answer}"; then
+    problem='it got an answer'
+  elif [[ ! ${answer} =~ ${alert} ]]; then
+    problem="it failed for another reason: $(reason_in "${answer}")"
+  elif [[ -n ${cursor} && ! ${said} =~ ${pattern} ]]; then
+    problem="the daemon gave another reason: ${said:-none}"
+  fi
+  judge "${id}" "refused: ${what}" "${problem}" \
+    "client: $(reason_in "${answer}"); daemon: ${said:-no log here}" \
+    'run 20-configure-daemon.sh; dockerd must run with --tlsverify'
+}
+
+verify_refusals() {
+  local alert='alert (bad certificate|certificate required|unknown ca)'
+  verify_refusal TLS-2 'a client without a certificate' "${alert}" \
+    "client didn't provide a certificate"
+  verify_refusal TLS-3 'a client of another CA' "${alert}" 'unknown authority' \
+    -cert "${scratch}/other.pem" -key "${scratch}/other.key"
+  verify_refusal TLS-4 'a client of another CA with the same name' "${alert}" \
+    'unknown authority' \
+    -cert "${scratch}/same-name.pem" -key "${scratch}/same-name.key"
+  verify_refusal TLS-5 'a self-signed client' "${alert}" 'unknown authority' \
+    -cert "${scratch}/self-signed.pem" -key "${scratch}/self-signed.key"
+  verify_refusal TLS-6 "the server's own certificate used as a client" \
+    "${alert}" 'incompatible key usage' -cert "${certificate}" -key "${key}"
+}
+
+# A client of this CA where there is one: only the version can be at fault.
+verify_old_tls() {
+  local what='refused: TLS 1.1'
+  if ! openssl ciphers -s -tls1_1 'ALL:@SECLEVEL=0' &>/dev/null; then
+    report TLS-7 SKIP "${what}" 'this openssl cannot speak TLS 1.1' ''
+    return
+  fi
+  verify_refusal TLS-7 'TLS 1.1' 'alert protocol version' \
+    'unsupported versions' -tls1_1 -cipher 'ALL:@SECLEVEL=0' "${good_client[@]}"
+}
+
+# Asks in plain text and prints what comes back. dockerd hangs up as soon as it
+# sees no handshake: writing on must not end the script.
+ask_in_plain_text() {
+  local connection
+  trap '' PIPE
+  exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}" || return 0
+  printf 'GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n' >&"${connection}" || true
+  timeout 10 cat <&"${connection}" || true
+} 2>/dev/null
+
+verify_plain_http() {
+  local answer problem=''
+  asked="GET /_ping in plain text to ${probe_address}:${listen_port}"
+  answer=$(ask_in_plain_text)
+  [[ ${answer} == *'HTTP request to an HTTPS server'* ]] ||
+    problem="expected HTTP 400, got: ${answer:-no answer}"
+  judge TLS-8 "refused: plain HTTP on port ${listen_port}" "${problem}" \
+    "${answer}" 'run 20-configure-daemon.sh; dockerd must run with --tlsverify'
+}
+
+# A refused connection, beside one to the TLS port that is accepted.
+verify_plain_port() {
+  local problem=''
+  asked="connect to ${probe_address}, port 2375 and port ${listen_port}"
+  if (exec {connection}<>"/dev/tcp/${probe_address}/2375"); then
+    problem='something listens there'
+  elif ! (exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}"); then
+    problem="port ${listen_port} cannot be reached either: this shows nothing"
+  fi 2>/dev/null
+  judge TLS-9 'port 2375 (plain text) is closed' "${problem}" \
+    "2375 refused, ${listen_port} connected" \
+    'find what listens on port 2375 and stop it'
+}
+
+main() {
+  parse_options "$@"
+  need_openssl
+  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
+  if [[ ${verb} == undo ]]; then exit 0; fi
+  key=${tls_directory}/${key_file}
+  certificate=${tls_directory}/${certificate_file}
+  ca=${tls_directory}/${ca_certificate_file}
+  for file in "${key}" "${certificate}" "${ca}"; do
+    if [[ ! -e ${file} ]]; then
+      [[ ${verb} != check ]] || exit 0
+      die 2 "${file} is not there: run 20-configure-daemon.sh first"
+    fi
+  done
+  if [[ ${verb} == check ]]; then exit 0; fi
+  scratch=$(mktemp -d)
+  trap 'rm -rf -- "${scratch}"' EXIT
+  make_strangers
+  report_pair "${certificate}" "${key}" "${ca}" sslserver
+  verify_names
+  verify_files
+  verify_flags
+  verify_good_client
+  verify_refusals
+  verify_old_tls
+  verify_plain_http
+  verify_plain_port
+  finish_report
+}
+
+main "$@"
