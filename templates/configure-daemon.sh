@@ -393,11 +393,7 @@ wait_for_daemon() {
   done
 }
 
-roll_back() { # roll_back PROBLEM
-  local log
-  log=$(journalctl --unit docker.service --no-pager --output cat --lines 12) ||
-    true
-  note "$1; putting the previous state back"
+restore_previous() {
   if [[ -e ${previous}/drop-in.conf ]]; then
     run cp -pT -- "${previous}/drop-in.conf" "${drop_in}.new"
     run mv -fT -- "${drop_in}.new" "${drop_in}"
@@ -410,12 +406,20 @@ roll_back() { # roll_back PROBLEM
   else
     run rm -f -- "${tls_directory}"
   fi
-  leaves='the previous files are back, docker.service did not start with them'
-  restart_docker
+}
+
+roll_back() { # roll_back PROBLEM
+  local log outcome='the previous state is back and docker.service runs with it'
+  log=$(journalctl --unit docker.service --no-pager --output cat --lines 12) ||
+    true
+  note "$1; putting the previous state back"
+  restore_previous
+  restart_docker ||
+    outcome='the previous state is back, but docker.service does not start with it'
   remove_generations "$(realpath -m -- "${tls_directory}")"
   run rm -rf -- "${previous}"
   printf '%s\n' '---- the daemon said ----' "${log}" '----' >&2
-  die 1 "$1; the previous state is back and docker.service runs with it"
+  die 1 "$1; ${outcome}"
 }
 
 # Prints how many containers a restart interrupts.
