@@ -267,7 +267,7 @@ generation_of() {
 }
 
 is_same_file() { # is_same_file FILE COPY
-  [[ -f $2 && $(<"$1") == "$(<"$2")" ]]
+  [[ -f $1 && -f $2 && $(<"$1") == "$(<"$2")" ]]
 }
 
 is_generation_whole() { # is_generation_whole FOLDER
@@ -415,7 +415,7 @@ roll_back() { # roll_back PROBLEM
   note "$1; putting the previous state back"
   restore_previous
   restart_docker ||
-    outcome='the previous state is back, but docker.service does not start with it'
+    outcome='docker.service does not start with the previous state either'
   remove_generations "$(realpath -m -- "${tls_directory}")"
   run rm -rf -- "${previous}"
   printf '%s\n' '---- the daemon said ----' "${log}" '----' >&2
@@ -536,6 +536,7 @@ main() {
   [[ $(daemon_property LoadState) == loaded ]] ||
     die 2 \
       "there is no docker.service; install dockerd's systemd unit; ${leaves}"
+  # One daemon, one run, whatever the working folder.
   if [[ ${verb} != check ]]; then lock /etc/systemd/system; fi
   if [[ ${verb} == undo ]]; then undo; else apply; fi
 }

@@ -17,5 +17,8 @@ print_command() { # print_command WORD...
 
 run() { # run COMMAND...
   print_command "$@"
-  if [[ ${verb} != check ]]; then "$@"; fi
+  [[ ${verb} != check ]] || return 0
+  doing=$*
+  "$@"
+  doing=''
 }

@@ -19,8 +19,10 @@ note() { # note MESSAGE...
   printf '%s: %s\n' "${script}" "$*" >&2
 }
 
+doing='' # the printed command that runs now
+
 on_error() { # on_error LINE COMMAND
-  die 1 "line $1 failed: $2; state: ${leaves}"
+  die 1 "line $1 failed: ${doing:-$2}; state: ${leaves}"
 }
 trap 'on_error "${LINENO}" "${BASH_COMMAND}"' ERR
 

@@ -1,3 +1,5 @@
 has_same_key() { # has_same_key CERTIFICATE KEY
-  [[ $(public_key_of "$1") == "$(openssl pkey -in "$2" -pubout)" ]]
+  local public_key
+  public_key=$(openssl pkey -in "$2" -passin pass: -pubout) || return 1
+  [[ $(public_key_of "$1") == "${public_key}" ]]
 } 2>/dev/null

@@ -35,7 +35,7 @@ is_good_request() { # is_good_request REQUEST
   subject=$(openssl req -in "$1" -noout -subject -nameopt RFC2253) || return 1
   requested=$(openssl req -in "$1" -noout -pubkey) || return 1
   [[ ${subject} == "subject=CN=${name}" &&
-    ${requested} == "$(openssl pkey -in "${key}" -pubout)" ]]
+    ${requested} == "$(openssl pkey -in "${key}" -passin pass: -pubout)" ]]
 } 2>/dev/null
 
 create_request() {
