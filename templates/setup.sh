@@ -159,6 +159,9 @@ check_steps() {
         ;;
     esac
     if [[ ${step} == */90-verify.sh ]]; then plan[-1]='verifies'; fi
+    if [[ ${text} == *'waiting for the request'* ]]; then
+      plan[-1]='signs what is requested'
+    fi
     if [[ ${plan[-1]} == has* && (${step} == ca/* || ${step} == */10-*) ]]; then
       needs_passphrase=1
     fi

@@ -7,7 +7,8 @@
 # Restarts:   nothing
 # Needs root: no
 # Undo:       nothing to undo: it is read-only
-# Options:    --dir DIR (docker-tls)  --json  --yes  --check  --undo  --help
+# Options:    --dir DIR (docker-tls)  --json  --yes  --check
+#             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
 #% include "parts/guard.sh"
 
@@ -35,7 +36,8 @@ readonly -a hosts=(
 
 # ---- This script ------------------------------------------------------------
 
-readonly accepts=' --dir --json --yes --check --undo --help '
+accepts=' --dir --json --yes --check --undo --remove-keys --help '
+readonly accepts
 
 verify_files() {
   local owner
@@ -49,28 +51,28 @@ verify_files() {
 verify_docker() { # verify_docker DOCKER_HOST
   local text problem=''
   if ! command -v docker >/dev/null; then
-    report CLIENT-2 SKIP "docker ps on $1" 'there is no docker client here' ''
+    report CLIENT-3 SKIP "docker ps on $1" 'there is no docker client here' ''
     return
   fi
   asked="docker -H $1 --tlsverify --tlscacert=${ca}"
   asked+=" --tlscert=${certificate} --tlskey=${key} ps"
   text=$(timeout 20 docker -H "$1" --tlsverify --tlscacert="${ca}" \
     --tlscert="${certificate}" --tlskey="${key}" ps 2>&1) || problem=${text}
-  judge CLIENT-2 "docker ps on $1" "${problem}" "${text}" \
+  judge CLIENT-3 "docker ps on $1" "${problem}" "${text}" \
     "read journalctl --unit docker.service on that host"
 }
 
 verify_context() { # verify_context NAME
   local text problem=''
   if ! command -v docker >/dev/null; then
-    report CLIENT-3 SKIP "docker --context $1 gets an answer" \
+    report CLIENT-4 SKIP "docker --context $1 gets an answer" \
       'there is no docker client here' ''
     return
   fi
   asked="docker --context $1 version"
   text=$(timeout 20 docker --context "$1" version \
     --format '{{.Server.Version}}' 2>&1) || problem=${text}
-  judge CLIENT-3 "docker --context $1 gets an answer" "${problem}" \
+  judge CLIENT-4 "docker --context $1 gets an answer" "${problem}" \
     "server ${text}" 'run 20-configure-client.sh again'
 }
 
@@ -94,7 +96,7 @@ verify_server() { # verify_server CONNECT PORT
   elif [[ ${answer} != *'certificate verify failed'* ]]; then
     problem="it failed for another reason: $(reason_in "${answer}")"
   fi
-  judge CLIENT-4 "$1:$2 is refused by a client that trusts another CA" \
+  judge CLIENT-2 "$1:$2 is refused by a client that trusts another CA" \
     "${problem}" "$(reason_in "${answer}")" 'compare the CA of host and client'
 }
 

@@ -7,7 +7,8 @@
 # Restarts:   nothing
 # Needs root: yes, to read the daemon's key and its log
 # Undo:       nothing to undo: it is read-only
-# Options:    --dir DIR (docker-tls)  --json  --yes  --check  --undo  --help
+# Options:    --dir DIR (docker-tls)  --json  --yes  --check
+#             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
 #% include "parts/guard.sh"
 
@@ -55,7 +56,8 @@ readonly client_certificate_file=@{client_certificate_file}
 # ---- What a stranger has: keys and certificates made for this run -----------
 
 readonly s_client="openssl s_client -connect ${probe_address}:${listen_port}"
-readonly accepts=' --dir --json --yes --check --undo --help '
+accepts=' --dir --json --yes --check --undo --remove-keys --help '
+readonly accepts
 
 # Makes FILE.pem and FILE.key: a CA when SECTION is ca, else self-signed.
 make_self_signed() { # make_self_signed FILE SUBJECT SECTION
