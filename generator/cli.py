@@ -1,0 +1,188 @@
+"""The command line. Modules that take time to import are imported where they are used."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from generator import __version__
+from generator.errors import DocksealError, OutputError, SiteError, UsageError
+
+if TYPE_CHECKING:
+    from generator.plan import Plan
+
+STALE = 3
+LAB = "generator.lab.cli"
+LAZY = {
+    "rehearse": "Show what the scripts of a site do on a throwaway Docker host.",
+    "lab": "Build and look after the throwaway Docker hosts.",
+}
+
+SITE = click.argument("site", type=click.Path(path_type=Path), default=Path("site.yaml"))
+
+
+class Commands(click.Group):
+    """Commands, some of them imported only when they are named; a known error is printed and never a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, the imported ones last."""
+        return [*self.commands, *LAZY]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported now if it is one of those."""
+        if cmd_name not in LAZY:
+            return super().get_command(ctx, cmd_name)
+        try:
+            command: click.Command = getattr(import_module(LAB), cmd_name)
+        except ImportError as error:
+            raise UsageError(f"{cmd_name} needs the package {error.name}; install dockseal again") from None
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands for --help, without importing the lab."""
+        rows = [(name, command.get_short_help_str(100)) for name, command in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl([*rows, *LAZY.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; print what a user can mend and end with its exit status."""
+        try:
+            return super().invoke(ctx)
+        except DocksealError as error:
+            click.echo(str(error) if isinstance(error, SiteError) else f"error: {error}", err=True)
+            ctx.exit(error.exit_status)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click ends quietly when the reader has gone
+            click.echo(f"error: {error.filename or 'standard output'}: {error.strerror}", err=True)
+            _discard_output()
+            ctx.exit(OutputError.exit_status)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0 done; 1 could not read or write; 2 wrong use or a bad site file, nothing written; "
+    "3 --check found a stale folder; 4 a handed-over folder or a control does not hold.",
+)
+@click.version_option(__version__, prog_name="dockseal")
+def main() -> None:
+    """Turn one site file into plain bash scripts for Docker over mutual TLS."""
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path), default=Path("site.yaml"))
+def init(path: Path) -> None:
+    """Write a commented site file to PATH (default: site.yaml)."""
+    octets = (Path(__file__).resolve().parent / "default.yaml").read_bytes()
+    try:
+        with path.open("xb") as file:
+            file.write(octets)
+    except FileExistsError:
+        raise UsageError(f"{path}: exists; name another path or move it away") from None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+    click.echo(f"{path}: written; edit it, then run: dockseal render {path} --output out")
+
+
+@main.command()
+@SITE
+def check(site: Path) -> None:
+    """Report every problem of SITE (default: site.yaml)."""
+    plan = _plan(site)
+    click.echo(f"{site}: no problems; {_count(len(plan.steps), 'step')}; `dockseal plan {site}` lists them")
+
+
+@main.command()
+@SITE
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option("--check", is_flag=True, help="Write nothing; show a diff and exit 3 when the folder is stale.")
+def render(site: Path, output: Path, check: bool) -> None:
+    """Write the scripts of SITE (default: site.yaml) into a folder, all or nothing."""
+    from generator.render import render_plan, template_folder
+
+    files = render_plan(_plan(site), template_folder())
+    if check:
+        _compare(site, output, files)
+        return
+    from generator.write import replace_folder
+
+    count = replace_folder(output, files)
+    click.echo(f"{output}: {_count(count, 'file')} written; read {output}/README.md, then run: bash {output}/setup.sh")
+
+
+@main.command()
+@SITE
+def plan(site: Path) -> None:
+    """Print the ordered steps of SITE (default: site.yaml): what each reads, writes and restarts."""
+    from generator.show import plan_table
+
+    for line in plan_table(_plan(site).steps):
+        click.echo(line)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of a site file, for editors."""
+    from generator.schema import schema_text
+
+    click.echo(schema_text(), nl=False)
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def verify(folder: Path) -> None:
+    """Check the files of the handed-over folder DIR against its manifest."""
+    from generator.verify import verify_folder
+
+    found = verify_folder(folder)
+    click.echo(f"{folder}: {_count(found.files, 'file')}, {_count(found.scripts, 'script')}: as the manifest says")
+    click.echo(f"sha256 of {folder}/SHA256SUMS, to compare with the sender's: {found.digest}")
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell; for bash: eval it from ~/.bashrc."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise UsageError(f"this version of click has no completion for {shell}; update it")
+    click.echo(found(main, {}, "dockseal", "_DOCKSEAL_COMPLETE").source())
+
+
+def _discard_output() -> None:
+    """Give up what standard output could not take, so that Python does not try again when it ends."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def _plan(site: Path) -> Plan:
+    from generator.plan import make_plan
+    from generator.read import read_site
+
+    return make_plan(read_site(site))
+
+
+def _compare(site: Path, output: Path, files: Any) -> None:
+    from generator.compare import differences
+
+    stale = False
+    for line in differences(output, files):
+        stale = True
+        click.echo(line)
+    if stale:
+        click.echo(f"{output}: stale; run: dockseal render {site} --output {output}", err=True)
+        sys.exit(STALE)
+    click.echo(f"{output}: up to date")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,99 @@
+"""The steps of a client."""
+
+from __future__ import annotations
+
+from generator.names import Names, docker_host
+from generator.site import Client
+from generator.steps import Effects, File, Row, Step
+
+# docker's default client files (docker(1), "Environment": DOCKER_CERT_PATH).
+INSTALLED = (("~/.docker/ca.pem", "0644"), ("~/.docker/cert.pem", "0644"), ("~/.docker/key.pem", "0600"))
+
+
+def request(names: Names, client: Client) -> Step:
+    """Return the step that makes a client's key and certificate signing request."""
+    folder = f"clients/{client.name}"
+    path = f"{folder}/10-request-certificate.sh"
+    return Step(
+        path=path,
+        party=folder,
+        template="request-client.sh",
+        purpose="make the client's key and its certificate signing request",
+        context={
+            "script": path,
+            "name": client.name,
+            "key_type": client.key,
+            "alternative_names": names.client_alternative_names(client),
+            "key_file": names.client.key,
+            "request_file": names.client.request,
+            "certificate_file": names.client.certificate,
+            "ca_certificate_file": names.files.ca_certificate,
+        },
+        effects=Effects(
+            files=(
+                File(f"{folder}/{names.client.key}", "operator", "0600"),
+                File(f"{folder}/{names.client.request}", "operator", "0600"),
+            ),
+            commands=("openssl genrsa" if client.key.startswith("rsa:") else "openssl genpkey", "openssl req"),
+        ),
+        undo="lists both files and keeps them, unless --remove-keys",
+    )
+
+
+def configure(names: Names, client: Client) -> Step:
+    """Return the step that installs a client's certificate and makes a docker context per host."""
+    folder = f"clients/{client.name}"
+    path = f"{folder}/20-configure-client.sh"
+    hosts = names.client_hosts(client)
+    files = [File(path, "operator", mode) for path, mode in INSTALLED]
+    if client.shell_profile:
+        files.append(File(f"~/{client.shell_profile}", "operator", "kept"))
+    return Step(
+        path=path,
+        party=folder,
+        template="configure-client.sh",
+        purpose="install the certificate in ~/.docker and make a docker context per host",
+        context={
+            "script": path,
+            "alternative_names": names.client_alternative_names(client),
+            "key_file": names.client.key,
+            "certificate_file": names.client.certificate,
+            "ca_certificate_file": names.files.ca_certificate,
+            "request_file": names.client.request,
+            "extensions_file": names.client.extensions,
+            "shell_profile": client.shell_profile or "",
+            "rows": tuple({"name": host.name, "docker_host": docker_host(host)} for host in hosts),
+        },
+        reads=tuple(
+            f"{folder}/{name}" for name in (names.client.key, names.client.certificate, names.files.ca_certificate)
+        ),
+        effects=Effects(
+            files=tuple(files),
+            commands=tuple(f"docker context create {host.name}" for host in hosts),
+            removes=(f"{folder}/{names.client.request}", f"{folder}/{names.client.extensions}"),
+        ),
+        undo="removes what it made and puts the previous files back",
+    )
+
+
+def verify(names: Names, client: Client) -> Step:
+    """Return the step that proves what a client's configuration authenticates; it changes nothing."""
+    folder = f"clients/{client.name}"
+    path = f"{folder}/90-verify.sh"
+    rows: tuple[Row, ...] = tuple(
+        {
+            "name": host.name,
+            "docker_host": docker_host(host),
+            "connect": host.target,
+            "port": host.listen_port,
+        }
+        for host in names.client_hosts(client)
+    )
+    return Step(
+        path=path,
+        party=folder,
+        template="verify-client.sh",
+        purpose="prove what this client's configuration really authenticates, read-only",
+        context={"script": path, "rows": rows},
+        reads=tuple(path for path, _ in INSTALLED),
+    )

@@ -1,0 +1,29 @@
+"""Throwaway Docker hosts (systemd and dockerd) and the rehearsal of a site in them.
+
+The parts, from the bottom up: ``probe`` (what this machine can do), ``engine``
+(the Docker engine that carries the hosts), ``image`` (what a host is made of),
+``host`` (one booted host), ``session`` (all of them, and their removal),
+``terminal`` and ``snapshot`` (how a host is driven and compared), ``rehearse``.
+"""
+
+from generator.lab.errors import CommandFailed, LabError, LabUnavailable
+from generator.lab.host import Host
+from generator.lab.image import RELEASES
+from generator.lab.process import Result
+from generator.lab.session import Lab
+from generator.lab.snapshot import Change, Snapshot, difference
+from generator.lab.terminal import Terminal
+
+__all__ = [
+    "RELEASES",
+    "Change",
+    "CommandFailed",
+    "Host",
+    "Lab",
+    "LabError",
+    "LabUnavailable",
+    "Result",
+    "Snapshot",
+    "Terminal",
+    "difference",
+]

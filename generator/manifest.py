@@ -1,0 +1,76 @@
+"""Record what is in an output folder: digests, bodies, parties and effects."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any
+
+from generator.errors import TemplateError
+from generator.steps import Step
+
+MANIFEST = "manifest.json"
+SUMS = "SHA256SUMS"
+FORMAT = 1
+BODY_MARK = b"# ==== Below this line"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file's digests (sha256, 64 hexadecimal digits) and, for a script, its step."""
+
+    path: str
+    sha256: str
+    body_sha256: str = ""
+    step: Step | None = None
+
+
+def body_of(path: str, octets: bytes) -> bytes:
+    """Return what stands below the constants: all lines after the one that starts with `# ==== Below this line`.
+
+    `sed '1,/^# ==== Below this line/d' FILE` prints the same. Raises TemplateError unless there is one such line.
+    """
+    _, found, rest = octets.partition(b"\n" + BODY_MARK)
+    if not found or b"\n" + BODY_MARK in rest:
+        raise TemplateError(f"{path}: not exactly one line starts with {BODY_MARK.decode()!r}; mend the template")
+    return rest.partition(b"\n")[2]
+
+
+def entry_of(path: str, octets: bytes, step: Step | None = None) -> Entry:
+    """Return the entry of a file; scripts come with their step."""
+    digest = sha256(octets).hexdigest()
+    if step is None:
+        return Entry(path, digest)
+    return Entry(path, digest, sha256(body_of(path, octets)).hexdigest(), step)
+
+
+def manifest_octets(entries: list[Entry]) -> bytes:
+    """Return manifest.json; `files` names every file of the folder, also itself and SHA256SUMS."""
+    scripts = [_script(entry, entry.step) for entry in entries if entry.step]
+    files = sorted([*(entry.path for entry in entries), MANIFEST, SUMS])
+    text = json.dumps({"format": FORMAT, "files": files, "scripts": scripts}, indent=2)
+    return f"{text}\n".encode("ascii")
+
+
+def sums_octets(entries: list[Entry]) -> bytes:
+    """Return SHA256SUMS in the form that `sha256sum --check` reads (sha256sum(1)), sorted by path."""
+    return "".join(f"{entry.sha256}  {entry.path}\n" for entry in sorted(entries, key=lambda e: e.path)).encode()
+
+
+def _script(entry: Entry, step: Step) -> dict[str, Any]:
+    return {
+        "path": entry.path,
+        "sha256": entry.sha256,
+        "body_sha256": entry.body_sha256,
+        "template": step.template,
+        "party": step.party,
+        "purpose": step.purpose,
+        "needs_root": step.needs_root,
+        "needs": step.needs,
+        "reads": step.reads,
+        "writes": step.writes,
+        "restarts": step.restarts,
+        "undo": step.undo,
+        "effects": asdict(step.effects),
+    }

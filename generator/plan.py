@@ -1,0 +1,151 @@
+"""Decide everything about a site's scripts: which there are, in which order, and with which constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from generator import clients, hosts
+from generator.names import Names
+from generator.site import Site
+from generator.steps import Context, Effects, File, Row, Step, check_order
+
+LISTED_FILES = ("README.md", "manifest.json", "SHA256SUMS")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps of a site in the order in which they run, and setup.sh, which runs them."""
+
+    steps: tuple[Step, ...]
+    setup: Step
+    readme: Context
+
+
+def make_plan(site: Site) -> Plan:
+    """Return the plan of a site."""
+    names = Names(site)
+    steps = tuple(_steps(names))
+    check_order(steps)
+    parties = tuple(dict.fromkeys(step.party for step in steps))
+    rows = tuple({"step": step.path, "party": step.party, "needs": step.needs} for step in steps)
+    context: Context = {
+        "script": "setup.sh",
+        "ca_key_file": names.files.ca_key,
+        "ca_certificate_file": names.files.ca_certificate,
+        "server_request_file": names.server.request,
+        "server_certificate_file": names.server.certificate,
+        "client_request_file": names.client.request,
+        "client_certificate_file": names.client.certificate,
+        "parties": parties,
+        "rows": rows,
+    }
+    setup = Step(
+        path="setup.sh",
+        party="all",
+        template="setup.sh",
+        purpose="run the steps of this machine's parties, in order",
+        context=context,
+        needs_root=any(step.needs_root for step in steps),
+        restarts=tuple(dict.fromkeys(unit for step in steps for unit in step.restarts)),
+        undo="undo the same steps, the last one first",
+    )
+    return Plan(steps, setup, {"rows": rows})
+
+
+def _steps(names: Names) -> Iterator[Step]:
+    site = names.site
+    yield _create_ca(names)
+    yield from (hosts.request(names, host) for host in site.hosts)
+    yield _sign_servers(names)
+    if site.clients:
+        yield from (clients.request(names, client) for client in site.clients)
+        yield _sign_clients(names)
+    yield from (hosts.configure(names, host) for host in site.hosts)
+    yield from (clients.configure(names, client) for client in site.clients)
+    yield from (hosts.verify(names, host) for host in site.hosts)
+    yield from (clients.verify(names, client) for client in site.clients)
+
+
+def _create_ca(names: Names) -> Step:
+    authority = names.site.ca
+    path = "ca/10-create-ca.sh"
+    return Step(
+        path=path,
+        party="ca",
+        template="create-ca.sh",
+        purpose="make the certificate authority's key and certificate",
+        context={
+            "script": path,
+            "ca_common_name": authority.common_name,
+            "ca_key_type": authority.key,
+            "ca_days": authority.days,
+            "ca_key_file": names.files.ca_key,
+            "ca_certificate_file": names.files.ca_certificate,
+        },
+        needs="passphrase",
+        effects=Effects(
+            files=(
+                File(names.ca_key, "operator", "0600"),
+                File(names.ca_certificate, "operator", "0644"),
+            ),
+            commands=("openssl genrsa" if authority.key.startswith("rsa:") else "openssl genpkey", "openssl req"),
+        ),
+        undo="lists both files and keeps them, unless --remove-keys",
+    )
+
+
+def _sign_servers(names: Names) -> Step:
+    rows: list[Row] = [
+        {
+            "name": host.name,
+            "key_type": host.key,
+            "days": host.days,
+            "alternative_names": names.host_alternative_names(host),
+        }
+        for host in names.site.hosts
+    ]
+    return _sign(names, "ca/20-sign-servers.sh", "server", rows)
+
+
+def _sign_clients(names: Names) -> Step:
+    rows: list[Row] = [
+        {
+            "name": client.name,
+            "key_type": client.key,
+            "days": client.days,
+            "alternative_names": names.client_alternative_names(client),
+        }
+        for client in names.site.clients
+    ]
+    return _sign(names, "ca/30-sign-clients.sh", "client", rows)
+
+
+def _sign(names: Names, path: str, kind: str, rows: Sequence[Row]) -> Step:
+    work = names.server if kind == "server" else names.client
+    parties = "hosts" if kind == "server" else "clients"
+    folders = [f"{parties}/{row['name']}" for row in rows]
+    made = [
+        File(f"{folder}/{name}", "operator", mode)
+        for folder in folders
+        for name, mode in ((work.extensions, "0644"), (work.certificate, "0644"), (names.files.ca_certificate, "0644"))
+    ]
+    return Step(
+        path=path,
+        party="ca",
+        template=f"sign-{kind}s.sh",
+        purpose=f"certify the {kind}s of its table, and nothing else",
+        context={
+            "script": path,
+            "ca_key_file": names.files.ca_key,
+            "ca_certificate_file": names.files.ca_certificate,
+            "request_file": work.request,
+            "extensions_file": work.extensions,
+            "certificate_file": work.certificate,
+            "rows": rows,
+        },
+        reads=(names.ca_key, names.ca_certificate, *(f"{folder}/{work.request}" for folder in folders)),
+        needs="passphrase",
+        effects=Effects(files=(*made, File(names.ca_serial, "operator", "0600")), commands=("openssl x509",)),
+        undo="lists the certificates and keeps them, unless --remove-keys",
+    )

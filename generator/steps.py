@@ -1,0 +1,74 @@
+"""What a plan is made of: steps, and what each one does to a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from generator.errors import TemplateError
+
+Scalar = str | int
+Row = Mapping[str, Scalar]
+Value = Scalar | Sequence[str] | Sequence[Row]
+Context = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that a step leaves behind, with owner and POSIX mode (octal digits).
+
+    A path without a leading '/' or '~' stands in the working folder (`--dir`).
+    """
+
+    path: str
+    owner: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """Everything that a step changes on the machine where it runs."""
+
+    files: tuple[File, ...] = ()
+    units: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    removes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rendered script of one party, with every constant that stands in it.
+
+    `reads` holds working files that an earlier step makes, and absolute paths of the machine. `needs` is what the
+    machine must have: `passphrase`, `dockerd` or `nothing`.
+    """
+
+    path: str
+    party: str
+    template: str
+    purpose: str
+    context: Context
+    reads: tuple[str, ...] = ()
+    restarts: tuple[str, ...] = ()
+    needs_root: bool = False
+    needs: str = "nothing"
+    effects: Effects = Effects()
+    undo: str = "nothing to undo"
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The paths of all files that the step leaves behind."""
+        return tuple(file.path for file in self.effects.files)
+
+
+def check_order(steps: Iterable[Step]) -> None:
+    """Raise TemplateError when a step reads a working file that no earlier step makes."""
+    made: set[str] = set()
+    for step in steps:
+        for path in step.reads:
+            if not path.startswith(("/", "~")) and path not in made:
+                raise TemplateError(f"{step.path} reads {path}, which no earlier step makes; mend the plan")
+        made.update(step.writes)
+        made.difference_update(step.effects.removes)
