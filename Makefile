@@ -1,0 +1,86 @@
+# What a user and a developer run. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+SITE ?= site.yaml
+OUT ?= out
+RELEASE ?= bookworm
+# The first of these that is Python 3.11 or newer makes .venv.
+PYTHONS ?= python3.13 python3.12 python3.11 python3
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help render check rehearse test test-fast lint bench clean
+
+help: ## list the targets
+	@printf 'usage: make TARGET [SITE=site.yaml] [OUT=out] [RELEASE=bookworm]\n\n'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
+	  while IFS=: read -r target text; do \
+	    printf '  %-10s %s\n' "$$target" "$${text#*## }"; \
+	  done
+
+render: $(VENV)/runtime ## write the scripts of SITE to OUT
+	@$(BIN)/dockseal render $(SITE) --output $(OUT)
+
+check: $(VENV)/runtime ## report every problem of SITE
+	@$(BIN)/dockseal check $(SITE)
+
+rehearse: $(VENV)/runtime ## run the scripts of SITE on a throwaway Docker host
+	@$(BIN)/dockseal rehearse $(SITE) --release $(RELEASE)
+
+# As root on Debian or Ubuntu the lab's packages are installed; otherwise the
+# command is printed, and tests that need a Docker host are skipped.
+test: $(VENV)/dev ## run all tests, those on throwaway Docker hosts too
+	@$(BIN)/dockseal lab --install || \
+	  printf 'Without that, tests that need a Docker host are skipped.\n' >&2
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/dev ## run the tests that need no Docker host
+	$(BIN)/python -m pytest -m 'not host'
+
+lint: $(VENV)/dev ## check the Python, the templates and the rendered scripts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet tests/lint
+
+bench: $(VENV)/dev ## measure rendering: the default site and 1,000 hosts
+	$(BIN)/python -m bench
+
+clean: ## remove .venv, caches and rehearsal/; OUT and the lab's images stay
+	rm -rf -- $(VENV) rehearsal .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	find . -path ./.git -prune -o -name __pycache__ -type d -exec rm -rf -- {} +
+
+$(VENV)/runtime: pyproject.toml | $(VENV)/bin/python
+	@printf 'installing what dockseal needs into %s\n' $(VENV) >&2
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml | $(VENV)/bin/python
+	@printf 'installing what the tests need into %s\n' $(VENV) >&2
+	@$(PIP) --editable '.[dev]'
+	@touch $(VENV)/runtime $@
+
+$(VENV)/bin/python:
+	@new_enough='import sys; sys.exit(sys.version_info < (3, 11))'; \
+	python=; \
+	for name in $(PYTHONS); do \
+	  if "$$name" -c "$$new_enough" 2>/dev/null; then python=$$name; break; fi; \
+	done; \
+	if [[ -z $$python ]]; then \
+	  printf 'error: Python 3.11 or newer is needed, found none of: %s\n' '$(PYTHONS)' >&2; \
+	  printf 'On Debian 12 or newer: apt-get install python3 python3-venv\n' >&2; \
+	  exit 2; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+	  printf 'error: %s has no venv module\n' "$$python" >&2; \
+	  printf 'On Debian or Ubuntu: apt-get install python3-venv\n' >&2; \
+	  exit 2; \
+	fi; \
+	printf 'making %s with %s\n' $(VENV) "$$("$$python" --version)" >&2; \
+	"$$python" -m venv --clear $(VENV)
