@@ -14,6 +14,7 @@ from generator.errors import KeyPath
 from generator.names import serial_name
 from generator.site import Authority, Client, Files, Host
 
+NEAR_LIMIT = 200  # hosts that an unknown name is compared with
 CA_SETTINGS = "ca-extensions.cnf"
 
 Finding = tuple[KeyPath, str]
@@ -73,11 +74,11 @@ def check_clients(clients: Sequence[tuple[int, Client]], known: Iterable[str]) -
 
 
 def check_days(at: KeyPath, party: Host | Client, authority: Authority) -> Iterator[Finding]:
-    """Find a certificate that would outlive its CA (RFC 5280 section 6.1.3)."""
-    if party.days > authority.days:
+    """Find a certificate that would outlive its CA, which is made first (RFC 5280 section 6.1.3)."""
+    if party.days >= authority.days:
         yield (
             (*at, "days"),
-            f"{party.days} days is longer than the CA's {authority.days} days; shorten it or raise ca.days",
+            f"{party.days} days is not shorter than the CA's {authority.days} days; shorten it or raise ca.days",
         )
 
 
@@ -158,5 +159,5 @@ def _same_names(section: str, parties: Sequence[tuple[int, Host]] | Sequence[tup
 
 
 def _near(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known[:1000], n=1)
+    close = get_close_matches(name, known, n=1) if len(known) <= NEAR_LIMIT else []
     return f"did you mean {close[0]}?" if close else f"known hosts: {', '.join(known[:5])}"

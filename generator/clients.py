@@ -46,6 +46,7 @@ def configure(names: Names, client: Client) -> Step:
     path = f"{folder}/20-configure-client.sh"
     hosts = names.client_hosts(client)
     files = [File(path, "operator", mode) for path, mode in INSTALLED]
+    files.append(File("~/.docker/before-dockseal/", "operator", "0700"))
     if client.shell_profile:
         files.append(File(f"~/{client.shell_profile}", "operator", "kept"))
     return Step(

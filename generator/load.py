@@ -17,8 +17,10 @@ import yaml
 from generator.errors import KeyPath, Problem, SiteError, UsageError
 from generator.values import shown
 
-MAX_OCTETS = 16 * 1024 * 1024
+MAX_OCTETS = 4 * 1024 * 1024
 MAX_DEPTH = 8
+MAX_VALUES = 200_000  # a fleet of 10,000 hosts has fewer
+MAX_SOURCE = 400  # characters of a source line that a problem keeps
 
 # YAML 1.1 (yaml.org/type): plain scalars that are not text there.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -64,7 +66,7 @@ class Document:
         if line is None:
             around = (path[:end] for end in range(len(path), 0, -1))
             line = next((self.line(at) for at in around if self.line(at)), 0)
-        source = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        source = self.lines[line - 1][:MAX_SOURCE] if 0 < line <= len(self.lines) else ""
         return Problem(self.file, line, path, message, source)
 
     def line(self, path: KeyPath) -> int:
@@ -151,6 +153,7 @@ class _Builder:
     def __init__(self, document: Document, events: Iterator[Any]) -> None:
         self.document = document
         self.events = events
+        self.count = 0
 
     def build(self) -> Any:
         """Return the value of the only document in the stream."""
@@ -172,6 +175,10 @@ class _Builder:
     def _value(self, event: Any, path: KeyPath) -> Any:
         line = event.start_mark.line + 1
         self.document.values[path] = line
+        self.count += 1
+        if self.count > MAX_VALUES:
+            self._note((), f"more than {MAX_VALUES} values; no site has that many", line)
+            raise _Stop
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             sign = "*" if isinstance(event, yaml.AliasEvent) else "&"
             self._note(path, f"{sign}{event.anchor} is a YAML alias; write the value out", line)

@@ -59,7 +59,7 @@ class Host(_Model):
         None, description="Name or address that clients use; default: the first of dns_names."
     )
     key: KeyType = Field("rsa:4096", description="Type of the host's key.")
-    days: Days = Field(365, description="Lifetime of the certificate in days, not more than the CA's.")
+    days: Days = Field(365, description="Lifetime of the certificate in days, less than the CA's.")
     tls_directory: TlsDirectory = Field("/etc/docker/tls", description="Where dockerd reads its certificate.")
     drop_in: DropIn = Field(
         "/etc/systemd/system/docker.service.d/override.conf", description="The systemd drop-in with dockerd's flags."
@@ -97,7 +97,7 @@ class Client(_Model):
     name: PartyName = Field(description="Name of the client: folder and common name.")
     hosts: tuple[HostName, ...] | None = Field(None, description="Hosts it connects to; default: every host.")
     key: KeyType = Field("rsa:4096", description="Type of the client's key.")
-    days: Days = Field(365, description="Lifetime of the certificate in days, not more than the CA's.")
+    days: Days = Field(365, description="Lifetime of the certificate in days, less than the CA's.")
     shell_profile: ShellProfile | None = Field(
         None, description="File in the home folder that exports DOCKER_HOST and DOCKER_TLS_VERIFY; default: none."
     )

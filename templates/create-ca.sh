@@ -6,7 +6,8 @@
 # Writes:     DIR/ca/ca-private.pem, DIR/ca/ca-public.pem
 # Restarts:   nothing
 # Needs root: no
-# Undo:       lists both files and keeps them, unless --remove-keys
+# Undo:       lists both files and ca-public.srl (the last serial) and keeps
+#             them, unless --remove-keys
 # Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
 #             --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
@@ -141,7 +142,7 @@ main() {
   certificate=${folder}/${ca_certificate_file}
   settings=${folder}/ca-extensions.cnf
   if [[ ${verb} == undo ]]; then
-    undo_working_files "${certificate}" "${key}"
+    undo_working_files "${certificate}" "${key}" "${certificate%.*}.srl"
     undo_folder "${folder}"
     finish
   fi

@@ -247,15 +247,22 @@ verify_plain_http() {
     "${answer}" 'run 20-configure-daemon.sh; dockerd must run with --tlsverify'
 }
 
-# A refused connection, beside one to the TLS port that is accepted.
+can_connect() { # can_connect ADDRESS PORT
+  (exec {connection}<>"/dev/tcp/$1/$2")
+} 2>/dev/null
+
+# Refused connections, beside one to the TLS port that is accepted.
 verify_plain_port() {
-  local problem=''
-  asked="connect to ${probe_address}, port 2375 and port ${listen_port}"
-  if (exec {connection}<>"/dev/tcp/${probe_address}/2375"); then
-    problem='something listens there'
-  elif ! (exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}"); then
+  local address problem=''
+  asked="connect to ${probe_address}, 127.0.0.1 and ::1, port 2375, and to"
+  asked+=" ${probe_address}, port ${listen_port}"
+  can_connect "${probe_address}" "${listen_port}" ||
     problem="port ${listen_port} cannot be reached either: this shows nothing"
-  fi 2>/dev/null
+  for address in "${probe_address}" 127.0.0.1 ::1; do
+    if can_connect "${address}" 2375; then
+      problem="something listens on ${address}, port 2375"
+    fi
+  done
   judge TLS-9 'port 2375 (plain text) is closed' "${problem}" \
     "2375 refused, ${listen_port} connected" \
     'find what listens on port 2375 and stop it'

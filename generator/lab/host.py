@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,11 +180,20 @@ class Host:
             path = "/etc/hosts"
             self.run(["tee", path], input=hosts_file(self.read(path), names))
 
-    def reach(self, addresses: Iterable[str], device: str = "eth0") -> None:
-        """Send packets for these addresses of other hosts to the lab's network."""
-        for address in addresses:
-            family = ["-6"] if ":" in address else []
-            self.run(["ip", *family, "route", "replace", address, "dev", device])
+    def reach(self, other: Host, device: str = "eth0") -> None:
+        """Send packets for another host's own addresses to it, past whoever else has the same ones."""
+        for address in other.addresses:
+            family, gateway = ["-6"], other.link_local(device)
+            if ":" not in address:
+                family, gateway = [], other.address()
+            self.run(["ip", *family, "route", "replace", address, "via", gateway, "dev", device])
+
+    def link_local(self, device: str = "eth0") -> str:
+        """Return the IPv6 address that the host gave itself on the lab's network, once it is sure of it."""
+        show = ["ip", "-6", "-o", "addr", "show", "dev", device, "scope", "link", "-tentative"]
+        script = 'until "$@" | grep inet6; do sleep 0.1; done'
+        words = self.bash(script, *show, timeout=10).stdout.split()
+        return words[words.index("inet6") + 1].partition("/")[0]
 
 
 def hosts_file(text: str, names: Mapping[str, str]) -> str:

@@ -273,5 +273,5 @@ def _introduce(site: Site, hosts: Sequence[Host]) -> None:
         names = names_from_afar(site_host, host.address())
         for other in hosts:
             if other is not host:
-                other.reach(host.addresses)
+                other.reach(host)
                 other.know(names)

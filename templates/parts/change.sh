@@ -19,6 +19,6 @@ run() { # run COMMAND...
   print_command "$@"
   [[ ${verb} != check ]] || return 0
   doing=$*
-  "$@"
+  "$@" || return
   doing=''
 }

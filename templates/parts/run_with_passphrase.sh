@@ -3,6 +3,6 @@ run_with_passphrase() { # run_with_passphrase COMMAND...
   print_command "$@"
   [[ ${verb} != check ]] || return 0
   doing=$*
-  "$@" 3< <(printf '%s\n' "${passphrase}")
+  "$@" 3< <(printf '%s\n' "${passphrase}") || return
   doing=''
 }

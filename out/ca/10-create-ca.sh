@@ -1,0 +1,428 @@
+#!/usr/bin/env bash
+# Creates the certificate authority: an encrypted key and its certificate.
+# An existing key is never replaced.
+#
+# Reads:      nothing
+# Writes:     DIR/ca/ca-private.pem, DIR/ca/ca-public.pem
+# Restarts:   nothing
+# Needs root: no
+# Undo:       lists both files and ca-public.srl (the last serial) and keeps
+#             them, unless --remove-keys
+# Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
+#             --check  --undo [--remove-keys]  --help
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+if [ -z "${BASH_VERSION:-}" ]; then
+  printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
+  exit 2
+fi
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+  printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2
+  exit 2
+fi
+set -Eeuo pipefail
+shopt -s inherit_errexit
+umask 077
+ulimit -c 0
+# Fixed, so that nobody's environment decides which programs run, which
+# certificates openssl trusts, or which daemon docker talks to.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
+
+readonly script='ca/10-create-ca.sh'
+readonly ca_common_name='dockseal CA'
+readonly ca_key_type='rsa:4096'
+readonly ca_days=3650
+readonly ca_key_file='ca-private.pem'
+readonly ca_certificate_file='ca-public.pem'
+
+# ==== Below this line every site has the same bytes ==========================
+
+# ---- Shared by every script -------------------------------------------------
+
+verb=apply     # apply, check or undo
+dir=docker-tls # working folder
+yes=0
+remove_keys=0
+passphrase_file=''
+json=0
+leaves='nothing was changed' # the state to report when a command fails
+
+die() { # die STATUS MESSAGE...
+  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  exit "$1"
+}
+
+note() { # note MESSAGE...
+  printf '%s: %s\n' "${script}" "$*" >&2
+}
+
+doing='' # the printed command that runs now
+
+on_error() { # on_error LINE COMMAND
+  die 1 "line $1 failed: ${doing:-$2}; state: ${leaves}"
+}
+trap 'on_error "${LINENO}" "${BASH_COMMAND}"' ERR
+
+# The comment at the top of the script is its manual.
+print_help() {
+  local line
+  while IFS= read -r line; do
+    [[ ${line} == '#'* ]] || break
+    [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
+  done <"${BASH_SOURCE[0]}"
+}
+
+parse_options() { # parse_options ARGUMENT...
+  local option
+  while (($# > 0)); do
+    option=$1
+    shift
+    [[ ${accepts} == *" ${option} "* ]] ||
+      die 2 "unknown option ${option}; --help lists them"
+    case ${option} in
+      --check | --undo)
+        [[ ${verb} == apply ]] || die 2 'give one of --check and --undo'
+        verb=${option#--}
+        ;;
+      --yes) yes=1 ;;
+      --remove-keys) remove_keys=1 ;;
+      --json) json=1 ;;
+      --help)
+        print_help
+        exit 0
+        ;;
+      --dir | --passphrase-file)
+        [[ -n ${1:-} ]] || die 2 "${option} needs a value"
+        if [[ ${option} == --dir ]]; then dir=$1; else passphrase_file=$1; fi
+        shift
+        ;;
+      *) die 2 "option ${option} is not handled" ;;
+    esac
+  done
+  ((! remove_keys)) || [[ ${verb} == undo ]] ||
+    die 2 '--remove-keys goes with --undo'
+  dir=$(realpath --canonicalize-missing -- "${dir}")
+}
+
+need_openssl() {
+  local found
+  command -v openssl >/dev/null ||
+    die 2 'openssl is not installed; install the package openssl'
+  found=$(openssl version)
+  [[ ${found} =~ ^OpenSSL\ ([0-9]+)\.([0-9]+)\.([0-9]+) ]] ||
+    die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+  ((BASH_REMATCH[1] * 10000 + BASH_REMATCH[2] * 100 + BASH_REMATCH[3] >= \
+  10101)) || die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+}
+
+# ---- Changes ----------------------------------------------------------------
+
+changed=0 # 1 once something was changed, or would be
+
+# Commands that change something are printed so that they can be typed again:
+# --check prints them on standard output and does no more.
+print_command() { # print_command WORD...
+  local words
+  printf -v words ' %q' "$@"
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "${words# }"
+  else
+    printf '+%s\n' "${words}" >&2
+  fi
+}
+
+run() { # run COMMAND...
+  print_command "$@"
+  [[ ${verb} != check ]] || return 0
+  doing=$*
+  "$@" || return
+  doing=''
+}
+
+# Writes a file whole or not at all; does nothing when it is so already.
+write_file() { # write_file FILE MODE TEXT
+  local file=$1 mode=$2 text=$3
+  if [[ -f ${file} && $(<"${file}") == "${text}" ]]; then return; fi
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf "cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}"
+    return
+  fi
+  printf "+ cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}" >&2
+  rm -f -- "${file}.new"
+  printf '%s\n' "${text}" >"${file}.new"
+  [[ $(<"${file}.new") == "${text}" ]] ||
+    die 1 "${file}.new did not read back; is the disk full? ${leaves}"
+  chmod -- "${mode}" "${file}.new"
+  sync -- "${file}.new"
+  mv -fT -- "${file}.new" "${file}"
+}
+
+# Ends the script with the status of its verb.
+finish() {
+  ((changed)) || note 'nothing to do'
+  if [[ ${verb} == check ]] && ((changed)); then exit 3; fi
+  exit 0
+}
+
+# ---- Working folders --------------------------------------------------------
+
+# Makes a working folder; refuses one that somebody else could write to.
+open_folder() { # open_folder FOLDER
+  if [[ ! -d $1 ]]; then
+    run mkdir -p -m 0700 -- "$1"
+    [[ ${verb} != check ]] || return 0
+  fi
+  [[ -O $1 ]] || die 2 "$1 belongs to another user; give another --dir"
+  (((8#$(stat --format '%a' -- "$1") & 8#022) == 0)) ||
+    die 2 "others can write to $1; run: chmod go-w $1"
+}
+
+# One run at a time. The lock ends with the process, however it ends.
+lock() { # lock FOLDER
+  local lock_fd inode holder
+  exec {lock_fd}<"$1"
+  if flock --nonblock "${lock_fd}"; then return; fi
+  inode=$(stat --format ':%i' -- "$1")
+  holder=unknown
+  while read -r _ _ _ _ pid place _; do
+    [[ ${place} != *"${inode}" ]] || holder=${pid}
+  done </proc/locks
+  note "another run works in $1 (process ${holder}); waiting for it"
+  flock "${lock_fd}"
+}
+
+# Opens the folder of one party below DIR, for this run alone.
+open_party() { # open_party FOLDER
+  local part
+  for part in "${dir}" "${1%/*}" "$1"; do open_folder "${part}"; done
+  if [[ ${verb} != check ]]; then lock "$1"; fi
+}
+
+# ---- Keys, requests and certificates ----------------------------------------
+
+# Prints why openssl does not accept a certificate, or nothing.
+why_not_valid() { # why_not_valid CERTIFICATE CA PURPOSE
+  local text
+  if text=$(openssl verify -x509_strict -purpose "$3" -CAfile "$2" "$1" \
+    2>&1); then
+    return
+  fi
+  text=${text#*lookup: }
+  printf '%s\n' "${text%%$'\n'*}"
+}
+
+# ---- Undo -------------------------------------------------------------------
+
+# Undo: certificates and keys are listed and kept, unless --remove-keys.
+undo_working_files() { # undo_working_files FILE...
+  local file
+  for file in "$@"; do
+    [[ -e ${file} ]] || continue
+    if ((remove_keys)); then
+      run rm -f -- "${file}"
+    else
+      note "kept: ${file} (--undo --remove-keys removes it)"
+    fi
+  done
+}
+
+# Undo: removes a working folder, and the folders above it, once they are empty.
+undo_folder() { # undo_folder FOLDER
+  if [[ -d $1 && -z $(ls -A -- "$1") ]]; then
+    run rmdir --parents --ignore-fail-on-non-empty -- "$1"
+  fi
+}
+
+has_terminal() {
+  { : </dev/tty; } 2>/dev/null
+}
+
+# ---- The passphrase of the CA key -------------------------------------------
+
+# It lives in this shell variable alone, which is not exported, and reaches
+# openssl through file descriptor 3: never in an argument, never in a file.
+passphrase=''
+readonly passphrase_minimum=12
+
+read_passphrase_file() {
+  local mode
+  [[ -r ${passphrase_file} ]] ||
+    die 2 "passphrase file ${passphrase_file} cannot be read"
+  mode=$(stat --dereference --format '%a' -- "${passphrase_file}")
+  (((8#${mode} & 8#077) == 0)) ||
+    die 2 \
+      "others can read ${passphrase_file}; run: chmod 600 ${passphrase_file}"
+  IFS= read -r passphrase <"${passphrase_file}" || [[ -n ${passphrase} ]] ||
+    die 2 "passphrase file ${passphrase_file} is empty"
+}
+
+ask_on_terminal() { # ask_on_terminal PROMPT; sets answer
+  printf '%s' "$1" >/dev/tty
+  IFS= read -r -s answer </dev/tty || answer=''
+  printf '\n' >/dev/tty
+}
+
+is_right_passphrase() { # is_right_passphrase KEY
+  openssl pkey -in "$1" -passin fd:3 -noout 3< <(
+    printf '%s\n' "${passphrase}"
+  ) 2>/dev/null
+}
+
+# Prints what is wrong with the passphrase, or nothing.
+passphrase_problem() { # passphrase_problem KEY AGAIN
+  if [[ -e $1 ]]; then
+    is_right_passphrase "$1" || printf 'this passphrase does not open %s\n' "$1"
+  elif ((${#passphrase} < passphrase_minimum)); then
+    printf 'the passphrase has %d characters, at least %d are needed\n' \
+      "${#passphrase}" "${passphrase_minimum}"
+  elif [[ $2 != "${passphrase}" ]]; then
+    printf 'the two passphrases differ\n'
+  fi
+}
+
+# Sets passphrase: the one that opens KEY, or a new one when KEY is not there.
+get_passphrase() { # get_passphrase KEY
+  local key=$1 answer again problem tries
+  if [[ -n ${passphrase_file} ]]; then
+    read_passphrase_file
+    problem=$(passphrase_problem "${key}" "${passphrase}")
+    [[ -z ${problem} ]] || die 2 "${problem}; ${leaves}"
+    return
+  fi
+  has_terminal || die 2 \
+    'the CA key needs a passphrase and there is no terminal:' \
+    'give --passphrase-file'
+  for tries in 2 1 0; do
+    ask_on_terminal 'Passphrase for the CA key: '
+    passphrase=${answer}
+    if [[ ! -e ${key} ]]; then ask_on_terminal 'The same passphrase again: '; fi
+    again=${answer}
+    problem=$(passphrase_problem "${key}" "${again}")
+    if [[ -z ${problem} ]]; then return; fi
+    note "${problem}"
+    ((tries)) || die 2 "three tries; ${leaves}"
+  done
+}
+
+# Runs openssl with the passphrase on file descriptor 3 (-passin fd:3).
+run_with_passphrase() { # run_with_passphrase COMMAND...
+  print_command "$@"
+  [[ ${verb} != check ]] || return 0
+  doing=$*
+  "$@" 3< <(printf '%s\n' "${passphrase}") || return
+  doing=''
+}
+
+# ---- This script ------------------------------------------------------------
+
+accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
+readonly accepts
+
+make_encrypted_key() { # make_encrypted_key FILE
+  case ${ca_key_type} in
+    rsa:*)
+      # D04: openssl genrsa -aes256 -out ca-private.pem 4096
+      run_with_passphrase openssl genrsa -aes256 -passout fd:3 \
+        -out "$1" "${ca_key_type#rsa:}"
+      ;;
+    ec:*)
+      run_with_passphrase openssl genpkey -algorithm EC \
+        -pkeyopt "ec_paramgen_curve:${ca_key_type#ec:}" \
+        -pkeyopt ec_param_enc:named_curve -aes256 -pass fd:3 -out "$1"
+      ;;
+    *)
+      run_with_passphrase openssl genpkey -algorithm ED25519 \
+        -aes256 -pass fd:3 -out "$1"
+      ;;
+  esac
+}
+
+create_key() {
+  make_encrypted_key "${key}.new"
+  if [[ ${verb} != check ]]; then
+    # openssl exits with 0 when the disk is full: read the key back.
+    is_right_passphrase "${key}.new" ||
+      die 1 "${key}.new is not a whole key; is the disk full? ${leaves}"
+  fi
+  run sync -- "${key}.new"
+  run mv -nT -- "${key}.new" "${key}"
+  leaves="the CA key is in ${key}, the CA certificate is not made yet"
+}
+
+# Explicit extensions: the installed openssl.cnf has no say in them.
+certificate_settings() {
+  printf '%s\n' '[req]' 'prompt = no' 'distinguished_name = subject' \
+    'x509_extensions = ca' '[subject]' "CN = ${ca_common_name}" '[ca]' \
+    'basicConstraints = critical, CA:TRUE, pathlen:0' \
+    'keyUsage = critical, keyCertSign, cRLSign' \
+    'subjectKeyIdentifier = hash'
+}
+
+create_certificate() {
+  write_file "${settings}" 0600 "$(certificate_settings)"
+  # D05: openssl req -new -x509 -days N -key ca-private.pem -sha256
+  #      -out ca-public.pem
+  run_with_passphrase openssl req -new -x509 -days "${ca_days}" \
+    -key "${key}" -sha256 -out "${certificate}.new" \
+    -config "${settings}" -passin fd:3
+  if [[ ${verb} != check ]]; then
+    openssl verify -x509_strict -check_ss_sig -CAfile "${certificate}.new" \
+      "${certificate}.new" >/dev/null ||
+      die 1 \
+        "${certificate}.new is not a valid certificate; is the disk full?" \
+        "${leaves}"
+  fi
+  run chmod 0644 -- "${certificate}.new"
+  run sync -- "${certificate}.new"
+  run mv -fT -- "${certificate}.new" "${certificate}"
+  run rm -f -- "${settings}"
+}
+
+# Stops when what is there is not this CA. Neither file is ever replaced.
+check_existing() {
+  local subject problem
+  if [[ -e ${key} && $(<"${key}") != *ENCRYPTED* ]]; then
+    die 2 "${key} exists and is not an encrypted private key; move it away"
+  fi
+  [[ -e ${certificate} ]] || return 0
+  [[ -e ${key} ]] ||
+    die 2 \
+      "${certificate} exists without its key ${key}; put the key back, or" \
+      'move the certificate away'
+  subject=$(openssl x509 -in "${certificate}" -noout -subject \
+    -nameopt RFC2253) ||
+    die 2 \
+      "${certificate} is not a certificate; move it away"
+  [[ ${subject} == "subject=CN=${ca_common_name}" ]] ||
+    die 2 \
+      "${certificate} has ${subject}, not CN=${ca_common_name}; give another" \
+      '--dir'
+  problem=$(why_not_valid "${certificate}" "${certificate}" any)
+  [[ -z ${problem} ]] || die 2 "${certificate} is not valid: ${problem}"
+}
+
+main() {
+  parse_options "$@"
+  need_openssl
+  folder=${dir}/ca
+  key=${folder}/${ca_key_file}
+  certificate=${folder}/${ca_certificate_file}
+  settings=${folder}/ca-extensions.cnf
+  if [[ ${verb} == undo ]]; then
+    undo_working_files "${certificate}" "${key}" "${certificate%.*}.srl"
+    undo_folder "${folder}"
+    finish
+  fi
+  open_party "${folder}"
+  check_existing
+  if [[ -e ${key} && -e ${certificate} ]]; then finish; fi
+  if [[ ${verb} != check ]]; then get_passphrase "${key}"; fi
+  if [[ ! -e ${key} ]]; then create_key; fi
+  create_certificate
+  finish
+}
+
+main "$@"

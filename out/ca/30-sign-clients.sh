@@ -1,0 +1,540 @@
+#!/usr/bin/env bash
+# Signs the clients' certificates. The table below is all that this CA will
+# certify: names, use and lifetime come from it, never from a request.
+#
+# Reads:      DIR/ca/{ca-private.pem,ca-public.pem},
+#             DIR/clients/NAME/client-request.csr
+# Writes:     DIR/ca/ca-public.srl, DIR/clients/NAME/{extfile-client.cnf,
+#             client-certificate.pem,ca-public.pem}
+# Restarts:   nothing
+# Needs root: no
+# Undo:       removes extfile-client.cnf; lists certificates and keeps
+#             them, unless --remove-keys
+# Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
+#             --check  --undo [--remove-keys]  --help
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+if [ -z "${BASH_VERSION:-}" ]; then
+  printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
+  exit 2
+fi
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+  printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2
+  exit 2
+fi
+set -Eeuo pipefail
+shopt -s inherit_errexit
+umask 077
+ulimit -c 0
+# Fixed, so that nobody's environment decides which programs run, which
+# certificates openssl trusts, or which daemon docker talks to.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
+
+readonly script='ca/30-sign-clients.sh'
+readonly ca_key_file='ca-private.pem'
+readonly ca_certificate_file='ca-public.pem'
+readonly request_file='client-request.csr'
+readonly extensions_file='extfile-client.cnf'
+readonly certificate_file='client-certificate.pem'
+# name, key type, days, subject alternative names
+readonly -a table=(
+  'client' 'rsa:4096' 365 'DNS:client'
+)
+
+# ==== Below this line every site has the same bytes ==========================
+
+# ---- Shared by every script -------------------------------------------------
+
+verb=apply     # apply, check or undo
+dir=docker-tls # working folder
+yes=0
+remove_keys=0
+passphrase_file=''
+json=0
+leaves='nothing was changed' # the state to report when a command fails
+
+die() { # die STATUS MESSAGE...
+  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  exit "$1"
+}
+
+note() { # note MESSAGE...
+  printf '%s: %s\n' "${script}" "$*" >&2
+}
+
+doing='' # the printed command that runs now
+
+on_error() { # on_error LINE COMMAND
+  die 1 "line $1 failed: ${doing:-$2}; state: ${leaves}"
+}
+trap 'on_error "${LINENO}" "${BASH_COMMAND}"' ERR
+
+# The comment at the top of the script is its manual.
+print_help() {
+  local line
+  while IFS= read -r line; do
+    [[ ${line} == '#'* ]] || break
+    [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
+  done <"${BASH_SOURCE[0]}"
+}
+
+parse_options() { # parse_options ARGUMENT...
+  local option
+  while (($# > 0)); do
+    option=$1
+    shift
+    [[ ${accepts} == *" ${option} "* ]] ||
+      die 2 "unknown option ${option}; --help lists them"
+    case ${option} in
+      --check | --undo)
+        [[ ${verb} == apply ]] || die 2 'give one of --check and --undo'
+        verb=${option#--}
+        ;;
+      --yes) yes=1 ;;
+      --remove-keys) remove_keys=1 ;;
+      --json) json=1 ;;
+      --help)
+        print_help
+        exit 0
+        ;;
+      --dir | --passphrase-file)
+        [[ -n ${1:-} ]] || die 2 "${option} needs a value"
+        if [[ ${option} == --dir ]]; then dir=$1; else passphrase_file=$1; fi
+        shift
+        ;;
+      *) die 2 "option ${option} is not handled" ;;
+    esac
+  done
+  ((! remove_keys)) || [[ ${verb} == undo ]] ||
+    die 2 '--remove-keys goes with --undo'
+  dir=$(realpath --canonicalize-missing -- "${dir}")
+}
+
+need_openssl() {
+  local found
+  command -v openssl >/dev/null ||
+    die 2 'openssl is not installed; install the package openssl'
+  found=$(openssl version)
+  [[ ${found} =~ ^OpenSSL\ ([0-9]+)\.([0-9]+)\.([0-9]+) ]] ||
+    die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+  ((BASH_REMATCH[1] * 10000 + BASH_REMATCH[2] * 100 + BASH_REMATCH[3] >= \
+  10101)) || die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+}
+
+# ---- Changes ----------------------------------------------------------------
+
+changed=0 # 1 once something was changed, or would be
+
+# Commands that change something are printed so that they can be typed again:
+# --check prints them on standard output and does no more.
+print_command() { # print_command WORD...
+  local words
+  printf -v words ' %q' "$@"
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "${words# }"
+  else
+    printf '+%s\n' "${words}" >&2
+  fi
+}
+
+run() { # run COMMAND...
+  print_command "$@"
+  [[ ${verb} != check ]] || return 0
+  doing=$*
+  "$@" || return
+  doing=''
+}
+
+# Writes a file whole or not at all; does nothing when it is so already.
+write_file() { # write_file FILE MODE TEXT
+  local file=$1 mode=$2 text=$3
+  if [[ -f ${file} && $(<"${file}") == "${text}" ]]; then return; fi
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf "cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}"
+    return
+  fi
+  printf "+ cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}" >&2
+  rm -f -- "${file}.new"
+  printf '%s\n' "${text}" >"${file}.new"
+  [[ $(<"${file}.new") == "${text}" ]] ||
+    die 1 "${file}.new did not read back; is the disk full? ${leaves}"
+  chmod -- "${mode}" "${file}.new"
+  sync -- "${file}.new"
+  mv -fT -- "${file}.new" "${file}"
+}
+
+# Ends the script with the status of its verb.
+finish() {
+  ((changed)) || note 'nothing to do'
+  if [[ ${verb} == check ]] && ((changed)); then exit 3; fi
+  exit 0
+}
+
+# ---- Working folders --------------------------------------------------------
+
+# Makes a working folder; refuses one that somebody else could write to.
+open_folder() { # open_folder FOLDER
+  if [[ ! -d $1 ]]; then
+    run mkdir -p -m 0700 -- "$1"
+    [[ ${verb} != check ]] || return 0
+  fi
+  [[ -O $1 ]] || die 2 "$1 belongs to another user; give another --dir"
+  (((8#$(stat --format '%a' -- "$1") & 8#022) == 0)) ||
+    die 2 "others can write to $1; run: chmod go-w $1"
+}
+
+# One run at a time. The lock ends with the process, however it ends.
+lock() { # lock FOLDER
+  local lock_fd inode holder
+  exec {lock_fd}<"$1"
+  if flock --nonblock "${lock_fd}"; then return; fi
+  inode=$(stat --format ':%i' -- "$1")
+  holder=unknown
+  while read -r _ _ _ _ pid place _; do
+    [[ ${place} != *"${inode}" ]] || holder=${pid}
+  done </proc/locks
+  note "another run works in $1 (process ${holder}); waiting for it"
+  flock "${lock_fd}"
+}
+
+# Opens the folder of one party below DIR, for this run alone.
+open_party() { # open_party FOLDER
+  local part
+  for part in "${dir}" "${1%/*}" "$1"; do open_folder "${part}"; done
+  if [[ ${verb} != check ]]; then lock "$1"; fi
+}
+
+# ---- Keys, requests and certificates ----------------------------------------
+
+# Prints the names of a certificate as in an extension file.
+names_of() { # names_of CERTIFICATE
+  local text
+  text=$(openssl x509 -in "$1" -noout -ext subjectAltName 2>/dev/null) ||
+    return 1
+  text=${text#*$'\n'}
+  text=${text//IP Address:/IP:}
+  printf '%s\n' "${text//[[:space:]]/}"
+}
+
+public_key_of() { # public_key_of CERTIFICATE
+  openssl x509 -in "$1" -noout -pubkey 2>/dev/null
+}
+
+# True when the CA issued the certificate for these names and this purpose
+# (sslserver or sslclient), it follows RFC 5280, and it is valid now.
+is_good_certificate() { # is_good_certificate CERTIFICATE CA NAMES PURPOSE
+  [[ -f $1 && -f $2 && $(names_of "$1") == "$3" ]] &&
+    openssl verify -x509_strict -purpose "$4" -CAfile "$2" "$1" &>/dev/null
+}
+
+# Prints why openssl does not accept a certificate, or nothing.
+why_not_valid() { # why_not_valid CERTIFICATE CA PURPOSE
+  local text
+  if text=$(openssl verify -x509_strict -purpose "$3" -CAfile "$2" "$1" \
+    2>&1); then
+    return
+  fi
+  text=${text#*lookup: }
+  printf '%s\n' "${text%%$'\n'*}"
+}
+
+# ---- Undo -------------------------------------------------------------------
+
+# Undo: certificates and keys are listed and kept, unless --remove-keys.
+undo_working_files() { # undo_working_files FILE...
+  local file
+  for file in "$@"; do
+    [[ -e ${file} ]] || continue
+    if ((remove_keys)); then
+      run rm -f -- "${file}"
+    else
+      note "kept: ${file} (--undo --remove-keys removes it)"
+    fi
+  done
+}
+
+# Undo: removes a working folder, and the folders above it, once they are empty.
+undo_folder() { # undo_folder FOLDER
+  if [[ -d $1 && -z $(ls -A -- "$1") ]]; then
+    run rmdir --parents --ignore-fail-on-non-empty -- "$1"
+  fi
+}
+
+has_terminal() {
+  { : </dev/tty; } 2>/dev/null
+}
+
+# ---- The passphrase of the CA key -------------------------------------------
+
+# It lives in this shell variable alone, which is not exported, and reaches
+# openssl through file descriptor 3: never in an argument, never in a file.
+passphrase=''
+readonly passphrase_minimum=12
+
+read_passphrase_file() {
+  local mode
+  [[ -r ${passphrase_file} ]] ||
+    die 2 "passphrase file ${passphrase_file} cannot be read"
+  mode=$(stat --dereference --format '%a' -- "${passphrase_file}")
+  (((8#${mode} & 8#077) == 0)) ||
+    die 2 \
+      "others can read ${passphrase_file}; run: chmod 600 ${passphrase_file}"
+  IFS= read -r passphrase <"${passphrase_file}" || [[ -n ${passphrase} ]] ||
+    die 2 "passphrase file ${passphrase_file} is empty"
+}
+
+ask_on_terminal() { # ask_on_terminal PROMPT; sets answer
+  printf '%s' "$1" >/dev/tty
+  IFS= read -r -s answer </dev/tty || answer=''
+  printf '\n' >/dev/tty
+}
+
+is_right_passphrase() { # is_right_passphrase KEY
+  openssl pkey -in "$1" -passin fd:3 -noout 3< <(
+    printf '%s\n' "${passphrase}"
+  ) 2>/dev/null
+}
+
+# Prints what is wrong with the passphrase, or nothing.
+passphrase_problem() { # passphrase_problem KEY AGAIN
+  if [[ -e $1 ]]; then
+    is_right_passphrase "$1" || printf 'this passphrase does not open %s\n' "$1"
+  elif ((${#passphrase} < passphrase_minimum)); then
+    printf 'the passphrase has %d characters, at least %d are needed\n' \
+      "${#passphrase}" "${passphrase_minimum}"
+  elif [[ $2 != "${passphrase}" ]]; then
+    printf 'the two passphrases differ\n'
+  fi
+}
+
+# Sets passphrase: the one that opens KEY, or a new one when KEY is not there.
+get_passphrase() { # get_passphrase KEY
+  local key=$1 answer again problem tries
+  if [[ -n ${passphrase_file} ]]; then
+    read_passphrase_file
+    problem=$(passphrase_problem "${key}" "${passphrase}")
+    [[ -z ${problem} ]] || die 2 "${problem}; ${leaves}"
+    return
+  fi
+  has_terminal || die 2 \
+    'the CA key needs a passphrase and there is no terminal:' \
+    'give --passphrase-file'
+  for tries in 2 1 0; do
+    ask_on_terminal 'Passphrase for the CA key: '
+    passphrase=${answer}
+    if [[ ! -e ${key} ]]; then ask_on_terminal 'The same passphrase again: '; fi
+    again=${answer}
+    problem=$(passphrase_problem "${key}" "${again}")
+    if [[ -z ${problem} ]]; then return; fi
+    note "${problem}"
+    ((tries)) || die 2 "three tries; ${leaves}"
+  done
+}
+
+# Runs openssl with the passphrase on file descriptor 3 (-passin fd:3).
+run_with_passphrase() { # run_with_passphrase COMMAND...
+  print_command "$@"
+  [[ ${verb} != check ]] || return 0
+  doing=$*
+  "$@" 3< <(printf '%s\n' "${passphrase}") || return
+  doing=''
+}
+
+# ---- This script ------------------------------------------------------------
+
+accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
+readonly accepts
+readonly party_folder=clients purpose=sslclient
+
+# D13: extfile-client.cnf, written whole.
+extensions_for() { # extensions_for NAMES
+  printf '%s\n' "subjectAltName = $1" 'extendedKeyUsage = clientAuth' \
+    'basicConstraints = critical, CA:FALSE' \
+    'keyUsage = critical, digitalSignature' \
+    'subjectKeyIdentifier = hash' 'authorityKeyIdentifier = keyid'
+}
+
+# ---- Checks requests and signs certificates ---------------------------------
+
+# Prints the key type of a public key in this site's words.
+key_type_of() { # key_type_of PUBLIC_KEY
+  local text
+  text=$(printf '%s\n' "$1" | openssl pkey -pubin -noout -text)
+  case ${text} in
+    *'ASN1 OID: prime256v1'*) printf 'ec:P-256\n' ;;
+    *'ASN1 OID: secp384r1'*) printf 'ec:P-384\n' ;;
+    *ED25519*) printf 'ed25519\n' ;;
+    *Modulus*)
+      [[ ${text} =~ \(([0-9]+)\ bit ]]
+      printf 'rsa:%s\n' "${BASH_REMATCH[1]}"
+      ;;
+    *) printf 'another type\n' ;;
+  esac
+}
+
+# Prints why a request is refused, or nothing.
+request_problem() { # request_problem REQUEST NAME KEY_TYPE
+  local subject text found
+  if [[ -L $1 || ! -f $1 ]]; then
+    printf 'it is not a regular file\n'
+  elif (($(stat --format '%s' -- "$1") > 65536)); then
+    printf 'it is larger than 64 KiB\n'
+  elif ! text=$(openssl req -in "$1" -noout -verify 2>&1) ||
+    [[ ${text} != *'verify OK'* ]]; then
+    printf 'it is damaged, or not signed by its own key\n'
+  else
+    subject=$(openssl req -in "$1" -noout -subject -nameopt RFC2253)
+    found=$(key_type_of "$(openssl req -in "$1" -noout -pubkey)")
+    if [[ ${subject} != "subject=CN=$2" ]]; then
+      printf 'it asks for %s, and this CA certifies CN=%s here\n' \
+        "${subject#subject=}" "$2"
+    elif [[ ${found} != "$3" ]]; then
+      printf 'its key is %s, and this CA certifies %s here\n' "${found}" "$3"
+    fi
+  fi
+}
+
+# True when the certificate is good and no newer key asks for another one.
+is_signed() { # is_signed NAME NAMES
+  local requested folder=${dir}/${party_folder}/$1
+  is_good_certificate "${folder}/${certificate_file}" "${ca_certificate}" \
+    "$2" "${purpose}" || return 1
+  if [[ ! -e ${folder}/${request_file} ]]; then return; fi
+  requested=$(openssl req -in "${folder}/${request_file}" -noout -pubkey) ||
+    return 1
+  [[ ${requested} == "$(public_key_of "${folder}/${certificate_file}")" ]]
+} 2>/dev/null
+
+show_public_key() { # show_public_key NAME REQUEST
+  local digest
+  digest=$(openssl req -in "$2" -noout -pubkey |
+    openssl pkey -pubin -outform DER | sha256sum)
+  note "$1 asks with public key sha256: ${digest%% *}"
+}
+
+# Sorts the rows of the table into to_sign and waiting (no request yet).
+# A request that is refused stops the script before anything is signed.
+check_requests() {
+  local row name request problem
+  for ((row = 0; row < ${#table[@]}; row += 4)); do
+    name=${table[row]}
+    request=${dir}/${party_folder}/${name}/${request_file}
+    if is_signed "${name}" "${table[row + 3]}"; then continue; fi
+    if [[ ! -e ${request} && ! -L ${request} ]]; then
+      waiting+=("${row}")
+      continue
+    fi
+    problem=$(request_problem "${request}" "${name}" "${table[row + 1]}")
+    [[ -z ${problem} ]] || die 2 "refused ${request}: ${problem}; ${leaves}"
+    show_public_key "${name}" "${request}"
+    to_sign+=("${row}")
+  done
+}
+
+# A certificate must not outlive its CA, and a wrong clock must not sign.
+check_ca() { # check_ca DAYS
+  local problem
+  problem=$(why_not_valid "${ca_certificate}" "${ca_certificate}" any)
+  [[ -z ${problem} ]] || die 2 "${ca_certificate}: ${problem}; ${leaves}"
+  openssl x509 -in "${ca_certificate}" -noout -checkend $(($1 * 86400)) \
+    >/dev/null ||
+    die 2 "the CA ends before a certificate of $1 days would; ${leaves}"
+}
+
+# The CA decides the names and the use, whatever the request asks for.
+sign_one() { # sign_one NAME DAYS NAMES
+  local folder=${dir}/${party_folder}/$1
+  local request=${folder}/${request_file}
+  local extensions=${folder}/${extensions_file}
+  local certificate=${folder}/${certificate_file}
+  write_file "${extensions}" 0644 "$(extensions_for "$3")"
+  # D10, D14: openssl x509 -req -days 365 -sha256 -in request.csr
+  #           -CA ca-public.pem -CAkey ca-private.pem -CAcreateserial
+  #           -extfile extfile.cnf -out certificate.pem
+  run_with_passphrase openssl x509 -req -days "$2" -sha256 \
+    -in "${request}" \
+    -CA "${ca_certificate}" \
+    -CAkey "${ca_key}" \
+    -CAcreateserial \
+    -extfile "${extensions}" \
+    -out "${certificate}.new" -passin fd:3
+  if [[ ${verb} != check ]]; then
+    is_good_certificate "${certificate}.new" "${ca_certificate}" "$3" \
+      "${purpose}" ||
+      die 1 \
+        "${certificate}.new is not a good certificate; is the disk full?" \
+        "${leaves}"
+  fi
+  run chmod 0644 -- "${certificate}.new"
+  run sync -- "${certificate}.new"
+  run cp -fT -- "${ca_certificate}" "${folder}/${ca_certificate_file}"
+  run chmod 0644 -- "${folder}/${ca_certificate_file}"
+  run mv -fT -- "${certificate}.new" "${certificate}"
+}
+
+sign_row() { # sign_row ROW
+  sign_one "${table[$1]}" "${table[$1 + 2]}" "${table[$1 + 3]}"
+}
+
+# --check shows what will run once the request is here.
+wait_for() { # wait_for ROW
+  local before=${changed}
+  note "waiting for the request of ${table[$1]}: bring it to" \
+    "${dir}/${party_folder}/${table[$1]}/${request_file} and run this again"
+  if [[ ${verb} == check ]]; then sign_row "$1"; fi
+  changed=${before}
+}
+
+undo() {
+  local row folder
+  for ((row = 0; row < ${#table[@]}; row += 4)); do
+    folder=${dir}/${party_folder}/${table[row]}
+    if [[ -e ${folder}/${extensions_file} ]]; then
+      run rm -f -- "${folder}/${extensions_file}"
+    fi
+    undo_working_files "${folder}/${certificate_file}" \
+      "${folder}/${ca_certificate_file}"
+    undo_folder "${folder}"
+  done
+}
+
+main() {
+  local row
+  local -a to_sign=() waiting=()
+  parse_options "$@"
+  need_openssl
+  ca_key=${dir}/ca/${ca_key_file}
+  ca_certificate=${dir}/ca/${ca_certificate_file}
+  if [[ ${verb} == undo ]]; then
+    undo
+    finish
+  fi
+  if [[ ! -e ${ca_key} || ! -e ${ca_certificate} ]]; then
+    [[ ${verb} == check ]] ||
+      die 2 "there is no CA in ${dir}/ca: run ca/10-create-ca.sh first"
+  else
+    open_party "${dir}/ca"
+  fi
+  check_requests
+  for row in "${waiting[@]}"; do wait_for "${row}"; done
+  if ((${#to_sign[@]} == 0)); then finish; fi
+  if [[ ${verb} != check ]]; then
+    for row in "${to_sign[@]}"; do check_ca "${table[row + 2]}"; done
+    # An unfinished serial file would stop openssl; it makes a random one.
+    if [[ -e ${ca_certificate%.*}.srl &&
+      ! $(<"${ca_certificate%.*}.srl") =~ ^[0-9A-F]+$ ]]; then
+      run rm -f -- "${ca_certificate%.*}.srl"
+    fi
+    get_passphrase "${ca_key}"
+  fi
+  for row in "${to_sign[@]}"; do
+    leaves="the certificates before ${table[row]} are signed, the others not"
+    sign_row "${row}"
+  done
+  finish
+}
+
+main "$@"

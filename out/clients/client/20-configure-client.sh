@@ -1,0 +1,480 @@
+#!/usr/bin/env bash
+# Configures the docker client of the user who runs it: certificates in
+# ~/.docker and a docker context for each Docker host.
+#
+# Reads:      DIR/clients/NAME/{client-key.pem,client-certificate.pem,
+#             ca-public.pem}
+# Writes:     ~/.docker/{ca,cert,key}.pem, docker contexts, and the shell
+#             profile where the site asks for it
+# Removes:    DIR/clients/NAME/{client-request.csr,extfile-client.cnf}
+# Restarts:   nothing
+# Needs root: no; it configures the user who runs it
+# Undo:       removes all of it and puts back what was in ~/.docker before
+# Options:    --dir DIR (docker-tls)  --yes  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+if [ -z "${BASH_VERSION:-}" ]; then
+  printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
+  exit 2
+fi
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+  printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2
+  exit 2
+fi
+set -Eeuo pipefail
+shopt -s inherit_errexit
+umask 077
+ulimit -c 0
+# Fixed, so that nobody's environment decides which programs run, which
+# certificates openssl trusts, or which daemon docker talks to.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
+
+readonly script='clients/client/20-configure-client.sh'
+readonly alternative_names='DNS:client'
+readonly key_file='client-key.pem'
+readonly certificate_file='client-certificate.pem'
+readonly ca_certificate_file='ca-public.pem'
+readonly request_file='client-request.csr'
+readonly extensions_file='extfile-client.cnf'
+# Below the home folder; empty for none.
+readonly shell_profile=''
+# docker context, the address of its host
+readonly -a contexts=(
+  'localhost' 'tcp://localhost:2376'
+)
+
+# ==== Below this line every site has the same bytes ==========================
+
+# ---- Shared by every script -------------------------------------------------
+
+verb=apply     # apply, check or undo
+dir=docker-tls # working folder
+yes=0
+remove_keys=0
+passphrase_file=''
+json=0
+leaves='nothing was changed' # the state to report when a command fails
+
+die() { # die STATUS MESSAGE...
+  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  exit "$1"
+}
+
+note() { # note MESSAGE...
+  printf '%s: %s\n' "${script}" "$*" >&2
+}
+
+doing='' # the printed command that runs now
+
+on_error() { # on_error LINE COMMAND
+  die 1 "line $1 failed: ${doing:-$2}; state: ${leaves}"
+}
+trap 'on_error "${LINENO}" "${BASH_COMMAND}"' ERR
+
+# The comment at the top of the script is its manual.
+print_help() {
+  local line
+  while IFS= read -r line; do
+    [[ ${line} == '#'* ]] || break
+    [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
+  done <"${BASH_SOURCE[0]}"
+}
+
+parse_options() { # parse_options ARGUMENT...
+  local option
+  while (($# > 0)); do
+    option=$1
+    shift
+    [[ ${accepts} == *" ${option} "* ]] ||
+      die 2 "unknown option ${option}; --help lists them"
+    case ${option} in
+      --check | --undo)
+        [[ ${verb} == apply ]] || die 2 'give one of --check and --undo'
+        verb=${option#--}
+        ;;
+      --yes) yes=1 ;;
+      --remove-keys) remove_keys=1 ;;
+      --json) json=1 ;;
+      --help)
+        print_help
+        exit 0
+        ;;
+      --dir | --passphrase-file)
+        [[ -n ${1:-} ]] || die 2 "${option} needs a value"
+        if [[ ${option} == --dir ]]; then dir=$1; else passphrase_file=$1; fi
+        shift
+        ;;
+      *) die 2 "option ${option} is not handled" ;;
+    esac
+  done
+  ((! remove_keys)) || [[ ${verb} == undo ]] ||
+    die 2 '--remove-keys goes with --undo'
+  dir=$(realpath --canonicalize-missing -- "${dir}")
+}
+
+need_openssl() {
+  local found
+  command -v openssl >/dev/null ||
+    die 2 'openssl is not installed; install the package openssl'
+  found=$(openssl version)
+  [[ ${found} =~ ^OpenSSL\ ([0-9]+)\.([0-9]+)\.([0-9]+) ]] ||
+    die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+  ((BASH_REMATCH[1] * 10000 + BASH_REMATCH[2] * 100 + BASH_REMATCH[3] >= \
+  10101)) || die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+}
+
+# ---- Changes ----------------------------------------------------------------
+
+changed=0 # 1 once something was changed, or would be
+
+# Commands that change something are printed so that they can be typed again:
+# --check prints them on standard output and does no more.
+print_command() { # print_command WORD...
+  local words
+  printf -v words ' %q' "$@"
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "${words# }"
+  else
+    printf '+%s\n' "${words}" >&2
+  fi
+}
+
+run() { # run COMMAND...
+  print_command "$@"
+  [[ ${verb} != check ]] || return 0
+  doing=$*
+  "$@" || return
+  doing=''
+}
+
+# Writes a file whole or not at all; does nothing when it is so already.
+write_file() { # write_file FILE MODE TEXT
+  local file=$1 mode=$2 text=$3
+  if [[ -f ${file} && $(<"${file}") == "${text}" ]]; then return; fi
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf "cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}"
+    return
+  fi
+  printf "+ cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}" >&2
+  rm -f -- "${file}.new"
+  printf '%s\n' "${text}" >"${file}.new"
+  [[ $(<"${file}.new") == "${text}" ]] ||
+    die 1 "${file}.new did not read back; is the disk full? ${leaves}"
+  chmod -- "${mode}" "${file}.new"
+  sync -- "${file}.new"
+  mv -fT -- "${file}.new" "${file}"
+}
+
+# Ends the script with the status of its verb.
+finish() {
+  ((changed)) || note 'nothing to do'
+  if [[ ${verb} == check ]] && ((changed)); then exit 3; fi
+  exit 0
+}
+
+# One run at a time. The lock ends with the process, however it ends.
+lock() { # lock FOLDER
+  local lock_fd inode holder
+  exec {lock_fd}<"$1"
+  if flock --nonblock "${lock_fd}"; then return; fi
+  inode=$(stat --format ':%i' -- "$1")
+  holder=unknown
+  while read -r _ _ _ _ pid place _; do
+    [[ ${place} != *"${inode}" ]] || holder=${pid}
+  done </proc/locks
+  note "another run works in $1 (process ${holder}); waiting for it"
+  flock "${lock_fd}"
+}
+
+# ---- Keys, requests and certificates ----------------------------------------
+
+# Prints the names of a certificate as in an extension file.
+names_of() { # names_of CERTIFICATE
+  local text
+  text=$(openssl x509 -in "$1" -noout -ext subjectAltName 2>/dev/null) ||
+    return 1
+  text=${text#*$'\n'}
+  text=${text//IP Address:/IP:}
+  printf '%s\n' "${text//[[:space:]]/}"
+}
+
+public_key_of() { # public_key_of CERTIFICATE
+  openssl x509 -in "$1" -noout -pubkey 2>/dev/null
+}
+
+has_same_key() { # has_same_key CERTIFICATE KEY
+  local public_key
+  public_key=$(openssl pkey -in "$2" -passin pass: -pubout) || return 1
+  [[ $(public_key_of "$1") == "${public_key}" ]]
+} 2>/dev/null
+
+# Prints why openssl does not accept a certificate, or nothing.
+why_not_valid() { # why_not_valid CERTIFICATE CA PURPOSE
+  local text
+  if text=$(openssl verify -x509_strict -purpose "$3" -CAfile "$2" "$1" \
+    2>&1); then
+    return
+  fi
+  text=${text#*lookup: }
+  printf '%s\n' "${text%%$'\n'*}"
+}
+
+# Stops unless key, certificate and CA are here and fit together.
+check_certificate() {
+  local problem file
+  for file in "${key}" "${certificate}" "${ca}"; do
+    [[ -e ${file} ]] ||
+      die 2 \
+        "${file} is not here: carry ${folder}/${request_file} to the CA, run" \
+        "${signer} there, and bring ${certificate_file} and" \
+        "${ca_certificate_file} back; ${leaves}"
+  done
+  problem=$(why_not_valid "${certificate}" "${ca}" "${purpose}")
+  [[ -z ${problem} ]] ||
+    die 2 \
+      "${certificate} is not valid here ($(date --utc '+%F %T') UTC):" \
+      "${problem}; ${leaves}"
+  [[ $(names_of "${certificate}") == "${alternative_names}" ]] ||
+    die 2 \
+      "${certificate} is for $(names_of "${certificate}"), not for" \
+      "${alternative_names}; make a new request and sign it; ${leaves}"
+  has_same_key "${certificate}" "${key}" ||
+    die 2 "${key} does not belong to ${certificate}; ${leaves}"
+}
+
+# D15: requests and extension files are not needed any more.
+remove_request() {
+  local file
+  for file in "${folder}/${request_file}" "${folder}/${extensions_file}"; do
+    if [[ -e ${file} ]]; then run rm -f -- "${file}"; fi
+  done
+}
+
+# ---- The files in ~/.docker -------------------------------------------------
+
+readonly purpose=sslclient signer=ca/30-sign-clients.sh
+readonly accepts=' --dir --yes --check --undo --remove-keys --help '
+readonly description="dockseal ${script}"
+readonly block_start="# >>> dockseal ${script} >>>"
+readonly block_end="# <<< dockseal ${script} <<<"
+
+# Keeps what was in ~/.docker before. The folder stays as long as this client
+# is configured: while it is there, {ca,cert,key}.pem are this script's own.
+save_previous() {
+  local file
+  if [[ -d ${previous} ]]; then return; fi
+  if [[ -d ${previous}.new ]]; then run rm -rf -- "${previous}.new"; fi
+  run mkdir -m 0700 -- "${previous}.new"
+  for file in ca.pem cert.pem key.pem; do
+    if [[ -e ${docker_config}/${file} ]]; then
+      run cp -pT -- "${docker_config}/${file}" "${previous}.new/${file}"
+    fi
+  done
+  run mv -T -- "${previous}.new" "${previous}"
+}
+
+install_file() { # install_file SOURCE FILE MODE
+  local file=${docker_config}/$2
+  if [[ -f ${file} && $(<"${file}") == "$(<"$1")" &&
+  $(stat --format '%a' -- "${file}") == "$3" ]]; then
+    return
+  fi
+  run install -m "$3" -T -- "$1" "${file}.new"
+  if [[ ${verb} != check && $(<"${file}.new") != "$(<"$1")" ]]; then
+    die 1 "${file}.new did not read back; is the disk full? ${leaves}"
+  fi
+  run sync -- "${file}.new"
+  run mv -fT -- "${file}.new" "${file}"
+}
+
+# D15, D18: docker reads exactly ca.pem, cert.pem and key.pem.
+install_files() {
+  if [[ ! -d ${docker_config} ]]; then
+    run mkdir -m 0700 -- "${docker_config}"
+  elif [[ $(stat --format '%a' -- "${docker_config}") != 700 ]]; then
+    run chmod 0700 -- "${docker_config}"
+  fi
+  save_previous
+  install_file "${key}" key.pem 600
+  install_file "${certificate}" cert.pem 644
+  install_file "${ca}" ca.pem 644
+}
+
+restore_files() {
+  local file
+  if [[ ! -d ${previous} ]]; then return; fi
+  for file in ca.pem cert.pem key.pem; do
+    if [[ -e ${previous}/${file} ]]; then
+      run cp -pT -- "${previous}/${file}" "${docker_config}/${file}.new"
+      run mv -fT -- "${docker_config}/${file}.new" "${docker_config}/${file}"
+    elif [[ ${file} == key.pem && -e ${docker_config}/key.pem ]] &&
+      ((! remove_keys)) && [[ ! -e ${key} ]]; then
+      note "kept: ${docker_config}/key.pem, the only copy of this key"
+    else
+      run rm -f -- "${docker_config}/${file}"
+    fi
+  done
+  run rm -rf -- "${previous}"
+}
+
+# ---- docker contexts --------------------------------------------------------
+
+has_docker() {
+  command -v docker >/dev/null
+}
+
+is_our_context() { # is_our_context NAME
+  local found
+  found=$(docker context inspect "$1") || return 1
+  [[ ${found} == *"\"Description\": \"${description}\""* ]]
+} 2>/dev/null
+
+# A context holds copies of the files: they must be the present ones.
+is_current_context() { # is_current_context NAME DOCKER_HOST
+  local digest copies found
+  digest=$(printf '%s' "$1" | sha256sum)
+  copies=${docker_config}/contexts/tls/${digest%% *}/docker
+  found=$(docker context inspect "$1") || return 1
+  [[ ${found} == *"\"Host\": \"$2\""* &&
+    $(<"${copies}/ca.pem") == "$(<"${ca}")" &&
+    $(<"${copies}/cert.pem") == "$(<"${certificate}")" &&
+    $(<"${copies}/key.pem") == "$(<"${key}")" ]]
+} 2>/dev/null
+
+# Stops before the first change when a name is taken by somebody's context.
+check_contexts() {
+  local row
+  if ! has_docker; then return; fi
+  for ((row = 0; row < ${#contexts[@]}; row += 2)); do
+    if docker context inspect "${contexts[row]}" &>/dev/null &&
+      ! is_our_context "${contexts[row]}"; then
+      die 2 \
+        "there is a docker context ${contexts[row]} that this script did not" \
+        "make; rename or remove it; ${leaves}"
+    fi
+  done
+}
+
+create_contexts() {
+  local row name host action files
+  files=ca=${docker_config}/ca.pem,cert=${docker_config}/cert.pem
+  files+=,key=${docker_config}/key.pem
+  if ! has_docker; then
+    note 'there is no docker client on this machine: contexts are left out'
+    return
+  fi
+  for ((row = 0; row < ${#contexts[@]}; row += 2)); do
+    name=${contexts[row]}
+    host=${contexts[row + 1]}
+    action=create
+    if is_our_context "${name}"; then action=update; fi
+    if [[ ${action} == update ]] && is_current_context "${name}" "${host}"; then
+      continue
+    fi
+    run docker context "${action}" "${name}" --description "${description}" \
+      --docker "host=${host},${files}"
+  done
+}
+
+remove_contexts() {
+  local row
+  if ! has_docker; then return; fi
+  for ((row = 0; row < ${#contexts[@]}; row += 2)); do
+    if is_our_context "${contexts[row]}"; then
+      run docker context rm --force "${contexts[row]}"
+    fi
+  done
+}
+
+# ---- The shell profile ------------------------------------------------------
+
+# Prints the profile without this script's block.
+profile_without_block() {
+  local line inside=0
+  while IFS= read -r line || [[ -n ${line} ]]; do
+    if [[ ${line} == "${block_start}" ]]; then inside=1; fi
+    ((inside)) || printf '%s\n' "${line}"
+    if [[ ${line} == "${block_end}" ]]; then inside=0; fi
+  done <"${profile}"
+}
+
+write_profile() {
+  local text='' mode=0644
+  if [[ -z ${shell_profile} ]]; then return; fi
+  if [[ -e ${profile} ]]; then
+    text=$(profile_without_block)
+    mode=$(stat --format '%a' -- "${profile}")
+  fi
+  # D18: with a name from the certificate, not 0.0.0.0.
+  write_file "${profile}" "${mode}" "${text:+${text}
+}${block_start}
+export DOCKER_HOST=${contexts[1]}
+export DOCKER_TLS_VERIFY=1
+${block_end}"
+}
+
+clean_profile() {
+  local text
+  [[ -n ${shell_profile} && -e ${profile} ]] || return 0
+  text=$(profile_without_block)
+  if [[ $(<"${profile}") == "${text}" ]]; then return; fi
+  if [[ -z ${text} ]]; then
+    run rm -f -- "${profile}"
+  else
+    write_file "${profile}" "$(stat --format '%a' -- "${profile}")" "${text}"
+  fi
+}
+
+# ---- The verbs --------------------------------------------------------------
+
+# docker context rm leaves empty folders behind.
+remove_empty_folders() {
+  local part
+  for part in contexts/meta contexts/tls contexts .; do
+    part=$(realpath --canonicalize-missing -- "${docker_config}/${part}")
+    if [[ -d ${part} && -z $(ls -A -- "${part}") ]]; then
+      run rmdir -- "${part}"
+    fi
+  done
+}
+
+undo() {
+  remove_contexts
+  clean_profile
+  restore_files
+  remove_empty_folders
+  finish
+}
+
+main() {
+  parse_options "$@"
+  need_openssl
+  [[ -d ${HOME:-} ]] || die 2 'HOME is not set to a folder'
+  folder=${dir}/${script%/*}
+  key=${folder}/${key_file}
+  certificate=${folder}/${certificate_file}
+  ca=${folder}/${ca_certificate_file}
+  docker_config=${HOME}/.docker
+  previous=${docker_config}/before-dockseal
+  profile=${HOME}/${shell_profile}
+  if [[ ${verb} != check ]]; then lock "${HOME}"; fi
+  if [[ ${verb} == undo ]]; then undo; fi
+  check_contexts
+  if [[ ${verb} == check && ! -e ${certificate} ]]; then
+    note "${certificate} is not here yet"
+  else
+    check_certificate
+  fi
+  install_files
+  leaves="some files of ${docker_config} are new; run this again to finish"
+  create_contexts
+  write_profile
+  remove_request
+  finish
+}
+
+main "$@"

@@ -1,0 +1,334 @@
+#!/usr/bin/env bash
+# Makes the private key and the certificate signing request of one server.
+# An existing key is never replaced, and it never leaves this machine.
+#
+# Reads:      DIR/hosts/NAME/certificate.pem (a valid one needs no new request)
+# Writes:     DIR/hosts/NAME/{server-key.pem,request.csr}
+# Restarts:   nothing
+# Needs root: no
+# Undo:       removes the request; lists the key and keeps it, unless
+#             --remove-keys
+# Options:    --dir DIR (docker-tls)  --yes  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+if [ -z "${BASH_VERSION:-}" ]; then
+  printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
+  exit 2
+fi
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+  printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2
+  exit 2
+fi
+set -Eeuo pipefail
+shopt -s inherit_errexit
+umask 077
+ulimit -c 0
+# Fixed, so that nobody's environment decides which programs run, which
+# certificates openssl trusts, or which daemon docker talks to.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
+
+readonly script='hosts/localhost/10-request-certificate.sh'
+readonly name='localhost'
+readonly key_type='rsa:4096'
+readonly alternative_names='DNS:localhost,IP:127.0.0.1'
+readonly key_file='server-key.pem'
+readonly request_file='request.csr'
+readonly certificate_file='certificate.pem'
+readonly ca_certificate_file='ca-public.pem'
+
+# ==== Below this line every site has the same bytes ==========================
+
+# ---- Shared by every script -------------------------------------------------
+
+verb=apply     # apply, check or undo
+dir=docker-tls # working folder
+yes=0
+remove_keys=0
+passphrase_file=''
+json=0
+leaves='nothing was changed' # the state to report when a command fails
+
+die() { # die STATUS MESSAGE...
+  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  exit "$1"
+}
+
+note() { # note MESSAGE...
+  printf '%s: %s\n' "${script}" "$*" >&2
+}
+
+doing='' # the printed command that runs now
+
+on_error() { # on_error LINE COMMAND
+  die 1 "line $1 failed: ${doing:-$2}; state: ${leaves}"
+}
+trap 'on_error "${LINENO}" "${BASH_COMMAND}"' ERR
+
+# The comment at the top of the script is its manual.
+print_help() {
+  local line
+  while IFS= read -r line; do
+    [[ ${line} == '#'* ]] || break
+    [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
+  done <"${BASH_SOURCE[0]}"
+}
+
+parse_options() { # parse_options ARGUMENT...
+  local option
+  while (($# > 0)); do
+    option=$1
+    shift
+    [[ ${accepts} == *" ${option} "* ]] ||
+      die 2 "unknown option ${option}; --help lists them"
+    case ${option} in
+      --check | --undo)
+        [[ ${verb} == apply ]] || die 2 'give one of --check and --undo'
+        verb=${option#--}
+        ;;
+      --yes) yes=1 ;;
+      --remove-keys) remove_keys=1 ;;
+      --json) json=1 ;;
+      --help)
+        print_help
+        exit 0
+        ;;
+      --dir | --passphrase-file)
+        [[ -n ${1:-} ]] || die 2 "${option} needs a value"
+        if [[ ${option} == --dir ]]; then dir=$1; else passphrase_file=$1; fi
+        shift
+        ;;
+      *) die 2 "option ${option} is not handled" ;;
+    esac
+  done
+  ((! remove_keys)) || [[ ${verb} == undo ]] ||
+    die 2 '--remove-keys goes with --undo'
+  dir=$(realpath --canonicalize-missing -- "${dir}")
+}
+
+need_openssl() {
+  local found
+  command -v openssl >/dev/null ||
+    die 2 'openssl is not installed; install the package openssl'
+  found=$(openssl version)
+  [[ ${found} =~ ^OpenSSL\ ([0-9]+)\.([0-9]+)\.([0-9]+) ]] ||
+    die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+  ((BASH_REMATCH[1] * 10000 + BASH_REMATCH[2] * 100 + BASH_REMATCH[3] >= \
+  10101)) || die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+}
+
+# ---- Changes ----------------------------------------------------------------
+
+changed=0 # 1 once something was changed, or would be
+
+# Commands that change something are printed so that they can be typed again:
+# --check prints them on standard output and does no more.
+print_command() { # print_command WORD...
+  local words
+  printf -v words ' %q' "$@"
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "${words# }"
+  else
+    printf '+%s\n' "${words}" >&2
+  fi
+}
+
+run() { # run COMMAND...
+  print_command "$@"
+  [[ ${verb} != check ]] || return 0
+  doing=$*
+  "$@" || return
+  doing=''
+}
+
+# Ends the script with the status of its verb.
+finish() {
+  ((changed)) || note 'nothing to do'
+  if [[ ${verb} == check ]] && ((changed)); then exit 3; fi
+  exit 0
+}
+
+# ---- Working folders --------------------------------------------------------
+
+# Makes a working folder; refuses one that somebody else could write to.
+open_folder() { # open_folder FOLDER
+  if [[ ! -d $1 ]]; then
+    run mkdir -p -m 0700 -- "$1"
+    [[ ${verb} != check ]] || return 0
+  fi
+  [[ -O $1 ]] || die 2 "$1 belongs to another user; give another --dir"
+  (((8#$(stat --format '%a' -- "$1") & 8#022) == 0)) ||
+    die 2 "others can write to $1; run: chmod go-w $1"
+}
+
+# One run at a time. The lock ends with the process, however it ends.
+lock() { # lock FOLDER
+  local lock_fd inode holder
+  exec {lock_fd}<"$1"
+  if flock --nonblock "${lock_fd}"; then return; fi
+  inode=$(stat --format ':%i' -- "$1")
+  holder=unknown
+  while read -r _ _ _ _ pid place _; do
+    [[ ${place} != *"${inode}" ]] || holder=${pid}
+  done </proc/locks
+  note "another run works in $1 (process ${holder}); waiting for it"
+  flock "${lock_fd}"
+}
+
+# Opens the folder of one party below DIR, for this run alone.
+open_party() { # open_party FOLDER
+  local part
+  for part in "${dir}" "${1%/*}" "$1"; do open_folder "${part}"; done
+  if [[ ${verb} != check ]]; then lock "$1"; fi
+}
+
+# ---- Keys, requests and certificates ----------------------------------------
+
+# Prints the names of a certificate as in an extension file.
+names_of() { # names_of CERTIFICATE
+  local text
+  text=$(openssl x509 -in "$1" -noout -ext subjectAltName 2>/dev/null) ||
+    return 1
+  text=${text#*$'\n'}
+  text=${text//IP Address:/IP:}
+  printf '%s\n' "${text//[[:space:]]/}"
+}
+
+public_key_of() { # public_key_of CERTIFICATE
+  openssl x509 -in "$1" -noout -pubkey 2>/dev/null
+}
+
+has_same_key() { # has_same_key CERTIFICATE KEY
+  local public_key
+  public_key=$(openssl pkey -in "$2" -passin pass: -pubout) || return 1
+  [[ $(public_key_of "$1") == "${public_key}" ]]
+} 2>/dev/null
+
+# True when the CA issued the certificate for these names and this purpose
+# (sslserver or sslclient), it follows RFC 5280, and it is valid now.
+is_good_certificate() { # is_good_certificate CERTIFICATE CA NAMES PURPOSE
+  [[ -f $1 && -f $2 && $(names_of "$1") == "$3" ]] &&
+    openssl verify -x509_strict -purpose "$4" -CAfile "$2" "$1" &>/dev/null
+}
+
+# ---- Undo -------------------------------------------------------------------
+
+# Undo: certificates and keys are listed and kept, unless --remove-keys.
+undo_working_files() { # undo_working_files FILE...
+  local file
+  for file in "$@"; do
+    [[ -e ${file} ]] || continue
+    if ((remove_keys)); then
+      run rm -f -- "${file}"
+    else
+      note "kept: ${file} (--undo --remove-keys removes it)"
+    fi
+  done
+}
+
+# Undo: removes a working folder, and the folders above it, once they are empty.
+undo_folder() { # undo_folder FOLDER
+  if [[ -d $1 && -z $(ls -A -- "$1") ]]; then
+    run rmdir --parents --ignore-fail-on-non-empty -- "$1"
+  fi
+}
+
+# ---- This script ------------------------------------------------------------
+
+readonly accepts=' --dir --yes --check --undo --remove-keys --help '
+readonly purpose=sslserver
+
+# ---- A private key and a certificate signing request ------------------------
+
+make_key() { # make_key FILE
+  case ${key_type} in
+    rsa:*)
+      # D06: openssl genrsa -out server-key.pem 4096
+      # D11: openssl genrsa -out client-key.pem 4096
+      run openssl genrsa -out "$1" "${key_type#rsa:}"
+      ;;
+    ec:*)
+      run openssl genpkey -algorithm EC \
+        -pkeyopt "ec_paramgen_curve:${key_type#ec:}" \
+        -pkeyopt ec_param_enc:named_curve -out "$1"
+      ;;
+    *) run openssl genpkey -algorithm ED25519 -out "$1" ;;
+  esac
+}
+
+create_key() {
+  make_key "${key}.new"
+  if [[ ${verb} != check ]]; then
+    # openssl exits with 0 when the disk is full: read the key back.
+    openssl pkey -in "${key}.new" -noout ||
+      die 1 "${key}.new is not a whole key; is the disk full? ${leaves}"
+  fi
+  run sync -- "${key}.new"
+  run mv -nT -- "${key}.new" "${key}"
+  leaves="the key is in ${key}, its request is not made yet"
+}
+
+# True when the request has the expected name and belongs to the key.
+is_good_request() { # is_good_request REQUEST
+  local subject requested
+  [[ -f $1 && -f ${key} ]] || return 1
+  subject=$(openssl req -in "$1" -noout -subject -nameopt RFC2253) || return 1
+  requested=$(openssl req -in "$1" -noout -pubkey) || return 1
+  [[ ${subject} == "subject=CN=${name}" &&
+    ${requested} == "$(openssl pkey -in "${key}" -passin pass: -pubout)" ]]
+} 2>/dev/null
+
+create_request() {
+  # D07: openssl req -subj "/CN=example.com" -sha256 -new
+  #      -key server-key.pem -out request.csr
+  # D12: openssl req -subj '/CN=client' -new
+  #      -key client-key.pem -out client-request.csr
+  run openssl req -subj "/CN=${name}" -sha256 -new \
+    -key "${key}" -out "${request}.new"
+  if [[ ${verb} != check ]]; then
+    is_good_request "${request}.new" ||
+      die 1 "${request}.new is not a whole request; is the disk full? ${leaves}"
+  fi
+  run mv -fT -- "${request}.new" "${request}"
+}
+
+# What the operator compares by voice with what the CA machine shows.
+show_public_key() {
+  local digest
+  digest=$(openssl pkey -in "${key}" -pubout -outform DER | sha256sum)
+  note "public key sha256: ${digest%% *}"
+}
+
+main() {
+  parse_options "$@"
+  need_openssl
+  folder=${dir}/${script%/*}
+  key=${folder}/${key_file}
+  request=${folder}/${request_file}
+  certificate=${folder}/${certificate_file}
+  if [[ ${verb} == undo ]]; then
+    if [[ -e ${request} ]]; then run rm -f -- "${request}"; fi
+    undo_working_files "${key}"
+    undo_folder "${folder}"
+    finish
+  fi
+  open_party "${folder}"
+  if [[ ! -e ${key} ]]; then
+    create_key
+  elif ! openssl pkey -in "${key}" -passin pass: -noout 2>/dev/null; then
+    die 2 "${key} exists and is not an unencrypted private key; move it away"
+  fi
+  if ! is_good_request "${request}" && ! {
+    is_good_certificate "${certificate}" "${folder}/${ca_certificate_file}" \
+      "${alternative_names}" "${purpose}" &&
+      has_same_key "${certificate}" "${key}"
+  }; then
+    create_request
+    if [[ ${verb} != check ]]; then show_public_key; fi
+  fi
+  finish
+}
+
+main "$@"

@@ -1,0 +1,531 @@
+#!/usr/bin/env bash
+# Runs the scripts of this machine's parties, in order: makes the CA and the
+# certificates, configures dockerd and docker, and verifies the result.
+# Nothing is changed before every script has found what it needs.
+#
+# Usage:      setup.sh [--as PARTY]... [OPTION]... [STEP]...
+#             PARTY is ca, hosts/NAME or clients/NAME; STEP is one script
+# Reads:      SHA256SUMS and the scripts beside this one
+# Writes:     what the scripts write; see each one's --help
+# Restarts:   docker.service, once, where this machine is a Docker host
+# Needs root: where this machine is a Docker host
+# Undo:       undoes the same scripts, the last one first
+# Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
+#             --check  --undo [--remove-keys]  --help
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to
+#             make, 4 a control does not hold
+if [ -z "${BASH_VERSION:-}" ]; then
+  printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
+  exit 2
+fi
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+  printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2
+  exit 2
+fi
+set -Eeuo pipefail
+shopt -s inherit_errexit
+umask 077
+ulimit -c 0
+# Fixed, so that nobody's environment decides which programs run, which
+# certificates openssl trusts, or which daemon docker talks to.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
+
+readonly script='setup.sh'
+readonly ca_key_file='ca-private.pem'
+readonly server_request_file='request.csr'
+readonly server_certificate_file='certificate.pem'
+readonly client_request_file='client-request.csr'
+readonly client_certificate_file='client-certificate.pem'
+readonly ca_certificate_file='ca-public.pem'
+readonly -a parties=(
+  'ca'
+  'hosts/localhost'
+  'clients/client'
+)
+# script, party, what it needs
+readonly -a steps=(
+  'ca/10-create-ca.sh' 'ca' 'passphrase'
+  'hosts/localhost/10-request-certificate.sh' 'hosts/localhost' 'nothing'
+  'ca/20-sign-servers.sh' 'ca' 'passphrase'
+  'clients/client/10-request-certificate.sh' 'clients/client' 'nothing'
+  'ca/30-sign-clients.sh' 'ca' 'passphrase'
+  'hosts/localhost/20-configure-daemon.sh' 'hosts/localhost' 'dockerd'
+  'clients/client/20-configure-client.sh' 'clients/client' 'nothing'
+  'hosts/localhost/90-verify.sh' 'hosts/localhost' 'dockerd'
+  'clients/client/90-verify.sh' 'clients/client' 'nothing'
+)
+
+# ==== Below this line every site has the same bytes ==========================
+
+# ---- Shared by every script -------------------------------------------------
+
+verb=apply     # apply, check or undo
+dir=docker-tls # working folder
+yes=0
+remove_keys=0
+passphrase_file=''
+json=0
+leaves='nothing was changed' # the state to report when a command fails
+
+die() { # die STATUS MESSAGE...
+  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  exit "$1"
+}
+
+note() { # note MESSAGE...
+  printf '%s: %s\n' "${script}" "$*" >&2
+}
+
+doing='' # the printed command that runs now
+
+on_error() { # on_error LINE COMMAND
+  die 1 "line $1 failed: ${doing:-$2}; state: ${leaves}"
+}
+trap 'on_error "${LINENO}" "${BASH_COMMAND}"' ERR
+
+# The comment at the top of the script is its manual.
+print_help() {
+  local line
+  while IFS= read -r line; do
+    [[ ${line} == '#'* ]] || break
+    [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
+  done <"${BASH_SOURCE[0]}"
+}
+
+parse_options() { # parse_options ARGUMENT...
+  local option
+  while (($# > 0)); do
+    option=$1
+    shift
+    [[ ${accepts} == *" ${option} "* ]] ||
+      die 2 "unknown option ${option}; --help lists them"
+    case ${option} in
+      --check | --undo)
+        [[ ${verb} == apply ]] || die 2 'give one of --check and --undo'
+        verb=${option#--}
+        ;;
+      --yes) yes=1 ;;
+      --remove-keys) remove_keys=1 ;;
+      --json) json=1 ;;
+      --help)
+        print_help
+        exit 0
+        ;;
+      --dir | --passphrase-file)
+        [[ -n ${1:-} ]] || die 2 "${option} needs a value"
+        if [[ ${option} == --dir ]]; then dir=$1; else passphrase_file=$1; fi
+        shift
+        ;;
+      *) die 2 "option ${option} is not handled" ;;
+    esac
+  done
+  ((! remove_keys)) || [[ ${verb} == undo ]] ||
+    die 2 '--remove-keys goes with --undo'
+  dir=$(realpath --canonicalize-missing -- "${dir}")
+}
+
+need_openssl() {
+  local found
+  command -v openssl >/dev/null ||
+    die 2 'openssl is not installed; install the package openssl'
+  found=$(openssl version)
+  [[ ${found} =~ ^OpenSSL\ ([0-9]+)\.([0-9]+)\.([0-9]+) ]] ||
+    die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+  ((BASH_REMATCH[1] * 10000 + BASH_REMATCH[2] * 100 + BASH_REMATCH[3] >= \
+  10101)) || die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+}
+
+# ---- Changes ----------------------------------------------------------------
+
+changed=0 # 1 once something was changed, or would be
+
+# Commands that change something are printed so that they can be typed again:
+# --check prints them on standard output and does no more.
+print_command() { # print_command WORD...
+  local words
+  printf -v words ' %q' "$@"
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "${words# }"
+  else
+    printf '+%s\n' "${words}" >&2
+  fi
+}
+
+run() { # run COMMAND...
+  print_command "$@"
+  [[ ${verb} != check ]] || return 0
+  doing=$*
+  "$@" || return
+  doing=''
+}
+
+# ---- Working folders --------------------------------------------------------
+
+# Makes a working folder; refuses one that somebody else could write to.
+open_folder() { # open_folder FOLDER
+  if [[ ! -d $1 ]]; then
+    run mkdir -p -m 0700 -- "$1"
+    [[ ${verb} != check ]] || return 0
+  fi
+  [[ -O $1 ]] || die 2 "$1 belongs to another user; give another --dir"
+  (((8#$(stat --format '%a' -- "$1") & 8#022) == 0)) ||
+    die 2 "others can write to $1; run: chmod go-w $1"
+}
+
+# One run at a time. The lock ends with the process, however it ends.
+lock() { # lock FOLDER
+  local lock_fd inode holder
+  exec {lock_fd}<"$1"
+  if flock --nonblock "${lock_fd}"; then return; fi
+  inode=$(stat --format ':%i' -- "$1")
+  holder=unknown
+  while read -r _ _ _ _ pid place _; do
+    [[ ${place} != *"${inode}" ]] || holder=${pid}
+  done </proc/locks
+  note "another run works in $1 (process ${holder}); waiting for it"
+  flock "${lock_fd}"
+}
+
+has_terminal() {
+  { : </dev/tty; } 2>/dev/null
+}
+
+# ---- The passphrase of the CA key -------------------------------------------
+
+# It lives in this shell variable alone, which is not exported, and reaches
+# openssl through file descriptor 3: never in an argument, never in a file.
+passphrase=''
+readonly passphrase_minimum=12
+
+read_passphrase_file() {
+  local mode
+  [[ -r ${passphrase_file} ]] ||
+    die 2 "passphrase file ${passphrase_file} cannot be read"
+  mode=$(stat --dereference --format '%a' -- "${passphrase_file}")
+  (((8#${mode} & 8#077) == 0)) ||
+    die 2 \
+      "others can read ${passphrase_file}; run: chmod 600 ${passphrase_file}"
+  IFS= read -r passphrase <"${passphrase_file}" || [[ -n ${passphrase} ]] ||
+    die 2 "passphrase file ${passphrase_file} is empty"
+}
+
+ask_on_terminal() { # ask_on_terminal PROMPT; sets answer
+  printf '%s' "$1" >/dev/tty
+  IFS= read -r -s answer </dev/tty || answer=''
+  printf '\n' >/dev/tty
+}
+
+is_right_passphrase() { # is_right_passphrase KEY
+  openssl pkey -in "$1" -passin fd:3 -noout 3< <(
+    printf '%s\n' "${passphrase}"
+  ) 2>/dev/null
+}
+
+# Prints what is wrong with the passphrase, or nothing.
+passphrase_problem() { # passphrase_problem KEY AGAIN
+  if [[ -e $1 ]]; then
+    is_right_passphrase "$1" || printf 'this passphrase does not open %s\n' "$1"
+  elif ((${#passphrase} < passphrase_minimum)); then
+    printf 'the passphrase has %d characters, at least %d are needed\n' \
+      "${#passphrase}" "${passphrase_minimum}"
+  elif [[ $2 != "${passphrase}" ]]; then
+    printf 'the two passphrases differ\n'
+  fi
+}
+
+# Sets passphrase: the one that opens KEY, or a new one when KEY is not there.
+get_passphrase() { # get_passphrase KEY
+  local key=$1 answer again problem tries
+  if [[ -n ${passphrase_file} ]]; then
+    read_passphrase_file
+    problem=$(passphrase_problem "${key}" "${passphrase}")
+    [[ -z ${problem} ]] || die 2 "${problem}; ${leaves}"
+    return
+  fi
+  has_terminal || die 2 \
+    'the CA key needs a passphrase and there is no terminal:' \
+    'give --passphrase-file'
+  for tries in 2 1 0; do
+    ask_on_terminal 'Passphrase for the CA key: '
+    passphrase=${answer}
+    if [[ ! -e ${key} ]]; then ask_on_terminal 'The same passphrase again: '; fi
+    again=${answer}
+    problem=$(passphrase_problem "${key}" "${again}")
+    if [[ -z ${problem} ]]; then return; fi
+    note "${problem}"
+    ((tries)) || die 2 "three tries; ${leaves}"
+  done
+}
+
+# ---- Which scripts run on this machine --------------------------------------
+
+accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
+readonly accepts
+
+is_party() { # is_party NAME
+  local party
+  for party in "${parties[@]}"; do
+    if [[ ${party} == "$1" ]]; then return; fi
+  done
+  return 1
+}
+
+# Splits the arguments: roles and wanted are this script's own, options are
+# the shared ones.
+read_arguments() { # read_arguments ARGUMENT...
+  while (($# > 0)); do
+    case $1 in
+      --as)
+        is_party "${2:-}" || die 2 "--as needs one of: ${parties[*]}"
+        roles+=("$2")
+        shift
+        ;;
+      --dir | --passphrase-file)
+        options+=("$1" ${2+"$2"})
+        if (($# > 1)); then shift; fi
+        ;;
+      -*) options+=("$1") ;;
+      *) wanted+=("${1#"${home}"/}") ;;
+    esac
+    shift
+  done
+}
+
+# Without --as this machine plays every party, where that can be meant.
+choose_roles() {
+  local party hosts=0
+  if ((${#roles[@]})); then return; fi
+  for party in "${parties[@]}"; do
+    if [[ ${party} == hosts/* ]]; then hosts=$((hosts + 1)); fi
+  done
+  ((hosts == 1 || ${#wanted[@]})) ||
+    die 2 \
+      "this site has ${hosts} Docker hosts: say which party this machine is" \
+      "with --as: ${parties[*]}"
+  roles=("${parties[@]}")
+}
+
+is_chosen() { # is_chosen STEP PARTY
+  local item
+  if ((${#wanted[@]})); then
+    for item in "${wanted[@]}"; do
+      if [[ ${item} == "$1" ]]; then return; fi
+    done
+    return 1
+  fi
+  for item in "${roles[@]}"; do
+    if [[ ${item} == "$2" ]]; then return; fi
+  done
+  return 1
+}
+
+choose_steps() {
+  local row item
+  for item in "${wanted[@]}"; do
+    [[ " ${steps[*]} " == *" ${item} "* && ${item} == *.sh ]] ||
+      die 2 "there is no script ${item} in this site"
+  done
+  for ((row = 0; row < ${#steps[@]}; row += 3)); do
+    is_chosen "${steps[row]}" "${steps[row + 1]}" || continue
+    if [[ ${steps[row + 2]} == dockerd ]] && ! command -v dockerd >/dev/null &&
+      ((! ${#wanted[@]})); then
+      elsewhere+=("${steps[row]}")
+    elif [[ ${steps[row]} == clients/*/90-verify.sh ]] &&
+      ((${#elsewhere[@]} && ! ${#wanted[@]})); then
+      elsewhere+=("${steps[row]}")
+    else
+      chosen+=("${steps[row]}")
+    fi
+  done
+}
+
+# ---- Before the first change ------------------------------------------------
+
+check_sums() {
+  local text
+  text=$(cd -- "${home}" && sha256sum --check --quiet SHA256SUMS 2>&1) ||
+    die 2 "these files are not what was rendered:
+${text}
+Nothing was changed. Render them again, or find out who changed them."
+}
+
+run_step() { # run_step STEP OPTION...
+  bash "${home}/$1" --dir "${dir}" "${@:2}"
+}
+
+# Asks every script what it would do. Sets plan (a word for each of chosen)
+# and needs_passphrase.
+check_steps() {
+  local step status text
+  for step in "${chosen[@]}"; do
+    status=0
+    text=$(run_step "${step}" --check 2>&1 >/dev/null) || status=$?
+    case ${status} in
+      0) plan+=('nothing to do') ;;
+      3) plan+=('has changes to make') ;;
+      *)
+        printf '%s\n' "${text}" >&2
+        die 2 "${step} cannot run on this machine; nothing was changed"
+        ;;
+    esac
+    if [[ ${step} == */90-verify.sh ]]; then plan[-1]='verifies'; fi
+    if [[ ${text} == *'waiting for the request'* ]]; then
+      plan[-1]='signs what is requested'
+    fi
+    if [[ ${plan[-1]} == has* && (${step} == ca/* || ${step} == */10-*) ]]; then
+      needs_passphrase=1
+    fi
+    if [[ ${plan[-1]} == has* && ${step} == hosts/*/20-* ]]; then
+      needs_confirmation=1
+    fi
+  done
+}
+
+# Signing needs the passphrase where this machine is the CA.
+need_answers() {
+  [[ " ${chosen[*]}" == *' ca/'* ]] || needs_passphrase=0
+  if ((needs_confirmation && ! yes)) && ! has_terminal; then
+    die 2 \
+      'dockerd will be restarted and there is no terminal to ask on: give' \
+      '--yes; nothing was changed'
+  fi
+  if ((needs_passphrase)); then get_passphrase "${dir}/ca/${ca_key_file}"; fi
+}
+
+show_plan() {
+  local number
+  printf 'Working folder: %s\n' "${dir}" >&2
+  for number in "${!chosen[@]}"; do
+    printf '  %2d. %-46s %s\n' $((number + 1)) "${chosen[number]}" \
+      "${plan[number]}" >&2
+  done
+  for step in "${elsewhere[@]}"; do
+    printf '   -  %-46s on the Docker host: no dockerd here\n' "${step}" >&2
+  done
+}
+
+# ---- The verbs --------------------------------------------------------------
+
+elapsed() { # elapsed START, in milliseconds
+  local spent=$(($(date '+%s%3N') - $1))
+  printf '%d.%d s' $((spent / 1000)) $((spent % 1000 / 100))
+}
+
+run_step_with_passphrase() { # run_step_with_passphrase STEP OPTION...
+  run_step "$@" --passphrase-file <(printf '%s\n' "${passphrase}")
+}
+
+# Runs one step between two lines of progress; its failure ends this script.
+run_one() { # run_one NUMBER STEP OPTION...
+  local start status=0 result=ok runner=run_step
+  local place="[$1/${#chosen[@]}] $2 ..."
+  start=$(date '+%s%3N')
+  printf '%s\n' "${place}" >&2
+  if [[ -n ${passphrase} && $2 == ca/* ]]; then
+    runner=run_step_with_passphrase
+  fi
+  "${runner}" "${@:2}" || status=$?
+  if ((status)); then result="stopped with status ${status}"; fi
+  printf '%s %s (%s)\n' "${place}" "${result}" "$(elapsed "${start}")" >&2
+  if ((status)); then exit "${status}"; fi
+}
+
+# On a split site the certificate comes back from the CA machine later.
+stop_when_waiting() { # stop_when_waiting STEP
+  local folder=${dir}/${1%/*} request certificate
+  case $1 in
+    hosts/*/20-*)
+      request=${server_request_file}
+      certificate=${server_certificate_file}
+      ;;
+    clients/*/20-*)
+      request=${client_request_file}
+      certificate=${client_certificate_file}
+      ;;
+    *) return ;;
+  esac
+  if [[ -e ${folder}/${certificate} ]]; then return; fi
+  note \
+    "waiting for a certificate. Carry ${folder}/${request} to the CA machine," \
+    "sign it there, bring ${certificate} and ${ca_certificate_file} back to" \
+    "${folder}, and run this again"
+  exit 0
+}
+
+apply() {
+  local number
+  local -a options=()
+  if ((yes)); then options=(--yes); fi
+  check_steps
+  show_plan
+  need_answers
+  open_folder "${dir}"
+  lock "${dir}"
+  leaves='the scripts reported ok above are done; run this again to finish'
+  for number in "${!chosen[@]}"; do
+    stop_when_waiting "${chosen[number]}"
+    case ${chosen[number]} in
+      */90-verify.sh) run_one $((number + 1)) "${chosen[number]}" ;;
+      *) run_one $((number + 1)) "${chosen[number]}" "${options[@]}" ;;
+    esac
+  done
+  note 'done'
+}
+
+# Prints every command that would run. Exit status 3 when there is one.
+check() {
+  local step status result=0
+  for step in "${chosen[@]}"; do
+    status=0
+    printf '# %s\n' "${step}"
+    run_step "${step}" --check || status=$?
+    case ${status} in
+      0) ;;
+      3) result=3 ;;
+      *) exit "${status}" ;;
+    esac
+  done
+  exit "${result}"
+}
+
+undo() {
+  local number place=0
+  local -a options=(--undo)
+  if ((remove_keys)); then options+=(--remove-keys); fi
+  if ((yes)); then
+    options+=(--yes)
+  elif [[ " ${chosen[*]}" == *' hosts/'*'/20-'* ]] && ! has_terminal; then
+    die 2 \
+      'dockerd will be restarted and there is no terminal to ask on: give' \
+      '--yes; nothing was changed'
+  fi
+  leaves='the scripts reported ok above are undone; run this again to finish'
+  for ((number = ${#chosen[@]} - 1; number >= 0; number--)); do
+    place=$((place + 1))
+    run_one "${place}" "${chosen[number]}" "${options[@]}"
+  done
+  note 'undone'
+}
+
+main() {
+  local needs_passphrase=0 needs_confirmation=0
+  local -a roles=() wanted=() options=() chosen=() elsewhere=() plan=()
+  home=$(realpath -- "${BASH_SOURCE[0]}")
+  home=${home%/*}
+  read_arguments "$@"
+  parse_options "${options[@]}"
+  need_openssl
+  check_sums
+  choose_roles
+  choose_steps
+  case ${verb} in
+    check) check ;;
+    undo) undo ;;
+    *) apply ;;
+  esac
+}
+
+main "$@"

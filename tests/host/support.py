@@ -1,0 +1,117 @@
+"""What the tests of the scripts share: a site with small keys, its passphrase, and how a script is run and refuses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from generator.lab import Host, Result, Terminal, difference
+from generator.lab.rehearse import AGAIN, CONFIRM
+from generator.lab.rehearse import PASSPHRASE as PROMPT
+from tests.sites import render
+
+# Characters that a shell, printf and a list of words would each spoil.
+PASSPHRASE = "correct $horse 'battery'  staple %s *"
+PASSPHRASE_FILE = "/root/passphrase"
+UNATTENDED = ("--yes", "--passphrase-file", PASSPHRASE_FILE)
+
+NAME = "localhost"
+WORK = "/root/docker-tls"
+DROP_IN = "/etc/systemd/system/docker.service.d/override.conf"
+TLS = "/etc/docker/tls"
+
+# The scripts that make certificates, in order.
+CERTIFICATE_STEPS = (
+    "ca/10-create-ca.sh",
+    "hosts/localhost/10-request-certificate.sh",
+    "ca/20-sign-servers.sh",
+    "clients/client/10-request-certificate.sh",
+    "ca/30-sign-clients.sh",
+)
+DAEMON = "hosts/localhost/20-configure-daemon.sh"
+CLIENT = "clients/client/20-configure-client.sh"
+
+__all__ = ["AGAIN", "CONFIRM", "PROMPT"]
+
+
+def site(key: str = "ec:P-256", listen: str = "127.0.0.1:2376", address: str = "127.0.0.1", more: str = "") -> str:
+    """Return the text of a site of one host and one client on the same machine; `more` is of the client."""
+    return f"""\
+ca:
+  key: {key}
+hosts:
+  - name: localhost
+    ip_addresses: ["{address}"]
+    listen: "{listen}"
+    key: {key}
+clients:
+  - name: client
+    key: {key}
+{more}"""
+
+
+def install(host: Host, scratch: Path, text: str = "", to: str = "/root/out") -> None:
+    """Render a site, copy its scripts to a host, and put the passphrase beside them."""
+    folder = render(text or site(), scratch / to.strip("/").replace("/", "-"))
+    host.copy_in(folder, to)
+    host.write(PASSPHRASE_FILE, f"{PASSPHRASE}\n", 0o600)
+
+
+def setup(host: Host, *words: str, check: bool = True, cwd: str = "/root") -> Result:
+    """Run setup.sh without a terminal."""
+    return host.run(["bash", "/root/out/setup.sh", *words], check=check, cwd=cwd)
+
+
+def make_certificates(host: Host, *words: str) -> None:
+    """Make the CA and both certificates, and configure nothing."""
+    setup(host, *CERTIFICATE_STEPS, *UNATTENDED, *words)
+
+
+def refuses(
+    host: Host,
+    argv: Sequence[str],
+    said: str,
+    *,
+    status: int = 2,
+    user: str | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Result:
+    """Run a command that must say exactly this on standard error, and change and restart nothing."""
+    before = host.snapshot()
+    result = host.run(argv, check=False, user=user, env=env)
+    assert result.stderr == f"{said}\n"
+    assert (result.status, result.stdout) == (status, "")
+    assert difference(before, host.snapshot(), strict=True) == []
+    return result
+
+
+def answer(terminal: Terminal, *secrets: str) -> None:
+    """Answer the two questions for a new passphrase."""
+    for prompt, secret in zip((PROMPT, AGAIN), secrets, strict=True):
+        assert terminal.expect(prompt) == 0
+        terminal.answer_secretly(secret)
+
+
+def controls(text: str) -> list[tuple[str, str]]:
+    """Return the id and the result of each line of a verify script's table."""
+    return re.findall(r"^([A-Z]+-[0-9]+) +(PASS|FAIL|SKIP)  ", text, re.MULTILINE)
+
+
+def main_pid(host: Host) -> int:
+    """Return the process of the docker daemon, 0 where there is none."""
+    return int(host.run(["systemctl", "show", "--property=MainPID", "--value", "docker.service"]).stdout)
+
+
+def arguments(host: Host) -> list[str]:
+    """Return the command line of the running docker daemon."""
+    return host.read(f"/proc/{main_pid(host)}/cmdline").rstrip("\0").split("\0")
+
+
+def run_container(host: Host) -> None:
+    """Run a container that does nothing, from an image that holds a static busybox."""
+    host.bash(
+        "mkdir -p /run/image/bin && cp /bin/busybox /run/image/bin/cat && "
+        "tar -C /run/image -c . | docker import - tiny >/dev/null && "
+        "docker run --detach --tty --stop-signal KILL tiny cat"
+    )

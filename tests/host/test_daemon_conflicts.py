@@ -1,0 +1,555 @@
+"""What would make dockerd refuse is found before the first change; what fails later is put back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from generator.lab import Host, Lab, Result, difference
+from generator.lab.image import tag
+from tests.host.support import (
+    CERTIFICATE_STEPS,
+    CLIENT,
+    DAEMON,
+    DROP_IN,
+    TLS,
+    UNATTENDED,
+    WORK,
+    arguments,
+    install,
+    make_certificates,
+    refuses,
+    setup,
+    site,
+)
+
+SCRIPT = f"/root/out/{DAEMON}"
+FOLDER = f"{WORK}/hosts/localhost"
+ERROR = f"error: {DAEMON}:"
+UNTOUCHED = "nothing was changed"
+# Where the scripts' fixed PATH looks first.
+FIRST_ON_PATH = "/usr/local/sbin"
+
+
+@pytest.fixture(scope="module")
+def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """The host of this module, with every certificate made and nothing configured."""
+    install(host, tmp_path_factory.mktemp("site"))
+    make_certificates(host)
+    return host
+
+
+@contextmanager
+def kept(host: Host, *paths: str) -> Iterator[None]:
+    """Put these files back at the end, as they are now, and remove those that are not there now."""
+    host.run(["tar", "-C", "/", "-c", "-f", "/run/kept.tar", "--ignore-failed-read", *paths], check=False)
+    try:
+        yield
+    finally:
+        host.bash('rm -rf "$@" && tar -C / -x -p -f /run/kept.tar && systemctl daemon-reload', *paths)
+
+
+def configure(host: Host, *words: str, script: str = SCRIPT) -> Result:
+    """Run the daemon's script without a terminal and return what came of it."""
+    return host.run(["bash", script, "--yes", *words], check=False)
+
+
+def refused(host: Host, message: str, script: str = SCRIPT) -> None:
+    """See the script refuse with this message before it changes anything, with --check too."""
+    refuses(host, ["bash", script, "--yes"], f"{ERROR} {message}; {UNTOUCHED}")
+    assert host.run(["bash", script, "--check"], check=False).stderr == f"{ERROR} {message}; {UNTOUCHED}\n"
+
+
+def ping(host: Host, port: int = 2376) -> str:
+    """Ask the daemon through TCP with the client's certificate."""
+    client = f"{WORK}/clients/client"
+    words = [
+        *("docker", "-H", f"tcp://localhost:{port}", "--tlsverify", f"--tlscacert={client}/ca-public.pem"),
+        *(f"--tlscert={client}/client-certificate.pem", f"--tlskey={client}/client-key.pem"),
+    ]
+    return host.run([*words, "version", "--format", "{{.Server.Version}}"], check=False).stdout.strip()
+
+
+# ---- The same options elsewhere ---------------------------------------------
+
+
+def test_daemon_json_may_not_set_what_the_flags_set(ready: Host) -> None:
+    path = "/etc/docker/daemon.json"
+    message = '{} sets "{}" too, and dockerd refuses both; remove that key and run this again'
+    with kept(ready, path):
+        for option in ("tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "hosts"):
+            ready.write(path, f'{{\n  "debug": true,\n  "{option}" : 1\n}}\n')
+            said = ready.run(["bash", SCRIPT, "--check"], check=False).stderr
+            assert said == f"{ERROR} {message.format(path, option)}; {UNTOUCHED}\n"
+        refused(ready, message.format(path, "hosts"))
+        ready.write(path, '{"debug": true, "labels": ["hosts=many"]}\n')
+        assert ready.run(["bash", SCRIPT, "--check"], check=False).status == 3
+
+
+def test_another_drop_in_may_not_set_the_command(ready: Host) -> None:
+    path = "/etc/systemd/system/docker.service.d/zz-proxy.conf"
+    with kept(ready, "/etc/systemd/system/docker.service.d"):
+        ready.write(path, "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd://\n")
+        ready.run(["systemctl", "daemon-reload"])
+        refused(ready, f"{path} sets ExecStart too; remove that line and run this again")
+
+
+def test_somebody_elses_override_is_not_written_over(ready: Host) -> None:
+    with kept(ready, "/etc/systemd/system/docker.service.d"):
+        ready.write(DROP_IN, "[Service]\nEnvironment=HTTPS_PROXY=http://proxy:3128\n")
+        ready.run(["systemctl", "daemon-reload"])
+        refused(ready, f"{DROP_IN} is there and not made by this script; rename it, or set drop_in in the site file")
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("-H tcp://127.0.0.1:2375", "-H"), ("--debug --host=fd://", "--host"), ("--tlsverify=false", "--tls")],
+    ids=["-H", "--host", "--tlsverify"],
+)
+def test_docker_opts_may_not_set_what_the_flags_set(ready: Host, value: str, found: str) -> None:
+    path = "/etc/default/docker"
+    with kept(ready, path):
+        ready.write(path, f'{ready.read(path)}DOCKER_OPTS="{value}"\n')
+        refused(ready, f"{path} passes {found} to dockerd too; remove it there")
+
+
+# ---- The place to listen ----------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:2376", "0.0.0.0:2376", "[::]:2376"])
+def test_a_port_in_use_is_told_with_its_process(ready: Host, place: str) -> None:
+    with listener(ready, place) as pid:
+        refused(
+            ready,
+            f"port 2376 is in use by busybox (process {pid}); stop it, or set another port in the site file",
+        )
+
+
+@pytest.mark.parametrize("place", ["127.0.0.2:2376", "127.0.0.1:2377"])
+def test_a_port_in_use_elsewhere_is_no_obstacle(ready: Host, place: str) -> None:
+    with listener(ready, place):
+        assert ready.run(["bash", SCRIPT, "--check"], check=False).status == 3
+
+
+@contextmanager
+def listener(host: Host, place: str) -> Iterator[int]:
+    """Let something listen there, and give its process id."""
+    host.run(["systemd-run", "--quiet", "--unit=listener", "busybox", "httpd", "-f", "-p", place, "-h", "/run"])
+    try:
+        # Field 4 of /proc/net/tcp is 0A for a socket that listens.
+        host.bash(
+            'until awk -v port=:$(printf %04X "$1") \'$2 ~ port && $4 == "0A" { found = 1 } END { exit !found }\''
+            " /proc/net/tcp /proc/net/tcp6; do systemctl --quiet is-active listener; done",
+            place.rpartition(":")[2],
+            timeout=10,
+        )
+        yield int(host.run(["systemctl", "show", "--property=MainPID", "--value", "listener"]).stdout)
+    finally:
+        host.run(["systemctl", "stop", "listener"])
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+def test_an_address_that_the_machine_has_not_got(ready: Host, tmp_path: Path, address: str) -> None:
+    listen = f"[{address}]:2376" if ":" in address else f"{address}:2376"
+    install(ready, tmp_path, site(listen=listen, address=address), "/root/elsewhere")
+    script = f"/root/elsewhere/{DAEMON}"
+    refused(
+        ready,
+        f"this machine does not have the address {address} to listen on; correct listen in the site file, or give "
+        "the address to an interface",
+        script,
+    )
+    # With the address, the next thing is found: the certificate is for another one.
+    ready.run(["ip", "addr", "add", f"{address}/{128 if ':' in address else 32}", "dev", "lo"])
+    result = configure(ready, script=script)
+    assert f"{FOLDER}/certificate.pem is for DNS:localhost,IP:127.0.0.1, not for DNS:localhost,IP:" in result.stderr
+
+
+# ---- Keys and certificates --------------------------------------------------
+
+
+def test_a_key_that_does_not_belong_to_the_certificate(ready: Host) -> None:
+    key, certificate = f"{FOLDER}/server-key.pem", f"{FOLDER}/certificate.pem"
+    with kept(ready, key):
+        ready.run(["openssl", "genpkey", "-algorithm", "ED25519", "-out", key])
+        refused(ready, f"{key} does not belong to {certificate}")
+
+
+@pytest.mark.parametrize(
+    ("clock", "reason"),
+    [("2020-01-01", "certificate has expired"), ("+40 days", "certificate is not yet valid")],
+    ids=["expired", "not yet valid"],
+)
+def test_a_certificate_whose_time_is_not_now(ready: Host, clock: str, reason: str) -> None:
+    certificate = f"{FOLDER}/certificate.pem"
+    with kept(ready, certificate):
+        sign(ready, certificate, clock)
+        result = ready.run(["bash", SCRIPT, "--yes"], check=False)
+        said = re.sub(r"\(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\)", "(NOW)", result.stderr)
+        assert said == f"{ERROR} {certificate} is not valid here (NOW): {reason}; {UNTOUCHED}\n"
+        assert result.status == 2
+        assert not ready.exists(TLS)
+        assert not ready.exists(DROP_IN)
+
+
+def sign(host: Host, certificate: str, clock: str) -> None:
+    """Sign the server's certificate anew with the real CA, for 30 days from another day."""
+    ca = f"{WORK}/ca"
+    host.bash(
+        """
+        cat >/run/extensions <<'END'
+subjectAltName = DNS:localhost,IP:127.0.0.1
+extendedKeyUsage = serverAuth
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+END
+        openssl req -new -subj /CN=localhost -key "$1" -out /run/request
+        faketime "$5" openssl x509 -req -days 30 -sha256 -in /run/request -CA "$2" -CAkey "$3" \
+          -passin file:/root/passphrase -set_serial 7 -extfile /run/extensions -out "$4"
+        """,
+        f"{FOLDER}/server-key.pem",
+        f"{ca}/ca-public.pem",
+        f"{ca}/ca-private.pem",
+        certificate,
+        clock,
+    )
+
+
+def test_a_certificate_of_another_ca(ready: Host) -> None:
+    path = f"{FOLDER}/ca-public.pem"
+    with kept(ready, path):
+        make_certificates(ready, "--dir", "/run/other-ca")
+        ready.run(["cp", "/run/other-ca/ca/ca-public.pem", path])
+        result = configure(ready)
+        assert result.status == 2
+        assert result.stderr.startswith(f"{ERROR} {FOLDER}/certificate.pem is not valid here (")
+        assert result.stderr.endswith(f"; {UNTOUCHED}\n")
+        assert not ready.exists(TLS)
+
+
+def test_a_certificate_that_is_not_here_yet(ready: Host) -> None:
+    certificate = f"{FOLDER}/certificate.pem"
+    with kept(ready, certificate):
+        ready.run(["rm", certificate])
+        refuses(
+            ready,
+            ["bash", SCRIPT, "--yes"],
+            f"{ERROR} {certificate} is not here: carry {FOLDER}/request.csr to the CA, run ca/20-sign-servers.sh "
+            f"there, and bring certificate.pem and ca-public.pem back; {UNTOUCHED}",
+        )
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_a_place_for_the_files_that_is_somebody_elses(ready: Host, kind: str) -> None:
+    make = {"folder": ["mkdir", TLS], "file": ["touch", TLS], "link": ["ln", "-s", "/srv/certificates", TLS]}
+    with kept(ready, TLS):
+        ready.run(make[kind])
+        refused(
+            ready,
+            f"{TLS} is there and not made by this script; move it away, or set tls_directory in the site file",
+        )
+
+
+# ---- The way back -----------------------------------------------------------
+
+
+@contextmanager
+def fake_dockerd(host: Host, refused_argument: str) -> Iterator[None]:
+    """Put a fake in dockerd's place: it fails when it is given this argument and is dockerd otherwise."""
+    real = "/usr/sbin/dockerd"
+    host.run(["mv", real, f"{real}.real"])
+    host.write(
+        real,
+        "#!/bin/sh\n"
+        "# A fake: no real dockerd can be had that accepts the old flags and not the new ones.\n"
+        f'case " $* " in *" {refused_argument} "*) echo "fake dockerd: no {refused_argument}" >&2; exit 1 ;; esac\n'
+        f'exec {real}.real "$@"\n',
+        0o755,
+    )
+    try:
+        yield
+    finally:
+        host.run(["mv", f"{real}.real", real])
+        restart(host)
+
+
+def restart(host: Host) -> None:
+    """Start dockerd anew, however it ended."""
+    units = "docker.service docker.socket"
+    host.bash(f"systemctl daemon-reload; systemctl reset-failed {units}; systemctl restart {units}")
+
+
+def rolled_back(host: Host, result: Result, problem: str, said: str) -> None:
+    """See that the run failed with the problem and the daemon's words, and that dockerd runs."""
+    assert result.status == 1
+    assert f"{DAEMON}: {problem}; putting the previous state back\n" in result.stderr
+    last = f"{ERROR} {problem}; the previous state is back and docker.service runs with it\n"
+    assert result.stderr.endswith(last)
+    log = result.stderr.partition("---- the daemon said ----\n")[2].removesuffix(f"----\n{last}")
+    assert said in log
+    assert host.run(["docker", "version", "--format", "{{.Server.Version}}"]).stdout.strip()
+
+
+def test_a_dockerd_that_does_not_start_is_put_back(ready: Host) -> None:
+    before = ready.snapshot(["/etc"])
+    with fake_dockerd(ready, "--tlsverify"):
+        result = configure(ready)
+        rolled_back(ready, result, "docker.service did not start", "fake dockerd: no --tlsverify")
+        assert "--tlsverify" not in arguments(ready)
+    assert difference(before, ready.snapshot(["/etc"])) == []
+
+
+def test_a_dockerd_that_does_not_answer_is_put_back(ready: Host) -> None:
+    before = ready.snapshot(["/etc"])
+    rule = ["-p", "tcp", "--dport", "2376", "-j", "REJECT", "--reject-with", "tcp-reset"]
+    ready.run(["iptables", "-I", "INPUT", *rule])
+    result = configure(ready, script=impatient(ready))
+    ready.run(["iptables", "-D", "INPUT", *rule])
+    problem = problem_in(result)
+    assert problem.startswith("a client with a certificate got no answer: ")
+    rolled_back(ready, result, problem, "API listen on 127.0.0.1:2376")
+    assert difference(before, ready.snapshot(["/etc"])) == []
+
+
+def problem_in(result: Result) -> str:
+    """Return the problem for which the previous state was put back."""
+    found = re.search(rf"^{DAEMON}: (.*); putting the previous state back$", result.stderr, re.MULTILINE)
+    assert found is not None, result.stderr
+    return found[1]
+
+
+def impatient(host: Host, script: str = SCRIPT) -> str:
+    """Copy the script beside itself with 2 seconds to wait in place of 30, and nothing else different."""
+    text = host.read(script)
+    assert text.count("SECONDS + 30") == 1
+    copy = script.replace("20-", "impatient-20-")
+    host.write(copy, text.replace("SECONDS + 30", "SECONDS + 2"))
+    return copy
+
+
+def test_a_dockerd_that_answers_anybody_is_put_back(ready: Host) -> None:
+    """The last of the proofs: a client without a certificate must be refused."""
+    # A later --tlsverify=false wins; the check of $DOCKER_OPTS does not look into the unit's Environment=.
+    lax = "/etc/systemd/system/docker.service.d/lax.conf"
+    before = ready.snapshot(["/etc"])
+    ready.write(lax, "[Service]\nEnvironment=DOCKER_OPTS=--tlsverify=false\n")
+    ready.run(["systemctl", "daemon-reload"])
+    result = configure(ready, script=impatient(ready))
+    ready.run(["rm", "-r", str(Path(lax).parent)])
+    restart(ready)
+    assert problem_in(result).startswith("a client without a certificate was not refused: ")
+    assert difference(before, ready.snapshot(["/etc"])) == []
+
+
+# ---- After all that is out of the way ---------------------------------------
+
+
+@pytest.fixture(scope="module")
+def configured(ready: Host) -> Host:
+    """The same host once nothing stands in the way; $DOCKER_OPTS holds --debug."""
+    path = "/etc/default/docker"
+    ready.write(path, f'{ready.read(path)}DOCKER_OPTS="--debug --label=kept=yes"\n')
+    result = configure(ready)
+    assert result.status == 0, result.stderr
+    return ready
+
+
+def test_without_an_obstacle_it_configures_dockerd(configured: Host) -> None:
+    assert ping(configured)
+    assert "--tlsverify" in arguments(configured)
+
+
+def test_what_the_unit_passes_besides_the_sockets_is_kept(configured: Host) -> None:
+    running = arguments(configured)
+    stock = configured.bash("sed -n 's/^ExecStart=//p' \"$(systemctl show -p FragmentPath --value docker)\"").stdout
+    assert stock.split() == [
+        *("/usr/sbin/dockerd", "-H", "fd://", "--containerd=/run/containerd/containerd.sock", "$DOCKER_OPTS")
+    ]
+    assert running[-3:] == ["--containerd=/run/containerd/containerd.sock", "--debug", "--label=kept=yes"]
+    assert "fd://" not in running
+    # $DOCKER_OPTS itself is passed on, not its value: the file keeps its say.
+    assert "$DOCKER_OPTS" in configured.read(DROP_IN)
+
+
+def test_a_drop_in_that_another_made_for_something_else_is_kept(configured: Host) -> None:
+    path = "/etc/systemd/system/docker.service.d/proxy.conf"
+    configured.write(path, "[Service]\nEnvironment=PROXY=here\n")
+    configured.run(["systemctl", "daemon-reload"])
+    result = configure(configured)
+    assert (result.status, result.stderr) == (0, f"{DAEMON}: nothing to do\n")
+    assert "PROXY=here" in configured.read(path)
+    configured.run(["rm", path])
+    configured.run(["systemctl", "daemon-reload"])
+
+
+# ---- The way back to an earlier configuration ------------------------------
+
+
+def test_a_second_configuration_that_fails_brings_the_first_back(configured: Host, tmp_path: Path) -> None:
+    install(configured, tmp_path, site(listen="127.0.0.1:2377"), "/root/second")
+    before = configured.snapshot(["/etc"])
+    with fake_dockerd(configured, "tcp://127.0.0.1:2377"):
+        result = configure(configured, script=f"/root/second/{DAEMON}")
+        rolled_back(configured, result, "docker.service did not start", "fake dockerd: no tcp://127.0.0.1:2377")
+        assert ping(configured)
+    assert difference(before, configured.snapshot(["/etc"])) == []
+    assert configure(configured, script=f"/root/second/{DAEMON}").status == 0
+    assert ping(configured, 2377)
+    assert configure(configured).status == 0
+
+
+def test_a_renewed_pair_that_fails_brings_the_old_one_back(configured: Host) -> None:
+    certificate = f"{FOLDER}/certificate.pem"
+    before = configured.snapshot(["/etc"])
+    with kept(configured, certificate):
+        sign(configured, certificate, "-1 days")
+        with fake_dockerd(configured, "--tlsverify"):
+            result = configure(configured)
+        # The fake refuses the old flags too: with them dockerd cannot be had back either.
+        assert result.status == 1
+        assert result.stderr.endswith(
+            f"{ERROR} docker.service did not start; docker.service does not start with the previous state either\n"
+        )
+        assert "fake dockerd: no --tlsverify" in result.stderr
+    assert difference(before, configured.snapshot(["/etc"])) == []
+    assert ping(configured)
+
+
+# ---- Machines that cannot be configured -------------------------------------
+
+
+@pytest.fixture(scope="module")
+def container(lab: Lab, release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A machine on which systemd does not run: a plain container of the same image, with the scripts."""
+    labels = [word for label in lab.labels for word in ("--label", label)]
+    words = ["--detach", "--network", "none", "--stop-signal", "KILL", *labels, "--tty", tag(release), "cat"]
+    identity = lab.engine.run("run", *words).stdout.strip()
+    plain = Host(lab.engine, identity, "plain", release)
+    install(plain, tmp_path_factory.mktemp("plain"))
+    yield plain
+    lab.remove(plain)
+
+
+@contextmanager
+def away(host: Host, path: str) -> Iterator[None]:
+    """Move a program out of the way for a while."""
+    host.run(["mv", path, f"{path}.away"])
+    try:
+        yield
+    finally:
+        host.run(["mv", f"{path}.away", path])
+
+
+def unprovided(host: Host, script: str, said: str, *, shell: str = "bash") -> None:
+    """See a script fail with exactly these words and leave no file."""
+    listing = 'find /root /etc -newer /root/passphrase -not -type d; "$0" "$1"; status=$?; '
+    listing += "find /root /etc -newer /root/passphrase -not -type d; exit $status"
+    path = script if script.startswith("/") else f"/root/out/{script}"
+    result = host.run(["bash", "-c", listing, shell, path], check=False)
+    assert (result.status, result.stderr) == (2, said)
+    lines = result.stdout.splitlines()
+    assert lines[: len(lines) // 2] == lines[len(lines) // 2 :]
+
+
+def test_without_systemd_it_prints_the_command_to_run_by_hand(container: Host) -> None:
+    unprovided(
+        container,
+        DAEMON,
+        f"{DAEMON}: systemd does not run this machine. To start dockerd by hand, install the files of {FOLDER} in "
+        f"{TLS} and run:\n"
+        "/usr/sbin/dockerd -H unix:///var/run/docker.sock -H tcp://127.0.0.1:2376 --tlsverify "
+        f"--tlscacert={TLS}/ca-public.pem --tlscert={TLS}/certificate.pem --tlskey={TLS}/server-key.pem\n"
+        f"{ERROR} systemd is needed; {UNTOUCHED}\n",
+    )
+
+
+def test_without_systemd_setup_stops_before_the_first_change(container: Host) -> None:
+    result = setup(container, *UNATTENDED, check=False)
+    assert result.status == 2
+    assert result.stderr.endswith(
+        f"{ERROR} systemd is needed; {UNTOUCHED}\n"
+        f"error: setup.sh: {DAEMON} cannot run on this machine; nothing was changed\n"
+    )
+    assert not container.exists(WORK)
+
+
+def test_without_dockerd_it_says_so(container: Host) -> None:
+    with away(container, "/usr/sbin/dockerd"):
+        unprovided(
+            container,
+            DAEMON,
+            f"{ERROR} dockerd is not installed; install the package docker.io, or run this on the Docker host\n",
+        )
+
+
+def test_without_dockerd_setup_makes_the_certificates_and_lists_the_rest(container: Host) -> None:
+    with away(container, "/usr/sbin/dockerd"):
+        result = setup(container, *UNATTENDED, check=False)
+    assert result.status == 0, result.stderr
+    lines = result.stderr.splitlines()
+    assert [line.split()[1] for line in lines if line.endswith(" on the Docker host: no dockerd here")] == [
+        "hosts/localhost/20-configure-daemon.sh",
+        "hosts/localhost/90-verify.sh",
+        "clients/client/90-verify.sh",
+    ]
+    done = re.findall(r"^\[\d/6\] (\S+) \.\.\. ok ", result.stderr, re.MULTILINE)
+    assert done == [*CERTIFICATE_STEPS, CLIENT]
+    assert container.exists(f"{FOLDER}/certificate.pem")
+    container.run(["rm", "-rf", WORK, "/root/.docker"])
+
+
+def test_without_openssl_every_script_says_which_package(container: Host) -> None:
+    with away(container, "/usr/bin/openssl"):
+        for script in ("setup.sh", *CERTIFICATE_STEPS, DAEMON, CLIENT, "hosts/localhost/90-verify.sh"):
+            said = f"error: {script}: openssl is not installed; install the package openssl\n"
+            unprovided(container, script, said)
+
+
+@pytest.mark.parametrize("version", ["OpenSSL 1.1.0l  10 Sep 2019", "OpenSSL 1.0.2u  20 Dec 2019", "LibreSSL 3.8.2"])
+def test_an_openssl_that_is_too_old(container: Host, version: str) -> None:
+    path = f"{FIRST_ON_PATH}/openssl"
+    text = f"#!/bin/sh\n# A fake: no openssl this old is in the releases.\necho '{version}'\n"
+    container.write(path, text, 0o755)
+    for script in ("setup.sh", DAEMON):
+        said = f"error: {script}: OpenSSL 1.1.1 or newer is needed, found {version}\n"
+        unprovided(container, script, said)
+    container.run(["rm", path])
+
+
+@pytest.mark.parametrize("script", ["setup.sh", DAEMON])
+def test_another_shell_than_bash(container: Host, script: str) -> None:
+    path = f"/root/out/{script}"
+    unprovided(container, path, f"error: this script needs bash; run: bash {path}\n", shell="dash")
+
+
+def test_a_bash_that_is_too_old(container: Host) -> None:
+    """No bash this old is in the releases: a copy of the script is told that this is version 4.3."""
+    text = container.read("/root/out/setup.sh")
+    assert text.count("BASH_VERSINFO[0]") == text.count("BASH_VERSINFO[1]") == 1
+    path = "/root/out/setup-in-bash-4.3.sh"
+    container.write(path, text.replace("BASH_VERSINFO[0]", "4").replace("BASH_VERSINFO[1]", "3"))
+    version = container.run(["bash", "-c", 'echo "$BASH_VERSION"']).stdout.strip()
+    unprovided(container, path, f"error: bash 4.4 or newer is needed, found {version}\n")
+    container.write(path, text.replace("BASH_VERSINFO[0]", "4").replace("BASH_VERSINFO[1]", "4"))
+    assert container.run(["bash", path, "--help"]).stdout
+
+
+def test_not_root(ready: Host, tmp_path: Path) -> None:
+    install(ready, tmp_path, to="/srv/out")
+    ready.run(["chmod", "-R", "go+rX", "/srv/out"])
+    refuses(
+        ready,
+        ["bash", f"/srv/out/{DAEMON}", "--dir", "/srv/docker-tls", "--yes"],
+        f"{ERROR} this needs root: run it with sudo",
+        user="nobody",
+    )
+    result = ready.run(["bash", "/srv/out/setup.sh", "--dir", "/srv/docker-tls", "--yes"], check=False, user="nobody")
+    assert result.status == 2
+    assert result.stderr.endswith(f"error: setup.sh: {DAEMON} cannot run on this machine; nothing was changed\n")
+    assert not ready.exists("/srv/docker-tls")

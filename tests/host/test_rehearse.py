@@ -1,0 +1,68 @@
+"""`dockseal rehearse`: what a whole rehearsal finds, and that it notices what it should."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from generator.cli import main
+from generator.lab import Lab
+from generator.lab import rehearse as module
+from generator.lab.rehearse import rehearse
+from generator.render import template_folder
+
+TOP = Path(__file__).resolve().parents[2]
+TWO_HOSTS = """
+ca: {key: ec:P-256}
+hosts:
+  - {name: one.example, key: ec:P-256}
+  - {name: two.example, key: ed25519, ip_addresses: [192.0.2.2], listen: 192.0.2.2:2377, connect: 192.0.2.2}
+clients:
+  - {name: client, key: ec:P-384}
+"""
+
+
+@pytest.fixture(autouse=True)
+def engine(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rehearse on the engine of the test run."""
+    monkeypatch.setenv("DOCKER_HOST", lab.engine.address)
+
+
+@pytest.mark.parametrize("site", ["site.yaml", "examples/document.yaml", "examples/split.yaml"])
+def test_a_site_of_the_project_holds(site: str, release: str, tmp_path: Path) -> None:
+    words = ["rehearse", str(TOP / site), "--release", release, "--results", str(tmp_path)]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert found["problems"] == []
+    assert {control["result"] for control in found["controls"]} <= {"PASS", "SKIP"}
+    assert {"TLS-1", "TLS-2", "TLS-3", "TLS-4"} <= {control["id"] for control in found["controls"]}
+    assert "Passphrase for the CA key: \n" in (tmp_path / "transcript.txt").read_text()
+
+
+def test_two_hosts_are_set_up_with_files_carried_between_machines(tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text(TWO_HOSTS)
+    said: list[str] = []
+    found, _ = rehearse(site, "bookworm", said.append)
+    assert found.problems == []
+    assert found.good
+    assert {control.machine for control in found.controls} == {"one.example", "two.example", "client-client"}
+    keys = {change for stage in found.stages for change in stage.changes if "ca-private.pem" in change}
+    assert {stage.machine for stage in found.stages if keys & set(stage.changes)} == {"ca"}
+
+
+def test_a_script_that_leaves_something_behind_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    templates = tmp_path / "templates"
+    shutil.copytree(template_folder(), templates)
+    script = templates / "verify-client.sh"
+    script.write_text(script.read_text().replace('\nmain "$@"', '\ndate "+%s%N" >/etc/stray\nmain "$@"'))
+    monkeypatch.setattr(module, "template_folder", lambda: templates)
+    found, _ = rehearse(TOP / "site.yaml", "bookworm", lambda message: None)
+    assert not found.good
+    stages = {problem.split(": ")[1] for problem in found.problems if "/etc/stray" in problem}
+    assert stages == {"check before", "verify clients/client", "setup again", "check after", "undo"}

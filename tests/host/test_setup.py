@@ -1,0 +1,304 @@
+"""setup.sh on a machine of its own: at the prompts, unattended, twice, and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from generator.lab import Host, Result, Snapshot, difference
+from tests.host.support import (
+    CERTIFICATE_STEPS,
+    CONFIRM,
+    DAEMON,
+    PASSPHRASE,
+    PASSPHRASE_FILE,
+    PROMPT,
+    UNATTENDED,
+    WORK,
+    answer,
+    arguments,
+    controls,
+    install,
+    main_pid,
+    run_container,
+    setup,
+    site,
+)
+
+# What --undo keeps: every key and certificate.
+KEPT = {
+    "ca/ca-private.pem",
+    "ca/ca-public.pem",
+    "ca/ca-public.srl",
+    "hosts/localhost/server-key.pem",
+    "hosts/localhost/certificate.pem",
+    "hosts/localhost/ca-public.pem",
+    "clients/client/client-key.pem",
+    "clients/client/client-certificate.pem",
+    "clients/client/ca-public.pem",
+}
+# Where something could have been left; what is no file cannot keep anything.
+PLACES = ("/root", "/etc", "/tmp", "/run", "/var/log", "/var/tmp", "/dev/shm", "/home")
+
+
+@dataclass(frozen=True)
+class Story:
+    """One machine from before its setup until nothing of it is left, and what it looked like at each stage."""
+
+    first: Snapshot
+    check_before: Result
+    after_check: Snapshot
+    shown: str
+    status: int
+    leaked: bool
+    found_passphrase: str
+    finished: Snapshot
+    second: Result
+    after_second: Snapshot
+    check_after: Result
+    after_check_after: Snapshot
+    undo: Result
+    undone: Snapshot
+    undo_keys: Result
+    gone: Snapshot
+
+
+@pytest.fixture(scope="module")
+def story(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    install(host, tmp_path_factory.mktemp("story"))
+    host.run(["rm", PASSPHRASE_FILE])
+    run_container(host)
+    first = host.snapshot()
+    check_before = setup(host, "--check", check=False)
+    after_check = host.snapshot()
+    terminal = host.spawn(["bash", "out/setup.sh"])
+    answer(terminal, PASSPHRASE, PASSPHRASE)
+    assert terminal.expect(CONFIRM) == 0
+    terminal.answer("y")
+    status = terminal.wait()
+    found = where_is_passphrase(host)
+    finished = host.snapshot()
+    second = setup(host, check=False)
+    after_second = host.snapshot()
+    check_after = setup(host, "--check", check=False)
+    after_check_after = host.snapshot()
+    undo = setup(host, "--undo", "--yes", check=False)
+    undone = host.snapshot()
+    undo_keys = setup(host, "--undo", "--yes", "--remove-keys", check=False)
+    return Story(
+        first,
+        check_before,
+        after_check,
+        terminal.transcript.text,
+        status,
+        terminal.transcript.leaked,
+        found,
+        finished,
+        second,
+        after_second,
+        check_after,
+        after_check_after,
+        undo,
+        undone,
+        undo_keys,
+        host.snapshot(),
+    )
+
+
+def where_is_passphrase(host: Host) -> str:
+    """Return the files in which the passphrase stands."""
+    words = ["grep", "--recursive", "--files-with-matches", "--text", "--fixed-strings", "--devices=skip", "-e"]
+    return host.run([*words, PASSPHRASE, *PLACES], check=False).stdout
+
+
+def test_the_whole_setup_at_the_prompts_ends_well(story: Story) -> None:
+    assert story.status == 0, story.shown
+    assert story.shown.rstrip().endswith("setup.sh: done")
+
+
+def test_it_asks_before_the_restart_with_the_number_of_containers(story: Story) -> None:
+    assert "Restart dockerd now? It interrupts 1 running container(s). [y/N] y" in story.shown
+    assert story.finished.runs["docker.service MainPID"] != story.first.runs["docker.service MainPID"]
+
+
+def test_every_control_passes(story: Story) -> None:
+    found = controls(story.shown)
+    assert len(found) == 30
+    assert [control for control in found if control[1] != "PASS"] == []
+
+
+def test_the_daemon_listens_as_documented(story: Story) -> None:
+    assert (
+        "-H unix:///var/run/docker.sock -H tcp://127.0.0.1:2376 --tlsverify --tlscacert=/etc/docker/tls/ca-public.pem "
+        "--tlscert=/etc/docker/tls/certificate.pem --tlskey=/etc/docker/tls/server-key.pem"
+    ) in story.finished.daemon
+
+
+def test_each_step_is_announced_and_told_how_it_ended(story: Story) -> None:
+    ended = re.findall(r"^\[(\d)/9\] (\S+) \.\.\. ok \(\d+\.\d s\)$", story.shown, re.MULTILINE)
+    assert [number for number, _ in ended] == list("123456789")
+    assert [step for _, step in ended][:5] == list(CERTIFICATE_STEPS)
+
+
+def test_nobody_but_the_operator_sees_the_passphrase(story: Story) -> None:
+    assert not story.leaked
+    assert story.found_passphrase == ""
+
+
+def test_the_search_for_the_passphrase_finds_it(host: Host, story: Story) -> None:
+    host.write("/var/log/note", f"\0it is {PASSPHRASE}\n")
+    assert where_is_passphrase(host) == "/var/log/note\n"
+    host.run(["rm", "/var/log/note"])
+
+
+def test_check_before_prints_every_command_and_changes_nothing(story: Story) -> None:
+    assert story.check_before.status == 3
+    assert difference(story.first, story.after_check, strict=True) == []
+    assert WORK not in story.after_check.files
+    # What has run since was announced, word for word: keys, requests, certificates, files, restarts.
+    digest = re.compile(r"tls-[0-9a-f]{16}")
+    ran = {digest.sub("tls-DIGEST", line[2:]) for line in story.shown.splitlines() if line.startswith("+ ")}
+    # These clean up after a success, or make what --check found missing for every step.
+    expected = {line for line in ran if not line.startswith("rm ")}
+    assert expected - set(story.check_before.stdout.splitlines()) == set()
+    assert len(expected) > 40
+
+
+def test_a_second_run_changes_and_restarts_nothing(story: Story) -> None:
+    assert story.second.status == 0
+    assert difference(story.finished, story.after_second, strict=True) == []
+    assert [line for line in story.second.stderr.splitlines() if line.startswith("+ ")] == []
+
+
+def test_check_after_finds_nothing_to_do(story: Story) -> None:
+    assert story.check_after.status == 0
+    assert [line for line in story.check_after.stdout.splitlines() if not line.startswith("# ")] == []
+    assert difference(story.finished, story.after_check_after, strict=True) == []
+
+
+def test_undo_brings_the_machine_back(story: Story) -> None:
+    assert story.undo.status == 0
+    assert difference(story.first, story.undone, without=(WORK,)) == []
+    assert difference(story.first, story.finished, without=(WORK,)) != []
+
+
+def test_undo_keeps_and_lists_keys_and_certificates(story: Story) -> None:
+    listed = re.findall(r"kept: (\S+) \(--undo --remove-keys removes it\)$", story.undo.stderr, re.MULTILINE)
+    assert {path.removeprefix(f"{WORK}/") for path in listed} == KEPT
+    left = {path for path, entry in story.undone.files.items() if path.startswith(f"{WORK}/") and entry.kind == "f"}
+    assert {path.removeprefix(f"{WORK}/") for path in left} == KEPT
+    assert {path: story.undone.files[path] for path in left} == {path: story.finished.files[path] for path in left}
+
+
+def test_undo_remove_keys_leaves_nothing(story: Story) -> None:
+    assert story.undo_keys.status == 0, story.undo_keys.stderr
+    assert difference(story.first, story.gone) == []
+
+
+def test_unattended_it_needs_no_terminal(boot: Callable[..., Host], tmp_path: Path) -> None:
+    host = boot()
+    install(host, tmp_path)
+    result = setup(host, *UNATTENDED, check=False)
+    assert result.status == 0, result.stderr
+    found = controls(result.stdout)
+    assert len(found) == 30
+    assert {outcome for _, outcome in found} == {"PASS"}
+    assert PASSPHRASE not in result.output
+    assert where_is_passphrase(host) == f"{PASSPHRASE_FILE}\n"
+
+
+def test_declining_the_restart_leaves_dockerd_alone_and_the_next_run_finishes(
+    boot: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = boot()
+    install(host, tmp_path)
+    before = host.snapshot()
+    terminal = host.spawn(["bash", "out/setup.sh", "--passphrase-file", PASSPHRASE_FILE])
+    assert terminal.expect(CONFIRM) == 0
+    terminal.answer("n")
+    assert terminal.wait() == 2
+    assert f"error: {DAEMON}: not confirmed; nothing was changed\n" in terminal.transcript.text
+    assert difference(before, host.snapshot(), strict=True, without=(WORK,)) == []
+    terminal = host.spawn(["bash", "out/setup.sh"])
+    assert terminal.expect(PROMPT, CONFIRM) == 1
+    terminal.answer("yes")
+    assert terminal.wait() == 0
+    assert {outcome for _, outcome in controls(terminal.transcript.text)} == {"PASS"}
+    assert "--tlsverify" in arguments(host)
+
+
+@pytest.mark.parametrize("prompt", ["first", "second"])
+def test_ctrl_c_at_the_passphrase_leaves_nothing(host: Host, story: Story, prompt: str) -> None:
+    before = host.snapshot()
+    terminal = host.spawn(["bash", "out/setup.sh"])
+    assert terminal.expect(PROMPT) == 0
+    if prompt == "second":
+        terminal.answer_secretly(PASSPHRASE)
+        assert terminal.expect("The same passphrase again: ") == 0
+    terminal.interrupt()
+    assert terminal.wait() == 130
+    assert difference(before, host.snapshot(), strict=True) == []
+
+
+def test_no_process_gets_the_passphrase_and_no_file_even_for_a_moment(host: Host, story: Story) -> None:
+    """Every program that starts is listed with its arguments and environment, and every write with its target."""
+    work, trace = "/run/traced", "/run/trace"
+    strace = ["strace", "-f", "-y", "-v", "-s", "100000", "-e", "trace=execve,write,writev,pwrite64", "-o", trace]
+    terminal = host.spawn([*strace, "bash", "out/setup.sh", "--dir", work, *CERTIFICATE_STEPS])
+    answer(terminal, PASSPHRASE, PASSPHRASE)
+    assert terminal.wait() == 0
+    lines = host.read(trace).splitlines()
+    host.run(["rm", "-r", work, trace])
+    started = [line for line in lines if " execve(" in line and "ENOENT" not in line]
+    assert sum("/openssl" in line for line in started) > 10
+    assert all("LC_ALL=C" in line for line in started if '"openssl"' in line)  # the environment is listed
+    with_it = [line for line in lines if PASSPHRASE in line]
+    assert [line for line in with_it if not re.search(r" write\(\d+<pipe:\[\d+\]>, ", line)] == []
+    assert len(with_it) >= 6  # the CA's key and certificate, two signatures, and the hand-over to three scripts
+
+
+def test_certificates_are_made_without_a_network(host: Host, story: Story) -> None:
+    work = "/run/isolated"
+    words = ["unshare", "-n", "bash", "out/setup.sh", "--dir", work, *CERTIFICATE_STEPS, *UNATTENDED]
+    host.write(PASSPHRASE_FILE, f"{PASSPHRASE}\n", 0o600)
+    host.run(words)
+    certificate = f"{work}/hosts/localhost/certificate.pem"
+    verified = host.run(["openssl", "verify", "-x509_strict", "-CAfile", f"{work}/ca/ca-public.pem", certificate])
+    assert verified.stdout == f"{certificate}: OK\n"
+    host.run(["rm", "-r", work, PASSPHRASE_FILE])
+
+
+KEY_TYPES = {
+    "ed25519": "ED25519 Public-Key:",
+    "ec:P-384": "ASN1 OID: secp384r1",
+    "rsa:2048": "Public-Key: (2048 bit)",
+}
+
+
+@pytest.mark.parametrize(
+    ("release", "key"),
+    [
+        ("bullseye", "ed25519"),
+        ("bookworm", "ed25519"),
+        ("trixie", "ed25519"),
+        ("bullseye", "ec:P-384"),
+        ("bookworm", "rsa:2048"),
+    ],
+    indirect=["release"],
+)
+def test_each_key_type_gives_a_working_handshake(boot: Callable[..., Host], tmp_path: Path, key: str) -> None:
+    host = boot()
+    install(host, tmp_path, site(key=key))
+    before = main_pid(host)
+    result = setup(host, *UNATTENDED, check=False)
+    assert result.status == 0, result.output
+    assert {outcome for _, outcome in controls(result.stdout)} == {"PASS"}
+    assert ("TLS-1", "PASS") in controls(result.stdout)
+    assert main_pid(host) not in (0, before)
+    for name in ("ca/ca-public.pem", "hosts/localhost/certificate.pem", "clients/client/client-certificate.pem"):
+        text = host.run(["openssl", "x509", "-in", f"{WORK}/{name}", "-noout", "-text"]).stdout
+        assert KEY_TYPES[key] in text

@@ -1,0 +1,416 @@
+"""The verify scripts: every control holds on a good machine, and each fails when what it guards is broken."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from generator.lab import Host, difference
+from tests.host.authority import CLIENT, DAY, SERVER, Pair, issue, new_authority, real_authority
+from tests.host.support import DROP_IN, TLS, UNATTENDED, WORK, controls, install, setup
+
+SITE = """\
+ca: {key: ec:P-256}
+hosts:
+  - name: localhost
+    dns_names: [localhost, docker.example]
+    listen: 127.0.0.1:2376
+    ip_addresses: [127.0.0.1]
+    key: ec:P-256
+clients:
+  - {name: client, key: ec:P-256}
+"""
+HOST_SCRIPT = "/root/out/hosts/localhost/90-verify.sh"
+CLIENT_SCRIPT = "/root/out/clients/client/90-verify.sh"
+HOST_CONTROLS = (
+    *(f"CERT-{number}" for number in range(1, 5)),
+    *(f"FILE-{number}" for number in range(1, 8)),
+    "DAEMON-1",
+    *(f"TLS-{number}" for number in range(1, 10)),
+)
+HANDSHAKES = {f"TLS-{number}" for number in range(1, 10)}
+KEYS = ["id", "result", "what", "asked", "evidence", "remedy"]
+UNITS = "docker.service docker.socket"
+RESTART = f"systemctl daemon-reload; systemctl reset-failed {UNITS}; systemctl restart {UNITS}"
+CLIENTS_FOLDER = f"{WORK}/clients/client"
+
+
+@pytest.fixture(scope="module")
+def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A host that setup.sh has set up, with copies of what the tests break."""
+    install(host, tmp_path_factory.mktemp("site"), SITE)
+    setup(host, *UNATTENDED)
+    host.bash(f"cp -aL {TLS} /run/tls; cp -a {DROP_IN} /run/drop-in; cp -a {CLIENTS_FOLDER} /run/client")
+    host.bash("cp -a /root/.docker /run/dot-docker")
+    return host
+
+
+@pytest.fixture(scope="module")
+def authority(ready: Host) -> Pair:
+    """The site's own CA, with its real key."""
+    return real_authority(ready)
+
+
+def verify(host: Host, script: str = HOST_SCRIPT, *words: str) -> tuple[int, dict[str, dict[str, str]]]:
+    """Run a verify script; return its exit status and its controls by id."""
+    result = host.run(["bash", script, "--json", *words], check=False)
+    assert result.stderr == ""
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len({control["id"] for control in found}) == len(found)
+    return result.status, {control["id"]: control for control in found}
+
+
+def failed(found: dict[str, dict[str, str]]) -> set[str]:
+    """Return the ids of the controls that do not hold."""
+    return {name for name, control in found.items() if control["result"] == "FAIL"}
+
+
+# ---- A good host ------------------------------------------------------------
+
+
+def test_every_control_of_a_good_host_holds(ready: Host) -> None:
+    status, found = verify(ready)
+    assert status == 0
+    assert [*found] == [*HOST_CONTROLS]
+    assert {control["result"] for control in found.values()} == {"PASS"}
+
+
+def test_a_line_of_json_has_the_keys_that_readers_expect(ready: Host) -> None:
+    _, found = verify(ready)
+    for control in found.values():
+        assert [*control] == KEYS
+        assert all(isinstance(value, str) for value in control.values())
+        assert control["what"]
+        assert control["asked"]
+        assert control["evidence"]
+        assert control["remedy"] == ""
+
+
+def test_the_table_has_one_line_for_each_control(ready: Host) -> None:
+    result = ready.run(["bash", HOST_SCRIPT])
+    assert controls(result.stdout) == [(name, "PASS") for name in HOST_CONTROLS]
+    assert len(result.stdout.splitlines()) == len(HOST_CONTROLS)
+    assert result.stderr == ""
+
+
+def test_verifying_changes_nothing_and_leaves_nothing(ready: Host) -> None:
+    roots = ("/etc", "/root", "/tmp", "/var/tmp", "/dev/shm")
+    before = ready.snapshot(roots)
+    assert verify(ready)[0] == 0
+    assert verify(ready, CLIENT_SCRIPT)[0] == 0
+    assert difference(before, ready.snapshot(roots), strict=True) == []
+
+
+def test_without_a_clients_files_the_answer_to_a_client_is_skipped(ready: Host) -> None:
+    status, found = verify(ready, HOST_SCRIPT, "--dir", "/root/elsewhere")
+    assert status == 0
+    skipped = {name: control for name, control in found.items() if control["result"] == "SKIP"}
+    assert [*skipped] == ["TLS-1"]
+    assert skipped["TLS-1"]["evidence"] == "no client's key is here; clients/NAME/90-verify.sh shows it there"
+    assert not ready.exists("/root/elsewhere")
+
+
+# ---- Each control, broken ---------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Break:
+    """A piece of bash that breaks something, what must fail then, and what the script must say."""
+
+    bash: str
+    fails: set[str]
+    evidence: str
+    remedy: str
+    restarts: bool = False
+
+
+def with_flags(*words: str) -> str:
+    """Return bash that adds flags to those of the drop-in; dockerd heeds the last of two."""
+    return f"sed -i 's|^ExecStart=/.*|& {' '.join(words)}|' {DROP_IN}; {RESTART}"
+
+
+REFUSALS = {"TLS-2", "TLS-3", "TLS-4", "TLS-5", "TLS-6"}
+BREAKS = {
+    "the CA certificate can be changed": Break(
+        f"chmod 644 {TLS}/ca-public.pem",
+        {"FILE-1"},
+        f"{TLS}/ca-public.pem is root:root 644, expected root:root 444 or less",
+        f"chown root:root {TLS}/ca-public.pem; chmod 444 {TLS}/ca-public.pem",
+    ),
+    "the certificate is somebody else's": Break(
+        f"chown nobody {TLS}/certificate.pem", {"FILE-2"}, "nobody:root 444", "chown root:root"
+    ),
+    "everybody can read the key": Break(
+        f"chmod 644 {TLS}/server-key.pem", {"FILE-3"}, "root:root 644, expected root:root 400", "chmod 400"
+    ),
+    "the group can write to /etc/docker": Break("chmod 775 /etc/docker", {"FILE-4"}, "root:root 775", "chmod 755"),
+    "everybody can write the drop-in": Break(f"chmod 666 {DROP_IN}", {"FILE-5"}, "root:root 666", "chmod 644"),
+    "the group can write the unit file": Break(
+        "chmod 664 /lib/systemd/system/docker.service", {"FILE-6"}, "root:root 664", "chmod 644"
+    ),
+    "everybody can use the socket": Break(
+        "chmod 666 /var/run/docker.sock", {"FILE-7"}, "root:docker 666", "chmod 660 /var/run/docker.sock"
+    ),
+    "another key is installed": Break(
+        f"openssl genpkey -algorithm ED25519 >{TLS}/server-key.pem",
+        # Nobody can show the server's certificate to dockerd without its key.
+        {"CERT-2", "TLS-6"},
+        "server-key.pem has another public key than /etc/docker/tls/certificate.pem",
+        "install the pair again",
+    ),
+    "dockerd was started with other paths": Break(
+        f"cp {TLS}/ca-public.pem /run/ca.pem; sed -i 's|--tlscacert=[^ ]*|--tlscacert=/run/ca.pem|' {DROP_IN}; {RESTART}",
+        {"DAEMON-1"},
+        "dockerd runs without them",
+        "run 20-configure-daemon.sh",
+        restarts=True,
+    ),
+    "clients are not verified, though --tlsverify is among the flags": Break(
+        with_flags("--tlsverify=false"), REFUSALS, "it got an answer", "dockerd must run with --tlsverify", restarts=True
+    ),
+    "there is no TLS, though its flags are there": Break(
+        with_flags("--tlsverify=false", "--tls=false"),
+        HANDSHAKES - {"TLS-9"},
+        "",
+        "",
+        restarts=True,
+    ),
+    "dockerd listens on port 2375 too": Break(
+        with_flags("-H", "tcp://127.0.0.1:2375"),
+        {"TLS-9"},
+        "something listens on 127.0.0.1, port 2375",
+        "find what listens on port 2375 and stop it",
+        restarts=True,
+    ),
+    "something listens on port 2375 of the other family": Break(
+        "systemd-run --quiet --unit plain busybox nc -lk -s ::1 -p 2375 -e true\n"
+        "until (exec 3<>/dev/tcp/::1/2375) 2>/dev/null; do :; done",
+        {"TLS-9"},
+        "something listens on ::1, port 2375",
+        "find what listens on port 2375 and stop it",
+    ),
+    "the client's certificate is damaged": Break(
+        f"sed -i 2d {CLIENTS_FOLDER}/client-certificate.pem",
+        # TLS 1.1 is tried with that certificate too.
+        {"TLS-1", "TLS-7"},
+        "no answer",
+        "",
+    ),
+    "dockerd does not run": Break(
+        f"systemctl stop {UNITS}", {"DAEMON-1", "FILE-7", *HANDSHAKES}, "", "", restarts=True
+    ),
+}
+
+
+@pytest.fixture
+def mended(ready: Host) -> Iterator[list[bool]]:
+    """Put everything back after a test; dockerd is restarted when the list is not empty."""
+    restarts: list[bool] = []
+    yield restarts
+    ready.bash(
+        f"""
+        generation=$(realpath {TLS})
+        rm -rf "$generation" {CLIENTS_FOLDER} /root/.docker
+        cp -a /run/tls "$generation"
+        cp -a /run/drop-in {DROP_IN}
+        cp -a /run/client {CLIENTS_FOLDER}
+        cp -a /run/dot-docker /root/.docker
+        chmod 755 /etc/docker
+        chmod 644 /lib/systemd/system/docker.service
+        chmod 660 /var/run/docker.sock || true
+        systemctl stop plain.service tls11.service 2>/dev/null || true
+        """
+    )
+    if restarts:
+        ready.bash(RESTART)
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_the_control_fails_when(ready: Host, mended: list[bool], name: str) -> None:
+    broken = BREAKS[name]
+    mended += [True] * broken.restarts
+    ready.bash(broken.bash)
+    status, found = verify(ready)
+    assert failed(found) == broken.fails, found
+    assert status == 4
+    for control in found.values():
+        assert bool(control["remedy"]) == (control["result"] == "FAIL")
+    first = found[min(broken.fails)]
+    assert broken.evidence in first["evidence"]
+    assert broken.remedy in first["remedy"]
+
+
+def test_after_all_that_the_host_is_good_again(ready: Host) -> None:
+    """Each of the breaks above must have been undone, or the next one showed nothing."""
+    assert failed(verify(ready)[1]) == set()
+
+
+def test_a_failure_in_the_table_says_what_was_found_and_what_to_do(ready: Host, mended: list[bool]) -> None:
+    ready.run(["chmod", "666", DROP_IN])
+    result = ready.run(["bash", HOST_SCRIPT], check=False)
+    assert result.status == 4
+    said = re.search(r"^FILE-5 .*\n +found: (.*)\n +do: +(.*)$", result.stdout, re.MULTILINE)
+    assert said is not None
+    assert said.groups() == (
+        f"{DROP_IN} is root:root 666, expected root:root 644 or less",
+        f"chown root:root {DROP_IN}; chmod 644 {DROP_IN}",
+    )
+
+
+def server_key(host: Host) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(host.read_bytes("/run/tls/server-key.pem"), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key
+
+
+ALL_NAMES = ("localhost", "docker.example", "127.0.0.1")
+CERTIFICATES: dict[str, tuple[Callable[[Pair, ec.EllipticCurvePrivateKey], Pair], set[str], str]] = {
+    "as good as the installed one": (lambda ca, key: issue_server(ca, key), set(), ""),
+    "it ends in 29 days": (
+        lambda ca, key: issue_server(ca, key, ends=29 * DAY),
+        {"CERT-3"},
+        "it ends within 30 days: ",
+    ),
+    "one name is missing": (
+        lambda ca, key: issue_server(ca, key, names=("localhost", "127.0.0.1")),
+        {"CERT-4"},
+        "no docker.example",
+    ),
+    "one address is missing": (
+        lambda ca, key: issue_server(ca, key, names=("localhost", "docker.example")),
+        {"CERT-4"},
+        "no 127.0.0.1",
+    ),
+    # What dockerd does not accept for another reason too shows nothing of the
+    # server's certificate as a client: TLS-6 must not claim otherwise.
+    "it has expired": (
+        lambda ca, key: issue_server(ca, key, begins=-9 * DAY, ends=-DAY),
+        {"CERT-1", "CERT-3", "TLS-6"},
+        "certificate has expired",
+    ),
+    "it is not valid yet": (
+        lambda ca, key: issue_server(ca, key, begins=DAY),
+        {"CERT-1", "TLS-6"},
+        "certificate is not yet valid",
+    ),
+    "another CA issued it": (
+        lambda _, key: issue_server(new_authority("dockseal CA"), key),
+        {"CERT-1", "TLS-6"},
+        "",
+    ),
+    "it is a client's": (lambda ca, key: issue_server(ca, key, usage=CLIENT), {"CERT-1", "TLS-6"}, "certificate purpose"),
+    "it is a client's too": (lambda ca, key: issue_server(ca, key, usage=(*SERVER, *CLIENT)), {"TLS-6"}, "it got an answer"),
+}
+
+
+def issue_server(
+    ca: Pair,
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    names: tuple[str, ...] = ALL_NAMES,
+    usage: tuple[x509.ObjectIdentifier, ...] = SERVER,
+    **dates: object,
+) -> Pair:
+    return issue(ca, "localhost", usage, names=names, key=key, **dates)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", CERTIFICATES)
+def test_a_server_certificate_is_judged_when(ready: Host, authority: Pair, mended: list[bool], name: str) -> None:
+    make, fails, evidence = CERTIFICATES[name]
+    pair = make(authority, server_key(ready))
+    ready.bash(f"cat >{TLS}/certificate.pem <<'END'\n{pair.certificate_pem.decode()}END")
+    status, found = verify(ready)
+    assert failed(found) == fails
+    assert status == (4 if fails else 0)
+    for control in sorted(fails)[:1]:
+        assert evidence in found[control]["evidence"]
+        assert found[control]["remedy"]
+
+
+def test_a_client_of_the_ca_that_has_expired_gets_no_answer(ready: Host, authority: Pair, mended: list[bool]) -> None:
+    pair = issue(authority, begins=-9 * DAY, ends=-DAY)
+    ready.write(f"{CLIENTS_FOLDER}/client-certificate.pem", pair.certificate_pem)
+    ready.write(f"{CLIENTS_FOLDER}/client-key.pem", pair.key_pem, 0o600)
+    status, found = verify(ready)
+    assert (status, failed(found)) == (4, {"TLS-1"})
+    assert re.search("alert (bad certificate|certificate expired)", found["TLS-1"]["evidence"])
+
+
+def test_a_server_that_speaks_tls_1_1_is_noticed(ready: Host, mended: list[bool]) -> None:
+    """No dockerd does: a stand-in answers on its port."""
+    mended.append(True)
+    ready.bash(
+        f"""
+        systemctl stop {UNITS}
+        mkdir -p /run/www
+        printf 'HTTP/1.1 200 OK\\r\\n\\r\\nOK' >/run/www/_ping
+        systemd-run --quiet --unit tls11 --property WorkingDirectory=/run/www \
+          openssl s_server -accept 127.0.0.1:2376 -cert {TLS}/certificate.pem -key {TLS}/server-key.pem \
+          -HTTP -tls1_1 -cipher ALL:@SECLEVEL=0
+        until (exec 3<>/dev/tcp/127.0.0.1/2376) 2>/dev/null; do :; done
+        """
+    )
+    status, found = verify(ready)
+    assert status == 4
+    assert found["TLS-7"]["result"] == "FAIL"
+    assert found["TLS-7"]["evidence"] == "it got an answer"
+
+
+# ---- The client's script ----------------------------------------------------
+
+CLIENT_CONTROLS = ("CERT-1", "CERT-2", "CERT-3", "FILE-1", "FILE-2", "CLIENT-1", "CLIENT-4", "CLIENT-2", "CLIENT-3")
+
+
+def test_every_control_of_a_good_client_holds(ready: Host) -> None:
+    status, found = verify(ready, CLIENT_SCRIPT)
+    assert status == 0
+    assert [*found] == [*CLIENT_CONTROLS]
+    assert {control["result"] for control in found.values()} == {"PASS"}
+
+
+@pytest.mark.parametrize(
+    ("bash", "fails"),
+    [
+        pytest.param("chmod 755 /root/.docker", {"FILE-1"}, id="others can look into the folder"),
+        pytest.param("chmod 644 /root/.docker/key.pem", {"FILE-2"}, id="others can read the key"),
+        pytest.param("docker context rm --force localhost", {"CLIENT-3"}, id="the context is gone"),
+        pytest.param(
+            "openssl genpkey -algorithm ED25519 >/root/.docker/key.pem",
+            {"CERT-2", "CLIENT-1", "CLIENT-2", "CLIENT-4"},
+            id="another key",
+        ),
+        pytest.param(
+            f"systemctl stop {UNITS}", {"CLIENT-1", "CLIENT-2", "CLIENT-3", "CLIENT-4"}, id="the host does not answer"
+        ),
+    ],
+)
+def test_a_control_of_the_client_fails_when(ready: Host, mended: list[bool], bash: str, fails: set[str]) -> None:
+    mended += [True] * ("systemctl" in bash)
+    ready.bash(bash)
+    status, found = verify(ready, CLIENT_SCRIPT)
+    assert (status, failed(found)) == (4, fails)
+    assert all(found[name]["remedy"] for name in fails)
+
+
+def test_a_client_that_trusts_another_ca_refuses_the_host(ready: Host, mended: list[bool]) -> None:
+    """The context has a copy of the right CA: it still gets an answer."""
+    ready.write("/root/.docker/ca.pem", new_authority("dockseal CA").certificate_pem)
+    status, found = verify(ready, CLIENT_SCRIPT)
+    assert (status, failed(found)) == (4, {"CERT-1", "CLIENT-1", "CLIENT-2"})
+    assert "certificate verify failed" in found["CLIENT-1"]["evidence"] or "verify error" in found["CLIENT-1"]["evidence"]
+
+
+def test_a_client_without_files_is_told_what_to_run(ready: Host) -> None:
+    result = ready.run(["bash", CLIENT_SCRIPT], check=False, env={"HOME": "/run"})
+    assert result.status == 2
+    assert result.stderr == (
+        "error: clients/client/90-verify.sh: /run/.docker/key.pem is not there: run 20-configure-client.sh first\n"
+    )

@@ -1,0 +1,206 @@
+"""Lint of every rendered script: out/ and the examples."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from generator.manifest import body_of
+from generator.plan import make_plan
+from generator.read import read_site
+from generator.render import render_plan
+from generator.write import replace_folder
+from tests.lint.syntax import commands, functions, tool, tree
+from tests.sites import ROOT, SITES, TEMPLATES, scripts
+
+SHFMT = [tool("shfmt"), "-i", "2", "-ci"]
+WIDTH = 80
+
+# Findings of shellcheck's optional checks that are meant, each with its reason.
+SHELLCHECK_EXCEPTIONS = {
+    "SC2034": "the shared option parser sets every option, also those that a script does not accept",
+    "SC2292": "the guard must also parse where it says no: in a shell without [[ ]]",
+    "SC2310": "predicates are called in conditions: a failure there is the answer, not an error",
+    "SC2312": "what a command substitution or a pipe fails with shows in the value that is then checked",
+    "SC2329": "functions that only a trap calls",
+}
+
+# util-linux, coreutils, and what the scripts are about. Nothing that downloads, evaluates or decodes.
+PROGRAMS = {
+    *("bash", "openssl", "systemctl", "journalctl", "docker", "dockerd", "flock"),
+    *("cat", "chmod", "chown", "cp", "cut", "date", "id", "install", "ln", "ls", "mkdir", "mktemp", "mv", "readlink"),
+    *("realpath", "rm", "rmdir", "sha256sum", "sleep", "sort", "stat", "sync", "timeout", "tr", "wc"),
+}
+BUILTINS = {
+    *(":", "[", "break", "cd", "command", "continue", "exec", "exit", "kill", "mapfile", "printf", "read", "return"),
+    *("set", "shift", "shopt", "trap", "true", "type", "ulimit", "umask", "unset", "wait"),
+}
+# Words that are known only at run time, and the functions whose purpose it is to run them.
+RUNNERS = {"run(dynamic)", "run_with_passphrase(dynamic)", "run_one(dynamic)"}
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every site of the project, rendered: the folder by the site's name."""
+    folder = tmp_path_factory.mktemp("rendered")
+    for path in SITES:
+        replace_folder(folder / path.stem, render_plan(make_plan(read_site(path)), TEMPLATES))
+    return {path.stem: folder / path.stem for path in SITES}
+
+
+@pytest.fixture(scope="session")
+def every_script(rendered: dict[str, Path]) -> list[Path]:
+    """Every script of every site."""
+    return [script for folder in rendered.values() for script in scripts(folder)]
+
+
+def test_bash_parses_every_script(every_script: list[Path]) -> None:
+    check = 'for script; do bash -n -- "$script" || exit; done'
+    done = subprocess.run(["bash", "-c", check, "bash", *every_script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_shfmt_has_nothing_to_change(every_script: list[Path]) -> None:
+    done = subprocess.run([*SHFMT, "-d", *every_script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.fixture(scope="session")
+def findings(rendered: dict[str, Path]) -> list[tuple[str, str]]:
+    """What shellcheck with all optional checks says: each finding's code and text."""
+    argv = [tool("shellcheck"), "--norc", "--enable=all", "--format=json", "--shell=bash"]
+    running = [
+        subprocess.Popen([*argv, *scripts(rendered[name])], stdout=subprocess.PIPE, text=True)
+        for name in ("site", "document")
+    ]
+    found = [finding for process in running for finding in json.loads(process.communicate()[0])]
+    return [(f"SC{f['code']}", f"{f['file']}:{f['line']}: SC{f['code']}: {f['message']}") for f in found]
+
+
+def test_shellcheck_finds_nothing_with_all_checks_on(findings: list[tuple[str, str]]) -> None:
+    assert [text for code, text in findings if code not in SHELLCHECK_EXCEPTIONS] == []
+
+
+def test_every_exception_for_shellcheck_is_used(findings: list[tuple[str, str]]) -> None:
+    assert set(SHELLCHECK_EXCEPTIONS) - {code for code, _ in findings} == set()
+
+
+def test_shellcheck_is_not_switched_off_in_the_scripts() -> None:
+    assert [path for path in TEMPLATES.rglob("*.sh") if "shellcheck disable" in path.read_text()] == []
+
+
+def test_text_is_printable_ascii_without_tabs_or_trailing_blanks(rendered: dict[str, Path]) -> None:
+    for folder in rendered.values():
+        for path in folder.rglob("*"):
+            if path.is_file():
+                octets = path.read_bytes()
+                bad = re.search(rb"[^\x20-\x7e\n]| \n|\n\n\Z", octets)
+                assert not bad, f"{path}: {bad and octets[max(0, bad.start() - 40) : bad.end()]!r}"
+                assert octets.endswith(b"\n"), path
+
+
+def test_no_two_blank_lines_follow_each_other(every_script: list[Path]) -> None:
+    assert [path for path in every_script if "\n\n\n" in path.read_text()] == []
+
+
+def test_lines_have_80_columns_at_most(every_script: list[Path]) -> None:
+    """Excepted: values of a site, URLs, and openssl lines that cannot break."""
+    long = [
+        f"{path}: {line}"
+        for path in every_script
+        for line in path.read_text().splitlines()
+        if len(line) > WIDTH and not re.search(r"https?://|^ *(run )?openssl |^readonly [a-z_]+='|^  '", line)
+    ]
+    assert long == []
+
+
+def test_headers_are_the_manual_in_15_lines(every_script: list[Path]) -> None:
+    for path in every_script:
+        lines = path.read_text().splitlines()
+        header = lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))]
+        assert header[0] == "#!/usr/bin/env bash"
+        assert len(header[1:]) <= 15, path
+        for word in ("Reads:", "Writes:", "Restarts:", "Needs root:", "Undo:"):
+            assert any(line.startswith(f"# {word} ") for line in header), f"{path}: {word}"
+
+
+def test_scripts_start_strict_and_end_with_main(every_script: list[Path]) -> None:
+    for path in every_script:
+        text = path.read_text()
+        head = text[: text.index("\nreadonly script=")]
+        for line in ("set -Eeuo pipefail", "shopt -s inherit_errexit", "umask 077"):
+            assert f"\n{line}\n" in head, f"{path}: {line}"
+        assert re.search(r"^export .*\bLC_ALL=C\b", head, re.MULTILINE), path
+        assert text.endswith('\nmain "$@"\n'), path
+
+
+def test_only_known_commands_are_run(rendered: dict[str, Path]) -> None:
+    """Every command is a function of the script, a builtin, or a program of the list."""
+    unknown: dict[str, list[str]] = defaultdict(list)
+    for path in scripts(rendered["split"]):
+        root = tree(path)
+        allowed = PROGRAMS | BUILTINS | RUNNERS | functions(root)
+        for name, line in commands(root):
+            if name not in allowed:
+                unknown[name].append(f"{path.relative_to(rendered['split'])}:{line}")
+    assert unknown == {}
+
+
+def test_nothing_is_evaluated_or_downloaded(every_script: list[Path]) -> None:
+    for path in every_script:
+        code = "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
+        assert not re.search(r"\b(eval|curl|wget|base64|source)\b", code), path
+
+
+def test_bodies_of_one_kind_are_the_same_in_every_site(rendered: dict[str, Path]) -> None:
+    bodies: dict[str, set[bytes]] = defaultdict(set)
+    for folder in rendered.values():
+        for script in json.loads((folder / "manifest.json").read_text())["scripts"]:
+            path = folder / script["path"]
+            bodies[script["template"]].add(body_of(script["path"], path.read_bytes()))
+    assert {template: len(found) for template, found in bodies.items()} == dict.fromkeys(bodies, 1)
+
+
+FUNCTION = re.compile(r"^([a-z_0-9]+)\(\) \{.*?^\}[^\n]*$", re.MULTILINE | re.DOTALL)
+
+
+def test_shared_functions_are_the_same_in_every_script(rendered: dict[str, Path]) -> None:
+    """A part with a main of its own is the body of two kinds of script; its other functions are not shared."""
+    parts = [path.read_text() for path in (TEMPLATES / "parts").iterdir()]
+    shared = {match[1]: match[0] for text in parts if "\nmain() {" not in text for match in FUNCTION.finditer(text)}
+    assert shared
+    for path in scripts(rendered["split"]):
+        for match in FUNCTION.finditer(path.read_text()):
+            assert match[0] == shared.get(match[1], match[0]), f"{path}: {match[1]}"
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.sh")), ids=lambda path: str(path.relative_to(TEMPLATES)))
+def test_an_unrendered_template_is_bash(path: Path) -> None:
+    done = subprocess.run(["bash", "-n", path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.sh")), ids=lambda path: str(path.relative_to(TEMPLATES)))
+def test_a_template_only_loops_and_includes(path: Path) -> None:
+    for line in path.read_text().splitlines():
+        if line.lstrip().startswith("#%"):
+            assert re.fullmatch(r" *#% (for [a-z]+ in [a-z_]+|endfor|include \"parts/[a-z_]+\.sh\")", line), line
+
+
+def test_values_stand_only_in_the_constants() -> None:
+    for path in TEMPLATES.glob("*.sh"):
+        text = path.read_text()
+        assert not re.search(r"@\{", text[text.rindex('#% include "parts/') :]), path
+    for path in (TEMPLATES / "parts").iterdir():
+        assert "@{" not in path.read_text(), path
+
+
+def test_every_project_script_of_the_default_site_is_linted(every_script: list[Path]) -> None:
+    names = {str(path) for path in every_script}
+    for script in scripts(ROOT / "out"):
+        assert any(name.endswith(f"/site/{script.relative_to(ROOT / 'out')}") for name in names)

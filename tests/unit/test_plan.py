@@ -1,0 +1,154 @@
+"""Facts about the decisions of a plan."""
+
+from __future__ import annotations
+
+import pytest
+
+from generator.errors import TemplateError
+from generator.names import openssl_address, serial_name
+from generator.plan import make_plan
+from generator.read import read_site
+from generator.steps import Effects, File, Step, check_order
+from tests.sites import ONE_HOST, SITES, plan
+
+TWO = (
+    "hosts:\n  - name: h1\n    ip_addresses: [10.0.0.1, 'fe80::1']\n"
+    "    listen: '[fe80::1]:2376'\n    connect: fe80::1\n"
+    "  - name: h2\n    dns_names: [docker.example.com]\n    listen: 0.0.0.0:2377\n"
+    "clients:\n  - name: c1\n    hosts: [h2]\n  - name: c2\n    shell_profile: .bashrc\n"
+)
+
+
+def context(text: str, path: str) -> dict[str, object]:
+    return dict(next(step.context for step in plan(text).steps if step.path == path))
+
+
+def test_steps_stand_in_the_order_in_which_they_depend_on_each_other() -> None:
+    assert [step.path for step in plan(TWO).steps] == [
+        "ca/10-create-ca.sh",
+        "hosts/h1/10-request-certificate.sh",
+        "hosts/h2/10-request-certificate.sh",
+        "ca/20-sign-servers.sh",
+        "clients/c1/10-request-certificate.sh",
+        "clients/c2/10-request-certificate.sh",
+        "ca/30-sign-clients.sh",
+        "hosts/h1/20-configure-daemon.sh",
+        "hosts/h2/20-configure-daemon.sh",
+        "clients/c1/20-configure-client.sh",
+        "clients/c2/20-configure-client.sh",
+        "hosts/h1/90-verify.sh",
+        "hosts/h2/90-verify.sh",
+        "clients/c1/90-verify.sh",
+        "clients/c2/90-verify.sh",
+    ]
+
+
+def test_a_site_without_clients_has_no_step_for_them() -> None:
+    steps = plan(ONE_HOST).steps
+    assert [step.path for step in steps if "client" in step.path] == []
+    assert len(steps) == 5
+
+
+def test_setup_has_every_step_with_its_party_and_what_it_needs() -> None:
+    found = plan(TWO)
+    assert found.setup.context["parties"] == ("ca", "hosts/h1", "hosts/h2", "clients/c1", "clients/c2")
+    rows = found.setup.context["rows"]
+    assert isinstance(rows, tuple)
+    assert [tuple(row.values()) for row in rows[:2]] == [
+        ("ca/10-create-ca.sh", "ca", "passphrase"),
+        ("hosts/h1/10-request-certificate.sh", "hosts/h1", "nothing"),
+    ]
+    assert {row["step"]: row["needs"] for row in rows}["hosts/h2/20-configure-daemon.sh"] == "dockerd"
+
+
+def test_only_the_steps_of_a_daemon_need_root() -> None:
+    assert {step.path for step in plan(ONE_HOST).steps if step.needs_root} == {
+        "hosts/docker.example.com/20-configure-daemon.sh",
+        "hosts/docker.example.com/90-verify.sh",
+    }
+
+
+def test_only_one_step_restarts_anything() -> None:
+    assert [step.path for step in plan(ONE_HOST).steps if step.restarts] == [
+        "hosts/docker.example.com/20-configure-daemon.sh"
+    ]
+
+
+def test_verify_steps_leave_nothing_behind() -> None:
+    assert all(step.effects == Effects() for step in plan(TWO).steps if step.path.endswith("90-verify.sh"))
+
+
+def test_the_common_name_comes_first_among_the_alternative_names() -> None:
+    text = "hosts:\n  - name: aa\n    dns_names: [bb, aa]\n    ip_addresses: [10.0.0.1, 'fe80::1']\n"
+    names = context(text, "hosts/aa/10-request-certificate.sh")["alternative_names"]
+    assert names == "DNS:aa,DNS:bb,IP:10.0.0.1,IP:FE80:0:0:0:0:0:0:1"
+
+
+def test_a_clients_only_name_is_its_own() -> None:
+    assert context(TWO, "clients/c1/10-request-certificate.sh")["alternative_names"] == "DNS:c1"
+
+
+@pytest.mark.parametrize(
+    ("listen", "address", "probe", "digits"),
+    [
+        ("0.0.0.0:2376", "0.0.0.0", "127.0.0.1", "00000000"),
+        ("'[::]:2376'", "::", "::1", "0" * 32),
+        ("10.0.0.1:2376", "10.0.0.1", "10.0.0.1", "0A000001"),
+        ("'[fe80::1]:2376'", "fe80::1", "fe80::1", "FE80000000000000" + "0000000000000001"),
+    ],
+)
+def test_a_probe_goes_where_the_daemon_listens(listen: str, address: str, probe: str, digits: str) -> None:
+    text = f"hosts:\n  - name: aa\n    ip_addresses: [10.0.0.1, 'fe80::1']\n    listen: {listen}\n"
+    found = context(text, "hosts/aa/20-configure-daemon.sh")
+    assert (found["listen_address"], found["probe_address"], found["listen_hex"]) == (address, probe, digits)
+
+
+def test_a_client_knows_its_hosts_and_a_host_its_clients() -> None:
+    rows = context(TWO, "clients/c2/20-configure-client.sh")["rows"]
+    assert rows == (
+        {"name": "h1", "docker_host": "tcp://[fe80::1]:2376"},
+        {"name": "h2", "docker_host": "tcp://docker.example.com:2377"},
+    )
+    assert context(TWO, "hosts/h1/90-verify.sh")["client_folders"] == ("clients/c2",)
+    assert context(TWO, "hosts/h2/90-verify.sh")["client_folders"] == ("clients/c1", "clients/c2")
+
+
+def test_a_step_that_reads_what_no_earlier_step_makes_is_an_error() -> None:
+    make = step("a.sh", writes=("x",))
+    read = step("b.sh", reads=("x", "/etc/passwd"))
+    check_order([make, read])
+    with pytest.raises(TemplateError, match="^b.sh reads x, which no earlier step makes; mend the plan$"):
+        check_order([read, make])
+
+
+def test_a_step_that_reads_what_an_earlier_step_removes_is_an_error() -> None:
+    steps = [step("a.sh", writes=("x",)), step("b.sh", removes=("x",)), step("c.sh", reads=("x",))]
+    with pytest.raises(TemplateError, match="^c.sh reads x,"):
+        check_order(steps)
+
+
+def step(path: str, reads: tuple[str, ...] = (), writes: tuple[str, ...] = (), removes: tuple[str, ...] = ()) -> Step:
+    effects = Effects(files=tuple(File(name, "operator", "0600") for name in writes), removes=removes)
+    return Step(path, "ca", path, "test", {}, reads=reads, effects=effects)
+
+
+@pytest.mark.parametrize("path", SITES, ids=lambda path: path.stem)
+def test_no_private_key_is_read_by_another_party(path: object) -> None:
+    site = read_site(path)  # type: ignore[arg-type]
+    keys = {site.files.server_key, site.files.client_key, site.files.ca_key}
+    for found in make_plan(site).steps:
+        for read in found.reads:
+            folder, _, name = read.rpartition("/")
+            if name in keys and not read.startswith(("/", "~")):
+                assert folder == found.party
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"), [("192.168.0.1", "192.168.0.1"), ("fe80::1", "FE80:0:0:0:0:0:0:1"), ("::1", "0:0:0:0:0:0:0:1")]
+)
+def test_addresses_are_spelled_as_openssl_prints_them(text: str, printed: str) -> None:
+    assert openssl_address(text) == printed
+
+
+def test_the_serial_file_has_the_stem_of_the_certificate() -> None:
+    assert (serial_name("ca-public.pem"), serial_name("ca")) == ("ca-public.srl", "ca.srl")

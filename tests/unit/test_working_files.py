@@ -1,0 +1,38 @@
+"""Facts about what the scripts leave in the working folder: what the manifest says, no more and no less."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.sites import render
+
+SITE = """\
+ca: {key: ed25519}
+hosts:
+  - {name: docker.example.com, key: ec:P-256}
+clients:
+  - {name: admin, key: ed25519}
+"""
+
+
+def test_the_certificate_steps_leave_the_files_that_the_manifest_says(tmp_path: Path) -> None:
+    out = render(SITE, tmp_path / "out")
+    passphrase = tmp_path / "passphrase"
+    passphrase.touch(mode=0o600)
+    passphrase.write_text("correct horse battery staple\n")
+    declared: dict[str, str] = {}
+    for entry in json.loads((out / "manifest.json").read_text())["scripts"]:
+        if entry["needs_root"] or entry["party"] == "all" or "configure" in entry["template"]:
+            continue
+        if not entry["path"].endswith("90-verify.sh"):
+            words = ["--passphrase-file", passphrase] if entry["needs"] == "passphrase" else []
+            argv = ["bash", out / entry["path"], "--dir", tmp_path / "docker-tls", *words]
+            subprocess.run(argv, check=True, capture_output=True)
+        declared |= {file["path"]: file["mode"] for file in entry["effects"]["files"]}
+    work = tmp_path / "docker-tls"
+    found = {
+        str(path.relative_to(work)): f"{path.stat().st_mode & 0o7777:04o}" for path in work.rglob("*") if path.is_file()
+    }
+    assert found == declared
