@@ -183,18 +183,19 @@ verify_good_client() {
 # The alert is what the client saw, the pattern is what the daemon's log must
 # say. Where there is no log, the alert alone decides.
 verify_refusal() { # verify_refusal ID WHAT ALERT PATTERN S_CLIENT_OPTION...
-  local id=$1 what=$2 alert=$3 pattern=$4 answer said problem=''
+  local id=$1 what=$2 alert=$3 pattern=$4 answer said='' problem=''
   shift 4
   mark_log
   answer=$(ask "$@")
-  said=$(refusal_in_log)
   asked="${s_client} $*"
   if is_answer "${answer}"; then
     problem='it got an answer'
   elif [[ ! ${answer} =~ ${alert} ]]; then
     problem="it failed for another reason: $(reason_in "${answer}")"
-  elif [[ -n ${cursor} && ! ${said} =~ ${pattern} ]]; then
-    problem="the daemon gave another reason: ${said:-none}"
+  else
+    said=$(refusal_in_log)
+    [[ -z ${cursor} || ${said} =~ ${pattern} ]] ||
+      problem="the daemon gave another reason: ${said:-none}"
   fi
   judge "${id}" "refused: ${what}" "${problem}" \
     "client: $(reason_in "${answer}"); daemon: ${said:-no log here}" \

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from generator.lab import Host, Result, Terminal, difference
+from generator.lab import Host, Result, Terminal
 from generator.lab.rehearse import AGAIN, CONFIRM
 from generator.lab.rehearse import PASSPHRASE as PROMPT
 from tests.sites import render
@@ -31,6 +32,21 @@ CERTIFICATE_STEPS = (
 )
 DAEMON = "hosts/localhost/20-configure-daemon.sh"
 CLIENT = "clients/client/20-configure-client.sh"
+
+# A file's time of change cannot be set back: whatever is written or replaced shows.
+WATCH = r"""
+state() {
+  find /etc /root -type d -printf '%p %m %U\n' -o -printf '%p %i %C@ %m %l\n' | sort
+  systemctl show --property=MainPID,ActiveEnterTimestampMonotonic docker.service docker.socket 2>/dev/null
+}
+before=$(state)
+"$@"
+status=$?
+after=$(state)
+printf '\0'
+[[ $before == "$after" ]] || diff <(printf '%s\n' "$before") <(printf '%s\n' "$after")
+exit "$status"
+"""
 
 __all__ = ["AGAIN", "CONFIRM", "PROMPT"]
 
@@ -68,22 +84,25 @@ def make_certificates(host: Host, *words: str) -> None:
     setup(host, *CERTIFICATE_STEPS, *UNATTENDED, *words)
 
 
-def refuses(
-    host: Host,
-    argv: Sequence[str],
-    said: str,
-    *,
-    status: int = 2,
-    user: str | None = None,
-    env: Mapping[str, str] | None = None,
-) -> Result:
+def watched(host: Host, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> tuple[Result, str]:
+    """Run a command without a terminal; return what came of it, and what it changed or restarted."""
+    result = host.run(["bash", "-c", WATCH, "bash", *argv], check=False, env=env)
+    octets, _, changes = result.octets.rpartition(b"\0")
+    return replace(result, octets=octets), changes.decode()
+
+
+def refuses(host: Host, argv: Sequence[str], said: str, *, env: Mapping[str, str] | None = None) -> None:
     """Run a command that must say exactly this on standard error, and change and restart nothing."""
-    before = host.snapshot()
-    result = host.run(argv, check=False, user=user, env=env)
+    result, changes = watched(host, argv, env=env)
     assert result.stderr == f"{said}\n"
-    assert (result.status, result.stdout) == (status, "")
-    assert difference(before, host.snapshot(), strict=True) == []
-    return result
+    assert (result.status, result.stdout, changes) == (2, "", "")
+
+
+def stops(host: Host, argv: Sequence[str], said: str) -> None:
+    """Run a command that must say exactly this in the end, and change and restart nothing."""
+    result, changes = watched(host, argv)
+    assert f"\n{result.stderr}".endswith(f"\n{said}\n"), result.stderr
+    assert (result.status, result.stdout, changes) == (2, "", "")
 
 
 def answer(terminal: Terminal, *secrets: str) -> None:

@@ -446,19 +446,8 @@ def away(host: Host, path: str) -> Iterator[None]:
         host.run(["mv", f"{path}.away", path])
 
 
-def unprovided(host: Host, script: str, said: str, *, shell: str = "bash") -> None:
-    """See a script fail with exactly these words and leave no file."""
-    listing = 'find /root /etc -newer /root/passphrase -not -type d; "$0" "$1"; status=$?; '
-    listing += "find /root /etc -newer /root/passphrase -not -type d; exit $status"
-    path = script if script.startswith("/") else f"/root/out/{script}"
-    result = host.run(["bash", "-c", listing, shell, path], check=False)
-    assert (result.status, result.stderr) == (2, said)
-    lines = result.stdout.splitlines()
-    assert lines[: len(lines) // 2] == lines[len(lines) // 2 :]
-
-
 def test_without_systemd_it_prints_the_command_to_run_by_hand(container: Host) -> None:
-    unprovided(
+    refuses(
         container,
         DAEMON,
         f"{DAEMON}: systemd does not run this machine. To start dockerd by hand, install the files of {FOLDER} in "
@@ -481,7 +470,7 @@ def test_without_systemd_setup_stops_before_the_first_change(container: Host) ->
 
 def test_without_dockerd_it_says_so(container: Host) -> None:
     with away(container, "/usr/sbin/dockerd"):
-        unprovided(
+        refuses(
             container,
             DAEMON,
             f"{ERROR} dockerd is not installed; install the package docker.io, or run this on the Docker host\n",
@@ -508,7 +497,7 @@ def test_without_openssl_every_script_says_which_package(container: Host) -> Non
     with away(container, "/usr/bin/openssl"):
         for script in ("setup.sh", *CERTIFICATE_STEPS, DAEMON, CLIENT, "hosts/localhost/90-verify.sh"):
             said = f"error: {script}: openssl is not installed; install the package openssl\n"
-            unprovided(container, script, said)
+            refuses(container, script, said)
 
 
 @pytest.mark.parametrize("version", ["OpenSSL 1.1.0l  10 Sep 2019", "OpenSSL 1.0.2u  20 Dec 2019", "LibreSSL 3.8.2"])
@@ -518,14 +507,14 @@ def test_an_openssl_that_is_too_old(container: Host, version: str) -> None:
     container.write(path, text, 0o755)
     for script in ("setup.sh", DAEMON):
         said = f"error: {script}: OpenSSL 1.1.1 or newer is needed, found {version}\n"
-        unprovided(container, script, said)
+        refuses(container, script, said)
     container.run(["rm", path])
 
 
 @pytest.mark.parametrize("script", ["setup.sh", DAEMON])
 def test_another_shell_than_bash(container: Host, script: str) -> None:
     path = f"/root/out/{script}"
-    unprovided(container, path, f"error: this script needs bash; run: bash {path}\n", shell="dash")
+    refuses(container, path, f"error: this script needs bash; run: bash {path}\n", shell="dash")
 
 
 def test_a_bash_that_is_too_old(container: Host) -> None:
@@ -535,7 +524,7 @@ def test_a_bash_that_is_too_old(container: Host) -> None:
     path = "/root/out/setup-in-bash-4.3.sh"
     container.write(path, text.replace("BASH_VERSINFO[0]", "4").replace("BASH_VERSINFO[1]", "3"))
     version = container.run(["bash", "-c", 'echo "$BASH_VERSION"']).stdout.strip()
-    unprovided(container, path, f"error: bash 4.4 or newer is needed, found {version}\n")
+    refuses(container, path, f"error: bash 4.4 or newer is needed, found {version}\n")
     container.write(path, text.replace("BASH_VERSINFO[0]", "4").replace("BASH_VERSINFO[1]", "4"))
     assert container.run(["bash", path, "--help"]).stdout
 
