@@ -326,15 +326,19 @@ install_drop_in() {
   write_file "${drop_in}" 0644 "$(drop_in_text)"
 }
 
-# docker.socket too, where it is used: dockerd replaces the socket's file.
+# docker.socket too, where it is used: dockerd replaces the socket's file. To
+# stop it ends dockerd, and dockerd's start pulls it in: systemctl would restart
+# two units one by one, and the socket refuses once dockerd is on its way.
 # KillMode=process leaves containers of a live-restore daemon running.
 restart_docker() {
-  local -a units=(docker.service)
-  if systemctl --quiet is-active docker.socket; then units+=(docker.socket); fi
   # D03: and a restart, without which the old flags stay.
   run systemctl daemon-reload
-  run systemctl reset-failed "${units[@]}"
-  run systemctl restart "${units[@]}"
+  run systemctl reset-failed docker.service
+  if systemctl --quiet is-active docker.socket; then
+    run systemctl reset-failed docker.socket
+    run systemctl stop docker.socket
+  fi
+  run systemctl restart docker.service
 }
 
 remove_generations() { # remove_generations KEEP: all folders but KEEP

@@ -292,7 +292,9 @@ ask_on_terminal() { # ask_on_terminal PROMPT; sets answer
   printf '\n' >/dev/tty
 }
 
+# Given an empty passphrase, openssl 1.1.1 would ask for one on the terminal.
 is_right_passphrase() { # is_right_passphrase KEY
+  [[ -n ${passphrase} ]] || return 1
   openssl pkey -in "$1" -passin fd:3 -noout 3< <(
     printf '%s\n' "${passphrase}"
   ) 2>/dev/null

@@ -70,7 +70,11 @@ def stream(host: Host, address: str = "127.0.0.1", port: int = PORT) -> Iterator
     """Yield a socket of this process that is joined to a port of the host."""
     here, there = socket.socketpair()
     argv = host.command(["busybox", "nc", address, str(port)])
-    with here, there, subprocess.Popen(argv, stdin=there, stdout=there, env=host.engine.env) as process:
+    with (
+        here,
+        there,
+        subprocess.Popen(argv, stdin=there.fileno(), stdout=there.fileno(), env=host.engine.env) as process,
+    ):
         there.close()
         here.settimeout(20)
         try:

@@ -1,4 +1,4 @@
-"""Certificates that no script makes: the site's own CA with its real key, or a stranger's, signing whatever a test asks."""
+"""Certificates that no script makes: signed by the site's own CA with its real key, or by a stranger's."""
 
 from __future__ import annotations
 

@@ -138,9 +138,10 @@ def test_the_docker_client_is_refused_with_a_strangers_certificate(ready: Host, 
     """From Docker 26 on it does not even send a certificate of a CA that the server did not name."""
     assert ready.run(docker(*GOOD, "ps", "--quiet")).status == 0
     pair = STRANGERS[stranger]().install(ready, "/run/stranger")
-    refused = ready.run(docker(*pair, "ps", "--quiet"), check=False)
-    assert refused.status != 0
-    assert re.search(r"remote error: tls: (bad certificate|certificate required|unknown certificate)", refused.stderr)
+    assert ready.run(docker(*pair, "ps", "--quiet"), check=False).status != 0
+    result = attempt(ready, docker(*pair, "ps", "--quiet"))
+    assert re.search(r"remote error: tls: |connection reset|broken pipe", result.said), result
+    assert re.search("certificate signed by unknown authority|client didn't provide a certificate", result.logged)
 
 
 # ---- Client certificates of the real CA -------------------------------------

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -139,26 +137,6 @@ def with_flags(*words: str) -> str:
 
 REFUSALS = {"TLS-2", "TLS-3", "TLS-4", "TLS-5", "TLS-6"}
 BREAKS = {
-    "the CA certificate can be changed": Break(
-        f"chmod 644 {TLS}/ca-public.pem",
-        {"FILE-1"},
-        f"{TLS}/ca-public.pem is root:root 644, expected root:root 444 or less",
-        f"chown root:root {TLS}/ca-public.pem; chmod 444 {TLS}/ca-public.pem",
-    ),
-    "the certificate is somebody else's": Break(
-        f"chown nobody {TLS}/certificate.pem", {"FILE-2"}, "nobody:root 444", "chown root:root"
-    ),
-    "everybody can read the key": Break(
-        f"chmod 644 {TLS}/server-key.pem", {"FILE-3"}, "root:root 644, expected root:root 400", "chmod 400"
-    ),
-    "the group can write to /etc/docker": Break("chmod 775 /etc/docker", {"FILE-4"}, "root:root 775", "chmod 755"),
-    "everybody can write the drop-in": Break(f"chmod 666 {DROP_IN}", {"FILE-5"}, "root:root 666", "chmod 644"),
-    "the group can write the unit file": Break(
-        "chmod 664 /lib/systemd/system/docker.service", {"FILE-6"}, "root:root 664", "chmod 644"
-    ),
-    "everybody can use the socket": Break(
-        "chmod 666 /var/run/docker.sock", {"FILE-7"}, "root:docker 666", "chmod 660 /var/run/docker.sock"
-    ),
     "another key is installed": Break(
         f"openssl genpkey -algorithm ED25519 >{TLS}/server-key.pem",
         # Nobody can show the server's certificate to dockerd without its key.
@@ -167,14 +145,19 @@ BREAKS = {
         "install the pair again",
     ),
     "dockerd was started with other paths": Break(
-        f"cp {TLS}/ca-public.pem /run/ca.pem; sed -i 's|--tlscacert=[^ ]*|--tlscacert=/run/ca.pem|' {DROP_IN}; {RESTART}",
+        f"cp {TLS}/ca-public.pem /run/ca.pem\n"
+        f"sed -i 's|--tlscacert=[^ ]*|--tlscacert=/run/ca.pem|' {DROP_IN}\n{RESTART}",
         {"DAEMON-1"},
         "dockerd runs without them",
         "run 20-configure-daemon.sh",
         restarts=True,
     ),
     "clients are not verified, though --tlsverify is among the flags": Break(
-        with_flags("--tlsverify=false"), REFUSALS, "it got an answer", "dockerd must run with --tlsverify", restarts=True
+        with_flags("--tlsverify=false"),
+        REFUSALS,
+        "it got an answer",
+        "dockerd must run with --tlsverify",
+        restarts=True,
     ),
     "there is no TLS": Break(
         f"sed -i '/--tls/d' {DROP_IN}; {RESTART}",
@@ -249,6 +232,34 @@ def test_the_control_fails_when(ready: Host, mended: list[bool], name: str) -> N
     assert broken.remedy in first["remedy"]
 
 
+FILES = {
+    "FILE-1": (f"{TLS}/ca-public.pem", "chmod 644", "root:root 644", "root:root", "444"),
+    "FILE-2": (f"{TLS}/certificate.pem", "chown nobody", "nobody:root 444", "root:root", "444"),
+    "FILE-3": (f"{TLS}/server-key.pem", "chmod 440", "root:root 440", "root:root", "400"),
+    "FILE-4": ("/etc/docker", "chmod 775", "root:root 775", "root:root", "755"),
+    "FILE-5": (DROP_IN, "chmod 666", "root:root 666", "root:root", "644"),
+    "FILE-6": (None, "chmod 664", "root:root 664", "root:root", "644"),
+    "FILE-7": ("/var/run/docker.sock", "chmod 666", "root:docker 666", "root:docker", "660"),
+}
+
+
+@pytest.mark.parametrize("names", [["FILE-1", "FILE-4", "FILE-6"], ["FILE-2", "FILE-3", "FILE-5", "FILE-7"]])
+def test_the_control_of_a_file_fails_when_others_can_do_too_much(
+    ready: Host, mended: list[bool], names: list[str]
+) -> None:
+    unit = ready.run(["systemctl", "show", "--property=FragmentPath", "--value", "docker.service"]).stdout.strip()
+    for name in names:
+        path, how, *_ = FILES[name]
+        ready.run([*how.split(), path or unit])
+    status, found = verify(ready)
+    assert (status, failed(found)) == (4, set(names))
+    for name in names:
+        path, _, mode, owner, widest = FILES[name]
+        path = path or unit
+        assert found[name]["evidence"] == f"{path} is {mode}, expected {owner} {widest} or less"
+        assert found[name]["remedy"] == f"chown {owner} {path}; chmod {widest} {path}"
+
+
 def test_after_all_that_the_host_is_good_again(ready: Host) -> None:
     """Each of the breaks above must have been undone, or the next one showed nothing."""
     assert failed(verify(ready)[1]) == set()
@@ -273,60 +284,30 @@ def server_key(host: Host) -> ec.EllipticCurvePrivateKey:
 
 
 ALL_NAMES = ("localhost", "docker.example", "127.0.0.1")
-CERTIFICATES: dict[str, tuple[Callable[[Pair, ec.EllipticCurvePrivateKey], Pair], set[str], str]] = {
-    "as good as the installed one": (lambda ca, key: issue_server(ca, key), set(), ""),
-    "it ends in 29 days": (
-        lambda ca, key: issue_server(ca, key, ends=29 * DAY),
-        {"CERT-3"},
-        "it ends within 30 days: ",
-    ),
-    "one name is missing": (
-        lambda ca, key: issue_server(ca, key, names=("localhost", "127.0.0.1")),
-        {"CERT-4"},
-        "no docker.example",
-    ),
-    "one address is missing": (
-        lambda ca, key: issue_server(ca, key, names=("localhost", "docker.example")),
-        {"CERT-4"},
-        "no 127.0.0.1",
-    ),
+CERTIFICATES: dict[str, tuple[dict[str, object], set[str], str]] = {
+    "as good as the installed one": ({}, set(), ""),
+    "it ends in 29 days": ({"ends": 29 * DAY}, {"CERT-3"}, "it ends within 30 days: "),
+    "one name is missing": ({"names": ("localhost", "127.0.0.1")}, {"CERT-4"}, "no docker.example"),
+    "one address is missing": ({"names": ("localhost", "docker.example")}, {"CERT-4"}, "no 127.0.0.1"),
     # What dockerd does not accept for another reason too shows nothing of the
     # server's certificate as a client: TLS-6 must not claim otherwise.
     "it has expired": (
-        lambda ca, key: issue_server(ca, key, begins=-9 * DAY, ends=-DAY),
+        {"begins": -9 * DAY, "ends": -DAY},
         {"CERT-1", "CERT-3", "TLS-6"},
         "certificate has expired",
     ),
-    "it is not valid yet": (
-        lambda ca, key: issue_server(ca, key, begins=DAY),
-        {"CERT-1", "TLS-6"},
-        "certificate is not yet valid",
-    ),
-    "another CA issued it": (
-        lambda _, key: issue_server(new_authority("dockseal CA"), key),
-        {"CERT-1", "TLS-6"},
-        "",
-    ),
-    "it is a client's": (lambda ca, key: issue_server(ca, key, usage=CLIENT), {"CERT-1", "TLS-6"}, "certificate purpose"),
-    "it is a client's too": (lambda ca, key: issue_server(ca, key, usage=(*SERVER, *CLIENT)), {"TLS-6"}, "it got an answer"),
+    "it is not valid yet": ({"begins": DAY}, {"CERT-1", "TLS-6"}, "certificate is not yet valid"),
+    "another CA issued it": ({"ca": new_authority("dockseal CA")}, {"CERT-1", "TLS-6"}, "error 20"),
+    "it is a client's": ({"usage": CLIENT}, {"CERT-1", "TLS-6"}, "certificate purpose"),
+    "it is a client's too": ({"usage": (*SERVER, *CLIENT)}, {"TLS-6"}, "it got an answer"),
 }
-
-
-def issue_server(
-    ca: Pair,
-    key: ec.EllipticCurvePrivateKey,
-    *,
-    names: tuple[str, ...] = ALL_NAMES,
-    usage: tuple[x509.ObjectIdentifier, ...] = SERVER,
-    **dates: object,
-) -> Pair:
-    return issue(ca, "localhost", usage, names=names, key=key, **dates)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", CERTIFICATES)
 def test_a_server_certificate_is_judged_when(ready: Host, authority: Pair, mended: list[bool], name: str) -> None:
-    make, fails, evidence = CERTIFICATES[name]
-    pair = make(authority, server_key(ready))
+    options, fails, evidence = CERTIFICATES[name]
+    wanted = {"ca": authority, "usage": SERVER, "names": ALL_NAMES, **options}
+    pair = issue(wanted.pop("ca"), "localhost", key=server_key(ready), **wanted)  # type: ignore[arg-type]
     ready.bash(f"cat >{TLS}/certificate.pem <<'END'\n{pair.certificate_pem.decode()}END")
     status, found = verify(ready)
     assert failed(found) == fails
@@ -406,7 +387,9 @@ def test_a_client_that_trusts_another_ca_refuses_the_host(ready: Host, mended: l
     ready.write("/root/.docker/ca.pem", new_authority("dockseal CA").certificate_pem)
     status, found = verify(ready, CLIENT_SCRIPT)
     assert (status, failed(found)) == (4, {"CERT-1", "CLIENT-1", "CLIENT-3"})
-    assert "certificate verify failed" in found["CLIENT-1"]["evidence"] or "verify error" in found["CLIENT-1"]["evidence"]
+    assert (
+        "certificate verify failed" in found["CLIENT-1"]["evidence"] or "verify error" in found["CLIENT-1"]["evidence"]
+    )
 
 
 def test_a_client_without_files_is_told_what_to_run(ready: Host) -> None:

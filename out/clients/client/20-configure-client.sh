@@ -274,6 +274,9 @@ save_previous() {
       run cp -pT -- "${docker_config}/${file}" "${previous}.new/${file}"
     fi
   done
+  if [[ -n ${shell_profile} && -e ${profile} ]]; then
+    run cp -pT -- "${profile}" "${previous}.new/profile"
+  fi
   run mv -T -- "${previous}.new" "${previous}"
 }
 
@@ -422,7 +425,12 @@ clean_profile() {
   [[ -n ${shell_profile} && -e ${profile} ]] || return 0
   text=$(profile_without_block)
   if [[ $(<"${profile}") == "${text}" ]]; then return; fi
-  if [[ -z ${text} ]]; then
+  # Byte for byte, where nobody has changed it since.
+  if [[ -e ${previous}/profile &&
+    $(<"${previous}/profile") == "${text}" ]]; then
+    run cp -pT -- "${previous}/profile" "${profile}.new"
+    run mv -fT -- "${profile}.new" "${profile}"
+  elif [[ -z ${text} ]]; then
     run rm -f -- "${profile}"
   else
     write_file "${profile}" "$(stat --format '%a' -- "${profile}")" "${text}"

@@ -1,0 +1,52 @@
+"""The table of the document's commands, as tests use it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Literal
+
+import yaml
+
+from tests.sites import ROOT
+
+TABLE = ROOT / "docs" / "documented-commands.yaml"
+SITE = ROOT / "examples" / "document.yaml"
+# What a script adds to a documented command: the folder of a file, the name
+# that it has until it is whole, and the way of the passphrase.
+ADDED = re.compile(
+    r"/root/docker-tls(/[\w.-]+)*/|/root/\.docker/|/etc/docker/tls-[\w.]+/|\.new\b| -pass(in|out) fd:3\b",
+)
+
+
+@dataclass(frozen=True)
+class Documented:
+    """One row."""
+
+    id: str
+    section: str
+    documented: str
+    works: str
+    why: str
+    where: tuple[str, ...]
+    shown_by: Literal["command", "file", "drop-in", "control", "nothing"]
+
+    @property
+    def lines(self) -> list[str]:
+        """Return what works, a line each."""
+        return self.works.splitlines()
+
+
+def read_table() -> list[Documented]:
+    """Read the table."""
+    rows = yaml.safe_load(TABLE.read_text())
+    return [Documented(**{**row, "where": tuple(row["where"])}) for row in rows]
+
+
+def words(line: str) -> list[str]:
+    """Return a command's words without what a script adds to it."""
+    return shlex.split(ADDED.sub("", line))
+
+
+ROWS = read_table()
