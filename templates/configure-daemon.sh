@@ -163,8 +163,9 @@ check_drop_ins() {
   done
 }
 
-# Files such as /etc/default/docker, whose $DOCKER_OPTS the unit passes on.
-check_environment_files() {
+# Where $DOCKER_OPTS comes from, which the unit passes on: files such as
+# /etc/default/docker, and Environment= lines.
+check_environment() {
   local file line
   while read -r file _; do
     [[ -r ${file#-} ]] || continue
@@ -175,6 +176,10 @@ check_environment_files() {
           "there; ${leaves}"
     done <"${file#-}"
   done < <(daemon_property EnvironmentFiles)
+  [[ ! $(daemon_property Environment) =~ [A-Z_]+=.*(-H|--host|--tls) ]] ||
+    die 2 "an Environment= line of docker.service passes" \
+      "${BASH_REMATCH[1]} to dockerd too; systemctl cat docker.service shows" \
+      "it; ${leaves}"
 }
 
 # The kernel's own tables: 0.0.0.0 and :: are on every machine.
@@ -443,7 +448,7 @@ running_containers() {
 check_conflicts() {
   check_daemon_json
   check_drop_ins
-  check_environment_files
+  check_environment
   check_address
   check_port
   check_tls_directory

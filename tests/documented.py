@@ -50,3 +50,18 @@ def words(line: str) -> list[str]:
 
 
 ROWS = read_table()
+
+
+def readme_table() -> list[str]:
+    """Return the table as the README shows it, a line each."""
+    lines = ["| id | in the guide | what runs here | why |", "|---|---|---|---|"]
+    for row in ROWS:
+        runs = "the same" if row.works == row.documented else _cell(row.works) or "not in this version"
+        lines.append(f"| {row.id} | {_cell(row.documented)} | {runs} | {' '.join(row.why.split())} |")
+    return lines
+
+
+def _cell(text: str) -> str:
+    """Return commands for a cell of a Markdown table: continued lines joined, one code span a line."""
+    joined = re.sub(r" *\\\n *", " ", text)
+    return "<br>".join(f"`{line.strip().replace('|', chr(92) + '|')}`" for line in joined.splitlines() if line.strip())

@@ -131,7 +131,7 @@ def _from_packages(engine: Engine, cache: Path, release: str, name: str) -> None
                 timeout=BUILD_TIMEOUT,
             )
         finally:
-            if make.poll() is None and make.stdout is not None:
+            if make.stdout is not None:
                 make.stdout.close()
             make.wait()
     if make.returncode != 0:

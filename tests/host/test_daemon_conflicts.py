@@ -99,6 +99,18 @@ def test_another_drop_in_may_not_set_the_command(ready: Host) -> None:
         refused(ready, f"{path} sets ExecStart too; remove that line and run this again")
 
 
+def test_an_environment_line_may_not_set_what_the_flags_set(ready: Host) -> None:
+    with kept(ready, "/etc/systemd/system/docker.service.d"):
+        ready.write(
+            "/etc/systemd/system/docker.service.d/lax.conf", "[Service]\nEnvironment=DOCKER_OPTS=--tlsverify=false\n"
+        )
+        ready.run(["systemctl", "daemon-reload"])
+        refused(
+            ready,
+            "an Environment= line of docker.service passes --tls to dockerd too; systemctl cat docker.service shows it",
+        )
+
+
 def test_somebody_elses_override_is_not_written_over(ready: Host) -> None:
     with kept(ready, "/etc/systemd/system/docker.service.d"):
         ready.write(DROP_IN, "[Service]\nEnvironment=HTTPS_PROXY=http://proxy:3128\n")
@@ -338,13 +350,11 @@ def impatient(host: Host, script: str = SCRIPT) -> str:
 
 def test_a_dockerd_that_answers_anybody_is_put_back(ready: Host) -> None:
     """The last of the proofs: a client without a certificate must be refused."""
-    # A later --tlsverify=false wins; the check of $DOCKER_OPTS does not look into the unit's Environment=.
-    lax = "/etc/systemd/system/docker.service.d/lax.conf"
+    # A later --tlsverify=false wins; the check of $DOCKER_OPTS does not look into systemd's own environment.
     before = ready.snapshot(["/etc"])
-    ready.write(lax, "[Service]\nEnvironment=DOCKER_OPTS=--tlsverify=false\n")
-    ready.run(["systemctl", "daemon-reload"])
+    ready.run(["systemctl", "set-environment", "DOCKER_OPTS=--tlsverify=false"])
     result = configure(ready, script=impatient(ready))
-    ready.run(["rm", "-r", str(Path(lax).parent)])
+    ready.run(["systemctl", "unset-environment", "DOCKER_OPTS"])
     restart(ready)
     assert problem_in(result).startswith("a client without a certificate was not refused: "), result.stderr
     assert difference(before, ready.snapshot(["/etc"])) == []

@@ -204,8 +204,9 @@ def serve(ready: Host) -> Iterator[Callable[[Pair], AbstractContextManager[None]
     drop_in = ready.read(DROP_IN)
 
     def restart() -> None:
-        units = "docker.service docker.socket"
-        ready.bash(f"systemctl daemon-reload; systemctl reset-failed {units}; systemctl restart {units}")
+        # systemctl would restart both one by one, and the socket refuses once dockerd is on its way.
+        ready.bash("systemctl daemon-reload; systemctl reset-failed docker.service")
+        ready.bash("systemctl stop docker.socket; systemctl restart docker.service")
 
     @contextmanager
     def show(pair: Pair) -> Iterator[None]:

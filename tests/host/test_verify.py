@@ -37,7 +37,13 @@ HOST_CONTROLS = (
 HANDSHAKES = {f"TLS-{number}" for number in range(1, 10)}
 KEYS = ["id", "result", "what", "asked", "evidence", "remedy"]
 UNITS = "docker.service docker.socket"
-RESTART = f"systemctl daemon-reload; systemctl reset-failed {UNITS}; systemctl restart {UNITS}"
+# systemctl would restart both one by one, and the socket refuses once dockerd is on its way.
+RESTART = """
+systemctl daemon-reload
+systemctl reset-failed docker.service
+systemctl stop docker.socket
+systemctl restart docker.service
+"""
 CLIENTS_FOLDER = f"{WORK}/clients/client"
 
 
@@ -286,7 +292,17 @@ def server_key(host: Host) -> ec.EllipticCurvePrivateKey:
 ALL_NAMES = ("localhost", "docker.example", "127.0.0.1")
 CERTIFICATES: dict[str, tuple[dict[str, object], set[str], str]] = {
     "as good as the installed one": ({}, set(), ""),
-    "it ends in 29 days": ({"ends": 29 * DAY}, {"CERT-3"}, "it ends within 30 days: "),
+    "it ends in 29 of its 365 days": (
+        {"begins": -336 * DAY, "ends": 29 * DAY},
+        {"CERT-3"},
+        "it is time to renew it, 30 days before its end",
+    ),
+    "it ends in 9 of its 30 days": (
+        {"begins": -21 * DAY, "ends": 9 * DAY},
+        {"CERT-3"},
+        "it is time to renew it, 10 days before its end",
+    ),
+    "it ends in 29 of its 30 days": ({"begins": -DAY, "ends": 29 * DAY}, set(), ""),
     "one name is missing": ({"names": ("localhost", "127.0.0.1")}, {"CERT-4"}, "no docker.example"),
     "one address is missing": ({"names": ("localhost", "docker.example")}, {"CERT-4"}, "no 127.0.0.1"),
     # What dockerd does not accept for another reason too shows nothing of the
@@ -297,7 +313,11 @@ CERTIFICATES: dict[str, tuple[dict[str, object], set[str], str]] = {
         "certificate has expired",
     ),
     "it is not valid yet": ({"begins": DAY}, {"CERT-1", "TLS-6"}, "certificate is not yet valid"),
-    "another CA issued it": ({"ca": new_authority("dockseal CA")}, {"CERT-1", "TLS-6"}, "error 20"),
+    "another CA issued it": (
+        {"ca": new_authority("dockseal CA")},
+        {"CERT-1", "TLS-6"},
+        "unable to get local issuer certificate",
+    ),
     "it is a client's": ({"usage": CLIENT}, {"CERT-1", "TLS-6"}, "certificate purpose"),
     "it is a client's too": ({"usage": (*SERVER, *CLIENT)}, {"TLS-6"}, "it got an answer"),
 }

@@ -55,7 +55,10 @@ from tests.sites import problems
         ),
         (
             "ca: {days: 100}\nhosts:\n  - name: aa\n    days: 9\nclients:\n  - name: cc\n",
-            ["site.yaml:6: clients[0].days: 365 days is not shorter than the CA's 100 days; shorten it or raise ca.days"],
+            [
+                "site.yaml:6: clients[0].days: 365 days is not shorter than the CA's 100 days; "
+                "shorten it or raise ca.days"
+            ],
         ),
         (
             "hosts:\n  - name: aa\nfiles:\n  server_key: request.csr\n",

@@ -468,7 +468,8 @@ main() {
   ca=${folder}/${ca_certificate_file}
   docker_config=${HOME}/.docker
   previous=${docker_config}/before-dockseal
-  profile=${HOME}/${shell_profile}
+  # The file itself, where the profile is a symbolic link.
+  profile=$(realpath --canonicalize-missing -- "${HOME}/${shell_profile}")
   if [[ ${verb} != check ]]; then lock "${HOME}"; fi
   if [[ ${verb} == undo ]]; then undo; fi
   check_contexts

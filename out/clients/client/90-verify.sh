@@ -233,17 +233,25 @@ report_pair() { # report_pair CERTIFICATE KEY CA PURPOSE
   has_same_key "$1" "$2" || problem="$2 has another public key than $1"
   judge CERT-2 'the key belongs to the certificate' "${problem}" \
     'both public keys are the same' 'install the pair again, both from one run'
-  problem=''
-  ends=$(openssl x509 -in "$1" -noout -enddate)
-  asked="openssl x509 -in $1 -checkend $((30 * 86400))"
-  openssl x509 -in "$1" -noout -checkend $((30 * 86400)) >/dev/null ||
-    problem="it ends within 30 days: ${ends#*=}"
-  judge CERT-3 "the certificate ends in $(days_left "${ends#*=}") days" \
-    "${problem}" "${ends}" 'renew it: make a request and sign it again'
+  report_days_left "$1"
 }
 
-days_left() { # days_left DATE
-  printf '%d\n' $((($(date --date "$1" '+%s') - $(date '+%s')) / 86400))
+# Time to renew: the last third of its life, at most 30 days.
+report_days_left() { # report_days_left CERTIFICATE
+  local starts ends now third problem=''
+  starts=$(openssl x509 -in "$1" -noout -startdate)
+  ends=$(openssl x509 -in "$1" -noout -enddate)
+  asked="openssl x509 -in $1 -noout -dates"
+  now=$(date '+%s')
+  starts=$(date --date "${starts#*=}" '+%s')
+  ends=$(date --date "${ends#*=}" '+%s')
+  third=$(((ends - starts) / 3))
+  if ((third > 30 * 86400)); then third=$((30 * 86400)); fi
+  ((ends - now > third)) ||
+    problem="it is time to renew it, $((third / 86400)) days before its end"
+  judge CERT-3 "the certificate ends in $(((ends - now) / 86400)) days" \
+    "${problem}" "$(date --utc --date "@${ends}" '+%F %T UTC')" \
+    'renew it: make a request and sign it again'
 }
 
 # Prints how a file differs from the owner and the widest mode, or nothing.
