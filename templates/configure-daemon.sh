@@ -336,10 +336,12 @@ install_drop_in() {
 # two units one by one, and the socket refuses once dockerd is on its way.
 # KillMode=process leaves containers of a live-restore daemon running.
 restart_docker() {
+  local socket
   # D03: and a restart, without which the old flags stay.
   run systemctl daemon-reload
   run systemctl reset-failed docker.service
-  if systemctl --quiet is-active docker.socket; then
+  socket=$(systemctl show --property LoadState --value docker.socket)
+  if [[ ${socket} == loaded ]]; then
     run systemctl reset-failed docker.socket
     run systemctl stop docker.socket
   fi

@@ -205,7 +205,7 @@ def serve(ready: Host) -> Iterator[Callable[[Pair], AbstractContextManager[None]
 
     def restart() -> None:
         # systemctl would restart both one by one, and the socket refuses once dockerd is on its way.
-        ready.bash("systemctl daemon-reload; systemctl reset-failed docker.service")
+        ready.bash("systemctl daemon-reload; systemctl reset-failed docker.service docker.socket")
         ready.bash("systemctl stop docker.socket; systemctl restart docker.service")
 
     @contextmanager

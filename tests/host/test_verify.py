@@ -40,7 +40,7 @@ UNITS = "docker.service docker.socket"
 # systemctl would restart both one by one, and the socket refuses once dockerd is on its way.
 RESTART = """
 systemctl daemon-reload
-systemctl reset-failed docker.service
+systemctl reset-failed docker.service docker.socket
 systemctl stop docker.socket
 systemctl restart docker.service
 """

@@ -174,7 +174,7 @@ expect_name() { # expect_name NAME; sets name_options
 
 # Asks the Docker API for /_ping and prints all that came back. A client that
 # is refused in TLS 1.3 learns it on its first read, so a request is made.
-ask_daemon() { # ask_daemon ADDRESS PORT NAME CA S_CLIENT_OPTION...
+ask_once() { # ask_once ADDRESS PORT NAME CA S_CLIENT_OPTION...
   local address=$1
   local -a name_options
   if [[ ${address} == *:* ]]; then address="[${address}]"; fi
@@ -183,6 +183,17 @@ ask_daemon() { # ask_daemon ADDRESS PORT NAME CA S_CLIENT_OPTION...
     timeout 10 openssl s_client -quiet -connect "${address}:$2" \
       -CAfile "$4" -verify_return_error "${name_options[@]}" "${@:5}" 2>&1 ||
     true
+}
+
+# dockerd hangs up right after its alert. When that overtakes the request, the
+# client sees a reset (errno 104) and not the alert: then it asks again.
+ask_daemon() { # ask_daemon ADDRESS PORT NAME CA S_CLIENT_OPTION...
+  local answer tries
+  for tries in 1 2 3 4 5; do
+    answer=$(ask_once "$@")
+    if [[ ${answer} != *errno=104* ]]; then break; fi
+  done
+  printf '%s\n' "${answer}"
 }
 
 is_answer() { # is_answer TEXT
