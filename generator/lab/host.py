@@ -182,6 +182,8 @@ class Host:
 
     def reach(self, other: Host, device: str = "eth0") -> None:
         """Send packets for another host's own addresses to it, past whoever else has the same ones."""
+        if any(":" in address for address in other.addresses):
+            self.link_local(device)  # until it is sure of its own, it would send from ::1
         for address in other.addresses:
             family, gateway = ["-6"], other.link_local(device)
             if ":" not in address:

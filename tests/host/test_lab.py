@@ -117,7 +117,7 @@ def test_hosts_reach_each_other_by_name_and_address(boot: Callable[..., Host]) -
     serve(server, "2376")
     for name in ("server.example", "192.168.0.1", "other.example"):
         assert ask(client, name) == "server.example\n"
-    client.bash("exec 3<>/dev/tcp/2001:db8::1/2376", timeout=60)
+    client.bash("exec 3<>/dev/tcp/2001:db8::1/2376", timeout=20)
 
 
 def test_a_lab_leaves_nothing_on_a_running_engine(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,12 +186,12 @@ ask_once() { # ask_once ADDRESS PORT NAME CA S_CLIENT_OPTION...
 }
 
 # dockerd hangs up right after its alert. When that overtakes the request, the
-# client sees a reset (errno 104) and not the alert: then it asks again.
+# client fails to write it (a reset) and never reads the alert: it asks again.
 ask_daemon() { # ask_daemon ADDRESS PORT NAME CA S_CLIENT_OPTION...
   local answer tries
   for tries in 1 2 3 4 5; do
     answer=$(ask_once "$@")
-    if [[ ${answer} != *errno=104* ]]; then break; fi
+    if [[ ${answer} != *write:errno=* ]]; then break; fi
   done
   printf '%s\n' "${answer}"
 }
