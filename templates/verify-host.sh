@@ -113,7 +113,7 @@ verify_names() {
     "$(names_of "${certificate}")" 'renew it: make a request and sign it again'
 }
 
-# The widest modes of the CIS Docker Benchmark 1.6, chapters 2 and 3.
+# The widest modes that the CIS Docker Benchmark allows.
 verify_files() {
   judge_file FILE-1 "${ca}" root:root 444
   judge_file FILE-2 "${certificate}" root:root 444
