@@ -6,16 +6,21 @@ file, since those with mistakes of their own are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from ipaddress import ip_address
 
+from generator import networks
 from generator.errors import KeyPath
 from generator.names import serial_name
 from generator.site import Authority, Client, Files, Host
 
 NEAR_LIMIT = 200  # hosts that an unknown name is compared with
 CA_SETTINGS = "ca-extensions.cnf"
+
+PLAIN_PORT, TLS_PORT = 2375, 2376  # IANA: docker, docker-s
+SENTENCE = "plain_tcp_accepts_root_for_everyone_who_reaches_it"
+CERTIFICATE_KEYS = ("dns_names", "ip_addresses", "connect", "key", "days", "tls_directory")
 
 Finding = tuple[KeyPath, str]
 
@@ -39,7 +44,8 @@ def check_addresses(hosts: Sequence[tuple[int, Host]]) -> Iterator[Finding]:
     """Find addresses that a certificate does not cover, and hosts that share an address and port."""
     taken: dict[tuple[str, int], str] = {}
     for index, host in hosts:
-        yield from _uncovered(("hosts", index), host)
+        if host.has_tls:
+            yield from _uncovered(("hosts", index), host)
         places = [(place, host.listen_port) for place in _places(host)]
         other = next((place for place in places if taken.get(place, host.name) != host.name), None)
         if other:
@@ -49,6 +55,50 @@ def check_addresses(hosts: Sequence[tuple[int, Host]]) -> Iterator[Finding]:
             taken.setdefault(place, host.name)
 
 
+def check_modes(hosts: Sequence[tuple[int, Host]]) -> Iterator[Finding]:
+    """Find plain text where the site does not say that it is meant, and keys that a plain host has no use for."""
+    for index, host in hosts:
+        at: KeyPath = ("hosts", index)
+        if host.has_tls:
+            if host.listen_port == PLAIN_PORT:
+                yield (*at, "listen"), f"port {PLAIN_PORT} is docker's port for plain text; choose another, like 2376"
+            if host.plain_tcp_accepts_root_for_everyone_who_reaches_it:
+                yield (*at, SENTENCE), f"this host has mode {host.mode}, not plain; remove this key"
+            continue
+        if host.listen_port == TLS_PORT:
+            yield (*at, "listen"), f"port {TLS_PORT} is docker's port for TLS; choose another, like {PLAIN_PORT}"
+        if not _is_loopback(host.listen_address) and not host.plain_tcp_accepts_root_for_everyone_who_reaches_it:
+            message = (
+                f"plain text on {host.listen_address} makes everyone who reaches it root on this host; "
+                f"listen on 127.0.0.1:{PLAIN_PORT}, or add {SENTENCE}: true"
+            )
+            yield (*at, "listen"), message
+        for key in CERTIFICATE_KEYS:
+            if key in host.model_fields_set:
+                yield (*at, key), "a plain host has no certificate; remove this key, or choose another mode"
+
+
+def check_networks(hosts: Sequence[tuple[int, Host]]) -> Iterator[Finding]:
+    """Find networks of one host that share a name or addresses, and those that hide an address of the host."""
+    for index, host in hosts:
+        at: KeyPath = ("hosts", index, "networks")
+        first: dict[str, int] = {}
+        for place, network in enumerate(host.networks):
+            if network.name in first:
+                message = f"{network.name} is already networks[{first[network.name]}] of this host; choose another name"
+                yield (*at, place, "name"), message
+            first.setdefault(network.name, place)
+        for key in ("subnet", "ipv6_subnet"):
+            subnets: list[str] = [getattr(network, key) or "" for network in host.networks]
+            for place, other in networks.overlaps(subnets):
+                message = f"{subnets[place]} overlaps {subnets[other]} of network {host.networks[other].name}"
+                yield (*at, place, key), f"{message}; choose another"
+            for place, subnet in enumerate(subnets):
+                taken = next((address for address in host.ip_addresses if networks.is_within(address, subnet)), None)
+                if taken:
+                    yield (*at, place, key), f"{subnet} has the host's own address {taken} in it; choose another"
+
+
 def check_folders(hosts: Sequence[tuple[int, Host]]) -> Iterator[Finding]:
     """Find drop-ins that would stand in the folder of a certificate."""
     for index, host in hosts:
@@ -56,13 +106,17 @@ def check_folders(hosts: Sequence[tuple[int, Host]]) -> Iterator[Finding]:
             yield ("hosts", index, "tls_directory"), "the drop-in would stand inside this folder; name another"
 
 
-def check_clients(clients: Sequence[tuple[int, Client]], known: Iterable[str]) -> Iterator[Finding]:
-    """Find clients that share a name, and hosts that do not exist."""
+def check_clients(
+    clients: Sequence[tuple[int, Client]], known: Iterable[str], plain: Container[str]
+) -> Iterator[Finding]:
+    """Find clients that share a name, and hosts that do not exist or have no TLS."""
     yield from _same_names("clients", clients)
     names = list(dict.fromkeys(known))
     for index, client in clients:
         at: KeyPath = ("clients", index, "hosts")
         if client.hosts is None:
+            if names and all(name in plain for name in names):
+                yield ("clients", index), "no host has TLS, so there is none for a client; remove this client"
             continue
         if not client.hosts:
             yield at, "the list is empty; name a host, or remove the key for every host"
@@ -71,6 +125,8 @@ def check_clients(clients: Sequence[tuple[int, Client]], known: Iterable[str]) -
         for place, name in enumerate(client.hosts):
             if name not in present:
                 yield (*at, place), f"unknown host {name}; {_near(name, names)}"
+            elif name in plain:
+                yield (*at, place), f"host {name} is plain and asks for no certificate; remove it here"
 
 
 def check_days(at: KeyPath, party: Host | Client, authority: Authority) -> Iterator[Finding]:
@@ -124,6 +180,9 @@ def _covers(host: Host) -> bool:
 
 def _places(host: Host) -> list[str]:
     """Return the names and addresses under which a host's port is reached."""
+    if not host.has_tls:
+        local = host.listens_everywhere or _is_loopback(host.listen_address)
+        return [] if local else [host.listen_address]
     if not host.listens_everywhere:
         return list(dict.fromkeys([host.listen_address, host.target]))
     outside = [name for name in (*host.names, *host.ip_addresses) if not _is_loopback(name)]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 from generator.names import Names
 from generator.site import Host
-from generator.steps import Context, Effects, File, Step
+from generator.steps import Context, Effects, File, Row, Step, Value
 
 # CIS Docker Benchmark, section 3: certificates root:root 0444, server key root:root 0400, drop-ins root:root 0644.
 CERTIFICATE_MODE = "0444"
 KEY_MODE = "0400"
 DROP_IN_MODE = "0644"
+
+# The user that dockerd makes for --userns-remap=default (dockerd(8)).
+DEFAULT_REMAP_USER = "dockremap"
 
 PROBES = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -47,43 +51,92 @@ def request(names: Names, host: Host) -> Step:
 
 
 def configure(names: Names, host: Host) -> Step:
-    """Return the step that installs a host's certificate and restarts dockerd with it."""
+    """Return the step that sets dockerd's flags and restarts it with them."""
     folder = f"hosts/{host.name}"
     path = f"{folder}/20-configure-daemon.sh"
-    directory = host.tls_directory
-    installed = (
-        (names.files.ca_certificate, CERTIFICATE_MODE),
-        (names.server.certificate, CERTIFICATE_MODE),
-        (names.server.key, KEY_MODE),
+    users = (DEFAULT_REMAP_USER,) if host.userns_remap == "default" else ()
+    effects = Effects(
+        files=(File(host.drop_in, "root:root", DROP_IN_MODE),),
+        units=("docker.service",),
+        commands=("systemctl daemon-reload", "systemctl restart docker.service"),
+        users=users,
     )
-    return Step(
+    context: Context = {
+        **_daemon(host, path),
+        "listen_address": host.listen_address,
+        "listen_hex": _kernel_hex(host),
+    }
+    step = Step(
         path=path,
         party=folder,
-        template="configure-daemon.sh",
-        purpose="install the certificate, set dockerd's flags, restart it once and prove it",
-        context={
-            **_daemon(names, host, path),
-            "alternative_names": names.host_alternative_names(host),
-            "listen_address": host.listen_address,
-            "listen_hex": ip_address(host.listen_address).packed.hex().upper(),
-            "request_file": names.server.request,
-            "extensions_file": names.server.extensions,
-        },
-        reads=(*_certificate(names, folder), "/etc/docker/daemon.json"),
+        template="configure-plain-daemon.sh",
+        purpose="open dockerd to everyone who reaches its port: plain TCP, no certificates",
+        context=context,
+        reads=("/etc/docker/daemon.json",),
         restarts=("docker.service",),
         needs_root=True,
         needs="dockerd",
-        effects=Effects(
-            files=(
-                File(directory, "root:root", "link"),
-                *(File(f"{directory}/{name}", "root:root", mode) for name, mode in installed),
-                File(host.drop_in, "root:root", DROP_IN_MODE),
-            ),
-            units=("docker.service",),
-            commands=("systemctl daemon-reload", "systemctl restart docker.service"),
-            removes=(f"{folder}/{names.server.request}", f"{folder}/{names.server.extensions}"),
-        ),
+        effects=effects,
         undo="puts the previous drop-in and files back and restarts dockerd",
+    )
+    return _with_certificate(names, host, step) if host.has_tls else step
+
+
+def _with_certificate(names: Names, host: Host, step: Step) -> Step:
+    """Return the same step for a host that has a certificate to install."""
+    work, directory = names.server, host.tls_directory
+    installed = ((names.files.ca_certificate, CERTIFICATE_MODE), (work.certificate, CERTIFICATE_MODE))
+    files = [File(f"{directory}/{name}", "root:root", mode) for name, mode in (*installed, (work.key, KEY_MODE))]
+    working = (work.key, work.certificate, names.files.ca_certificate)
+    return replace(
+        step,
+        template="configure-daemon.sh",
+        purpose="install the certificate, set dockerd's flags, restart it once and prove it",
+        context={
+            **step.context,
+            **_certificate(names, host),
+            "alternative_names": names.host_alternative_names(host),
+            "request_file": work.request,
+            "extensions_file": work.extensions,
+        },
+        reads=(*(f"{step.party}/{name}" for name in working), *step.reads),
+        effects=replace(
+            step.effects,
+            files=(File(directory, "root:root", "link"), *files, *step.effects.files),
+            removes=(f"{step.party}/{work.request}", f"{step.party}/{work.extensions}"),
+        ),
+    )
+
+
+def create_networks(host: Host) -> Step:
+    """Return the step that creates a host's bridge networks."""
+    path = f"hosts/{host.name}/30-create-networks.sh"
+    return Step(
+        path=path,
+        party=f"hosts/{host.name}",
+        template="create-networks.sh",
+        purpose="create the bridge networks of this host",
+        context={"script": path, "networks": _networks(host)},
+        needs_root=True,
+        needs="dockerd",
+        effects=Effects(commands=("docker network create",), networks=tuple(network.name for network in host.networks)),
+        undo="removes the networks that it made, unless containers are attached",
+    )
+
+
+def show_namespaces(host: Host) -> Step:
+    """Return the step that shows what each namespace isolates, in throwaway containers."""
+    path = f"hosts/{host.name}/40-show-namespaces.sh"
+    return Step(
+        path=path,
+        party=f"hosts/{host.name}",
+        template="show-namespaces.sh",
+        purpose="show in throwaway containers what each namespace isolates",
+        context={"script": path, "userns_remap": host.userns_remap or "", "probe_image": host.probe_image or ""},
+        needs_root=True,
+        needs="probe-image",
+        effects=Effects(commands=("docker import", "docker run", "docker rm", "docker rmi")),
+        undo="removes what a killed run left; otherwise there is nothing",
     )
 
 
@@ -91,31 +144,52 @@ def verify(names: Names, host: Host) -> Step:
     """Return the step that proves a host's controls; it changes nothing."""
     folder = f"hosts/{host.name}"
     path = f"{folder}/90-verify.sh"
-    directory = host.tls_directory
+    context = {**_daemon(host, path), "probe_image": host.probe_image or "", "networks": _networks(host)}
+    reads: tuple[str, ...] = (host.drop_in,)
+    template = "verify-plain-host.sh"
+    if host.has_tls:
+        context |= {**_certificate(names, host), "names": (*host.names, *host.ip_addresses)}
+        files = (names.files.ca_certificate, names.server.certificate)
+        reads = (*(f"{host.tls_directory}/{name}" for name in files), *reads)
+        template = "verify-host.sh"
+    else:
+        context["listen_hex"] = _kernel_hex(host)
     return Step(
         path=path,
         party=folder,
-        template="verify-host.sh",
-        purpose="prove every control of this host, read-only",
-        context={**_daemon(names, host, path), "names": (*host.names, *host.ip_addresses)},
-        reads=(
-            *(f"{directory}/{name}" for name in (names.files.ca_certificate, names.server.certificate)),
-            host.drop_in,
-        ),
+        template=template,
+        purpose="prove every control of this host, read-only but for throwaway containers",
+        context=context,
+        reads=reads,
         needs_root=True,
         needs="dockerd",
     )
 
 
-def _daemon(names: Names, host: Host, path: str) -> Context:
+def _daemon(host: Host, path: str) -> dict[str, Value]:
+    """Return what is said of a host's daemon, with or without TLS."""
     return {
         "script": path,
         "listen": host.listen,
         "listen_port": host.listen_port,
         "probe_address": PROBES.get(host.listen_address, host.listen_address),
+        "drop_in": host.drop_in,
+        "userns_remap": host.userns_remap or "",
+        "icc": _word(host.icc),
+    }
+
+
+def _kernel_hex(host: Host) -> str:
+    """Return the address in hexadecimal, in network byte order; the kernel's tables reverse its groups (proc(5))."""
+    return ip_address(host.listen_address).packed.hex().upper()
+
+
+def _certificate(names: Names, host: Host) -> dict[str, Value]:
+    """Return what is said of a host's certificate, and of the clients that it asks for one."""
+    return {
+        "mode": host.mode,
         "probe_name": host.target,
         "tls_directory": host.tls_directory,
-        "drop_in": host.drop_in,
         "key_file": names.server.key,
         "certificate_file": names.server.certificate,
         "ca_certificate_file": names.files.ca_certificate,
@@ -125,7 +199,18 @@ def _daemon(names: Names, host: Host, path: str) -> Context:
     }
 
 
-def _certificate(names: Names, folder: str) -> tuple[str, ...]:
+def _networks(host: Host) -> tuple[Row, ...]:
     return tuple(
-        f"{folder}/{name}" for name in (names.server.key, names.server.certificate, names.files.ca_certificate)
+        {
+            "name": network.name,
+            "icc": _word(network.icc),
+            "internal": _word(network.internal),
+            "subnet": network.subnet or "",
+            "ipv6_subnet": network.ipv6_subnet or "",
+        }
+        for network in host.networks
     )
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"

@@ -24,6 +24,8 @@ MAX_SOURCE = 400  # characters of a source line that a problem keeps
 
 # YAML 1.1 (yaml.org/type): plain scalars that are not text there.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+# The other spellings of YAML 1.1 are not read alike by everybody.
+_BOOLEANS = {"true": True, "false": False}
 _ODD = {
     "nothing": re.compile(r"~|null|Null|NULL|"),
     "a boolean": re.compile(r"y|Y|n|N|(?i:yes|no|true|false|on|off)"),
@@ -49,7 +51,7 @@ class Odd:
 
 @dataclass(slots=True)
 class Document:
-    """What a file holds: dicts, tuples, str, int and Odd; and the line of every key path.
+    """What a file holds: dicts, tuples, str, int, bool and Odd; and the line of every key path.
 
     Lines count from 1. `keys` has the line of a key, `values` the line where its value starts.
     """
@@ -222,11 +224,13 @@ class _Builder:
         return str(event.value)
 
 
-def _scalar(event: yaml.ScalarEvent) -> str | int | Odd:
+def _scalar(event: yaml.ScalarEvent) -> str | int | bool | Odd:
     raw = str(event.value)
     if event.style or event.tag is not None:
         return raw
     if _INTEGER.fullmatch(raw):
         return int(raw)
+    if raw in _BOOLEANS:
+        return _BOOLEANS[raw]
     kind = next((kind for kind, pattern in _ODD.items() if pattern.fullmatch(raw)), None)
     return Odd(raw, kind) if kind else raw

@@ -38,13 +38,18 @@ class Names:
         return {host.name: host for host in self.site.hosts}
 
     @cached_property
+    def tls_hosts(self) -> dict[str, Host]:
+        """The hosts with a certificate, by name."""
+        return {host.name: host for host in self.site.hosts if host.has_tls}
+
+    @cached_property
     def _client_folders(self) -> dict[str, tuple[str, ...]]:
         every = tuple(f"clients/{client.name}" for client in self.site.clients if client.hosts is None)
         if len(every) == len(self.site.clients):
-            return dict.fromkeys(self.hosts, every)
-        found: dict[str, list[str]] = {name: [] for name in self.hosts}
+            return dict.fromkeys(self.tls_hosts, every)
+        found: dict[str, list[str]] = {name: [] for name in self.tls_hosts}
         for client in self.site.clients:
-            for name in self.hosts if client.hosts is None else client.hosts:
+            for name in self.tls_hosts if client.hosts is None else client.hosts:
                 found[name].append(f"clients/{client.name}")
         return {name: tuple(folders) for name, folders in found.items()}
 
@@ -55,7 +60,7 @@ class Names:
     def client_hosts(self, client: Client) -> tuple[Host, ...]:
         """Return the hosts that a client uses, in the client's own order."""
         if client.hosts is None:
-            return self.site.hosts
+            return tuple(self.tls_hosts.values())
         return tuple(self.hosts[name] for name in client.hosts)
 
     def host_alternative_names(self, host: Host) -> str:

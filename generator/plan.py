@@ -55,14 +55,17 @@ def make_plan(site: Site) -> Plan:
 
 def _steps(names: Names) -> Iterator[Step]:
     site = names.site
-    yield _create_ca(names)
-    yield from (hosts.request(names, host) for host in site.hosts)
-    yield _sign_servers(names)
+    if names.tls_hosts:
+        yield _create_ca(names)
+        yield from (hosts.request(names, host) for host in names.tls_hosts.values())
+        yield _sign_servers(names)
     if site.clients:
         yield from (clients.request(names, client) for client in site.clients)
         yield _sign_clients(names)
     yield from (hosts.configure(names, host) for host in site.hosts)
+    yield from (hosts.create_networks(host) for host in site.hosts if host.networks)
     yield from (clients.configure(names, client) for client in site.clients)
+    yield from (hosts.show_namespaces(host) for host in site.hosts)
     yield from (hosts.verify(names, host) for host in site.hosts)
     yield from (clients.verify(names, client) for client in site.clients)
 
@@ -103,7 +106,7 @@ def _sign_servers(names: Names) -> Step:
             "days": host.days,
             "alternative_names": names.host_alternative_names(host),
         }
-        for host in names.site.hosts
+        for host in names.tls_hosts.values()
     ]
     return _sign(names, "ca/20-sign-servers.sh", "server", rows)
 

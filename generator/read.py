@@ -12,12 +12,16 @@ from pydantic import BaseModel, ValidationError
 from generator import checks
 from generator.errors import KeyPath, Problem, SiteError
 from generator.load import Document, Odd, load
-from generator.site import Authority, Client, Files, Host, Site
+from generator.site import Authority, Client, Files, Host, Network, Site
 from generator.values import shown
 
 # Keys that checks of addresses, and of folders, look at together.
-ADDRESS_KEYS = {"dns_names", "ip_addresses", "listen", "connect"}
+ADDRESS_KEYS = {"mode", "dns_names", "ip_addresses", "listen", "connect"}
+MODE_KEYS = {"mode", "listen", "plain_tcp_accepts_root_for_everyone_who_reaches_it"}
 FOLDER_KEYS = {"tls_directory", "drop_in"}
+
+# pydantic's word for a default that depends on a value with a mistake of its own.
+UNKNOWN_DEFAULT = "default_factory_not_called"
 
 M = TypeVar("M", bound=BaseModel)
 P = TypeVar("P", Host, Client)
@@ -25,6 +29,7 @@ P = TypeVar("P", Host, Client)
 _EXPECTED = {
     "string_type": "text",
     "int_type": "a whole number",
+    "bool_type": "true or false",
     "tuple_type": "a list",
     "model_type": "a mapping of keys",
     "model_attributes_type": "a mapping of keys",
@@ -48,7 +53,8 @@ def site_from(document: Document) -> Site:
     try:
         site = Site.model_validate(document.data)
     except ValidationError as error:
-        problems += [_problem(document, details) for details in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        problems += [_problem(document, details) for details in found if details["type"] != UNKNOWN_DEFAULT]
     problems += [document.problem(path, message) for path, message in _findings(document.data, site)]
     if problems or site is None:
         raise SiteError(problems)
@@ -61,8 +67,11 @@ def _findings(data: Any, site: Site | None) -> Iterator[checks.Finding]:
     clients = _parties(Client, data, "clients", site)
     yield from checks.check_hosts([(index, host) for index, host, _ in hosts])
     yield from checks.check_addresses([(index, host) for index, host, bad in hosts if not bad & ADDRESS_KEYS])
+    yield from checks.check_modes([(index, host) for index, host, bad in hosts if not bad & MODE_KEYS])
+    yield from checks.check_networks([(index, host) for index, host, _ in hosts])
     yield from checks.check_folders([(index, host) for index, host, bad in hosts if not bad & FOLDER_KEYS])
-    yield from checks.check_clients([(index, client) for index, client, _ in clients], _names(data))
+    plain = {host.name for _, host, _ in hosts if host.mode == "plain"}
+    yield from checks.check_clients([(index, client) for index, client, _ in clients], _names(data), plain)
     authority = _single(Authority, data, "ca")
     if authority:
         for section, parties in (("hosts", hosts), ("clients", clients)):
@@ -130,6 +139,8 @@ def _message(kind: str, path: KeyPath, details: Any) -> str:
 
 def _unknown_key(path: KeyPath) -> str:
     model = _MODELS.get(str(path[0]), Site) if len(path) > 1 else Site
+    if "networks" in path[:-1]:
+        model = Network
     known = list(model.model_fields)
     close = get_close_matches(str(path[-1]), known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
@@ -141,9 +152,18 @@ def _described(value: Any) -> str:
         return f"{value.kind}, {value.raw}" if value.raw else value.kind
     if isinstance(value, str):
         return f"text, {shown(value)}"
+    if isinstance(value, bool):
+        return f"a boolean, {_raw(value)}"
     if isinstance(value, int):
         return f"the number {value}"
     return "a list" if isinstance(value, tuple) else "a mapping of keys"
+
+
+def _raw(value: Odd | int) -> str:
+    """Return a value as it stands in the file."""
+    if isinstance(value, Odd):
+        return value.raw
+    return str(value).lower()
 
 
 def _advice(kind: str, value: Any) -> str:
@@ -151,8 +171,9 @@ def _advice(kind: str, value: Any) -> str:
     if nothing:
         return "; write a value or remove the key"
     if kind == "string_type" and isinstance(value, Odd | int):
-        raw = value.raw if isinstance(value, Odd) else value
-        return f'; put it in quotes: "{raw}"'
+        return f'; put it in quotes: "{_raw(value)}"'
+    if kind == "bool_type":
+        return "; write it without quotes" if isinstance(value, str) else "; write one of the two"
     if kind == "int_type":
         return "; write it in plain decimal digits without quotes"
     if kind == "tuple_type":

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from generator import values
+from generator import networks, values
 
 
 def _pattern(pattern: str, **schema: Any) -> Any:
@@ -31,6 +31,12 @@ ListenAddress = Annotated[str, AfterValidator(values.listen_address), _LISTEN]
 TlsDirectory = Annotated[str, AfterValidator(values.tls_directory), _pattern(values.PATH_PATTERN)]
 DropIn = Annotated[str, AfterValidator(values.drop_in), _DROP_IN]
 ShellProfile = Annotated[str, AfterValidator(values.shell_profile), _pattern(values.PROFILE_PATTERN)]
+Mode = Annotated[str, AfterValidator(values.mode), Field(json_schema_extra={"enum": list(values.MODES)})]
+UsernsRemap = Annotated[str, AfterValidator(values.userns_remap), _pattern(values.USER_PATTERN)]
+ImageName = Annotated[str, AfterValidator(values.image_name), _pattern(values.IMAGE_PATTERN)]
+NetworkName = Annotated[str, AfterValidator(networks.network_name), _pattern(networks.NAME_PATTERN)]
+Subnet = Annotated[str, AfterValidator(networks.subnet), _pattern(r"[0-9.]+/[0-9]{1,2}")]
+Ipv6Subnet = Annotated[str, AfterValidator(networks.ipv6_subnet), _pattern(r"[0-9A-Fa-f:.]+/[0-9]{1,3}")]
 FileName = Annotated[str, AfterValidator(values.file_name), _FILE_NAME]
 KeyType = Annotated[str, AfterValidator(values.key_type), Field(json_schema_extra={"enum": list(values.KEY_TYPES)})]
 Days = Annotated[int, AfterValidator(values.days), Field(json_schema_extra={"minimum": 1, "maximum": values.MAX_DAYS})]
@@ -48,13 +54,39 @@ class Authority(_Model):
     days: Days = Field(3650, description="Lifetime of the CA certificate in days.")
 
 
+class Network(_Model):
+    """One bridge network of a Docker host."""
+
+    name: NetworkName = Field(description="Name of the network.")
+    icc: bool = Field(True, description="Whether its containers may talk to each other.")
+    internal: bool = Field(False, description="Whether it has no way out of the host.")
+    subnet: Subnet | None = Field(None, description="IPv4 subnet; default: docker's choice.")
+    ipv6_subnet: Ipv6Subnet | None = Field(None, description="IPv6 subnet, which turns IPv6 on; default: no IPv6.")
+
+
+def _default_listen(data: dict[str, Any]) -> str:
+    return "127.0.0.1:2375" if data.get("mode") == "plain" else "0.0.0.0:2376"
+
+
 class Host(_Model):
-    """One Docker host: its names, where dockerd listens, and where its files are installed."""
+    """One Docker host: its names, where dockerd listens and for whom, and what its containers are kept from."""
 
     name: HostName = Field(description="Name of the host: folder, common name and docker context.")
+    mode: Mode = Field(
+        "mutual",
+        description="mutual: TLS on both sides; server-only: TLS without client certificates; plain: no TLS. "
+        "In the last two everyone who reaches the port is root on the host.",
+    )
     dns_names: tuple[DnsName, ...] = Field((), description="Names in the certificate; default: the host's name.")
     ip_addresses: tuple[Address, ...] = Field((), description="IP addresses in the certificate.")
-    listen: ListenAddress = Field("0.0.0.0:2376", description="Literal IP address and port where dockerd listens.")
+    listen: ListenAddress = Field(
+        default_factory=_default_listen,
+        description="Literal IP address and port where dockerd listens; "
+        "default: 0.0.0.0:2376, or 127.0.0.1:2375 for a plain host.",
+    )
+    plain_tcp_accepts_root_for_everyone_who_reaches_it: bool = Field(
+        False, description="Says that a plain host may listen on other addresses than loopback."
+    )
     connect: ConnectTarget | None = Field(
         None, description="Name or address that clients use; default: the first of dns_names."
     )
@@ -63,6 +95,14 @@ class Host(_Model):
     tls_directory: TlsDirectory = Field("/etc/docker/tls", description="Where dockerd reads its certificate.")
     drop_in: DropIn = Field(
         "/etc/systemd/system/docker.service.d/override.conf", description="The systemd drop-in with dockerd's flags."
+    )
+    userns_remap: UsernsRemap | None = Field(
+        None, description="User namespaces for containers: default, or a user of the host; default: none."
+    )
+    icc: bool = Field(True, description="Whether containers on the default bridge may talk to each other.")
+    networks: tuple[Network, ...] = Field((), description="Bridge networks to create.")
+    probe_image: ImageName | None = Field(
+        None, description="Image on the host for the containers of the proof; default: made from its static busybox."
     )
 
     @property
@@ -86,6 +126,11 @@ class Host(_Model):
         return int(self.listen.rpartition(":")[2])
 
     @property
+    def has_tls(self) -> bool:
+        """Tell whether dockerd has a certificate."""
+        return self.mode != "plain"
+
+    @property
     def listens_everywhere(self) -> bool:
         """Tell whether dockerd listens on every address of the machine."""
         return self.listen_address in ("0.0.0.0", "::")
@@ -95,7 +140,7 @@ class Client(_Model):
     """One client: a person or machine that may use some of the hosts."""
 
     name: PartyName = Field(description="Name of the client: folder and common name.")
-    hosts: tuple[HostName, ...] | None = Field(None, description="Hosts it connects to; default: every host.")
+    hosts: tuple[HostName, ...] | None = Field(None, description="Hosts it connects to; default: every host with TLS.")
     key: KeyType = Field("rsa:4096", description="Type of the client's key.")
     days: Days = Field(365, description="Lifetime of the certificate in days, less than the CA's.")
     shell_profile: ShellProfile | None = Field(

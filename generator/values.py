@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+MODES = ("mutual", "server-only", "plain")
 KEY_TYPES = ("rsa:2048", "rsa:3072", "rsa:4096", "ec:P-256", "ec:P-384", "ed25519")
 MAX_DAYS = 7300
 MAX_COMMON_NAME = 64  # ub-common-name, RFC 5280 appendix A.1
@@ -30,6 +31,8 @@ NAME_PATTERN = rf"{LABEL_PATTERN}(?:\.{LABEL_PATTERN})*"
 FILE_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 PATH_PATTERN = r"/[A-Za-z0-9._+@/-]+"
 PROFILE_PATTERN = r"[A-Za-z0-9._+@][A-Za-z0-9._+@/-]*"
+USER_PATTERN = r"[a-z_][a-z0-9_-]{0,31}"
+IMAGE_PATTERN = r"[a-z0-9][A-Za-z0-9._/:@-]*"
 COMMON_NAME_PATTERN = r"[A-Za-z0-9._](?:[A-Za-z0-9 ._-]*[A-Za-z0-9._-])?"
 
 _SAN_PREFIX = re.compile(r"\s*(DNS|IP|IP Address|URI|email)\s*[:=]", re.IGNORECASE)
@@ -115,6 +118,31 @@ def key_type(value: str) -> str:
     """Check a key type against those that OpenSSL 1.1.1 to 3.5 and Go's TLS all handle."""
     if value not in KEY_TYPES:
         raise ValueError(f"unknown key type {shown(value)}; choose one of {', '.join(KEY_TYPES)}")
+    return value
+
+
+def mode(value: str) -> str:
+    """Check how dockerd's TCP socket is guarded (docs.docker.com/engine/security/protect-access)."""
+    if value not in MODES:
+        raise ValueError(f"unknown mode {shown(value)}; choose one of {', '.join(MODES)}")
+    return value
+
+
+def userns_remap(value: str) -> str:
+    """Check whose subordinate ids containers get: `default`, or a user of the host (useradd(8), dockerd(8))."""
+    if value in ("", "none", "off", "no", "false", "host"):
+        raise ValueError(f"{shown(value)} is no user; leave the key out to have no user namespaces")
+    if value == "root":
+        raise ValueError("remapping to root is none; write 'default' or another user of the host")
+    if not re.fullmatch(USER_PATTERN, value):
+        raise ValueError(f"{shown(value)} is not the name of a user; write 'default' or a user of the host")
+    return value
+
+
+def image_name(value: str) -> str:
+    """Check the name of an image, with its registry and tag where it has them (docker-tag(1))."""
+    if not re.fullmatch(IMAGE_PATTERN, value) or len(value) > MAX_PATH:
+        raise ValueError(f"{shown(value)} is not the name of an image; write it like busybox:1.36")
     return value
 
 

@@ -43,8 +43,9 @@ def machines_of(site: Site) -> tuple[Machine, ...]:
             f"the site has {count} parties, each a machine, and at most {MAX_MACHINES} can be rehearsed "
             "at once: rehearse a site with fewer hosts and clients"
         )
+    authority = (Machine("ca", ("ca",)),) if any(host.has_tls for host in site.hosts) else ()
     return (
-        Machine("ca", ("ca",)),
+        *authority,
         *(
             Machine(machine_name(host.name), (f"hosts/{host.name}",), own_addresses(host), own_names(host))
             for host in site.hosts

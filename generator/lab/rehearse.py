@@ -204,17 +204,21 @@ class Play:
         return ["bash", "out/setup.sh", *player.machine.options, *options]
 
     def _set_up(self) -> None:
-        if len(self.players) == 1:
-            self.players[0].setup("setup")
-            return
         authority, *others = self.players
+        if authority.machine.parties[:1] != ("ca",):
+            for player in self.players:
+                player.setup("setup")
+            return
+        plain = {f"hosts/{host.name}" for host in self.site.hosts if not host.has_tls}
+        certified = [player for player in others if player.machine.parties[0] not in plain]
         authority.setup("make the CA")
-        for player in others:
+        for player in certified:
             player.setup("request a certificate")
             self._carry(player, authority, player.machine.parties[0], self._requests(player))
         authority.setup("sign the requests")
         for player in others:
-            self._carry(authority, player, player.machine.parties[0], self._answers(player))
+            if player in certified:
+                self._carry(authority, player, player.machine.parties[0], self._answers(player))
             player.setup("setup")
 
     def _requests(self, player: Player) -> tuple[str, ...]:
@@ -257,7 +261,7 @@ def _boot(
     with ThreadPoolExecutor(max_workers=4) as pool:
         hosts = list(pool.map(boot, machines))
     if len(machines) > 1:
-        _introduce(site, hosts)
+        _introduce(site, machines, hosts)
     for host in hosts:
         host.copy_in(out, SCRIPTS)
     versions = "openssl version; dockerd --version; bash --version | head -n 1"
@@ -266,10 +270,11 @@ def _boot(
     return [Player(machine, host, found, progress, passphrase) for machine, host in zip(machines, hosts, strict=True)]
 
 
-def _introduce(site: Site, hosts: Sequence[Host]) -> None:
+def _introduce(site: Site, machines: Sequence[Machine], hosts: Sequence[Host]) -> None:
     """Tell each machine where the names and addresses of the others are."""
-    docker_hosts = hosts[1 : 1 + len(site.hosts)]
-    for site_host, host in zip(site.hosts, docker_hosts, strict=True):
+    at = {machine.parties[0]: host for machine, host in zip(machines, hosts, strict=True)}
+    for site_host in site.hosts:
+        host = at[f"hosts/{site_host.name}"]
         names = names_from_afar(site_host, host.address())
         for other in hosts:
             if other is not host:

@@ -81,6 +81,104 @@ def test_a_contradiction_is_reported_where_it_stands(text: str, messages: list[s
     assert problems(text) == messages
 
 
+@pytest.mark.parametrize(
+    ("host", "messages"),
+    [
+        ("mode: open", ["hosts[0].mode: unknown mode 'open'; choose one of mutual, server-only, plain"]),
+        (
+            "mode: plain, listen: '0.0.0.0:2375'",
+            [
+                "hosts[0].listen: plain text on 0.0.0.0 makes everyone who reaches it root on this host; listen on "
+                "127.0.0.1:2375, or add plain_tcp_accepts_root_for_everyone_who_reaches_it: true"
+            ],
+        ),
+        (
+            "mode: plain, listen: '[::]:2375', plain_tcp_accepts_root_for_everyone_who_reaches_it: false",
+            [
+                "hosts[0].listen: plain text on :: makes everyone who reaches it root on this host; listen on "
+                "127.0.0.1:2375, or add plain_tcp_accepts_root_for_everyone_who_reaches_it: true"
+            ],
+        ),
+        ("mode: plain, listen: '0.0.0.0:2375', plain_tcp_accepts_root_for_everyone_who_reaches_it: true", []),
+        ("mode: plain", []),
+        ("mode: plain, listen: '[::1]:2375'", []),
+        (
+            "mode: plain, listen: '127.0.0.1:2376'",
+            ["hosts[0].listen: port 2376 is docker's port for TLS; choose another, like 2375"],
+        ),
+        (
+            "mode: plain, key: rsa:4096",
+            ["hosts[0].key: a plain host has no certificate; remove this key, or choose another mode"],
+        ),
+        ("mode: server-only", []),
+        (
+            "listen: '0.0.0.0:2375'",
+            ["hosts[0].listen: port 2375 is docker's port for plain text; choose another, like 2376"],
+        ),
+        (
+            "plain_tcp_accepts_root_for_everyone_who_reaches_it: true",
+            [
+                "hosts[0].plain_tcp_accepts_root_for_everyone_who_reaches_it: this host has mode mutual, not plain; "
+                "remove this key"
+            ],
+        ),
+    ],
+)
+def test_plain_text_is_only_where_the_site_says_so(host: str, messages: list[str]) -> None:
+    assert problems(f"hosts:\n  - {{name: aa, {host}}}\n") == [f"site.yaml:2: {message}" for message in messages]
+
+
+def test_a_client_cannot_use_a_plain_host() -> None:
+    hosts = "hosts:\n  - {name: aa, mode: plain}\n"
+    assert problems(f"{hosts}clients:\n  - {{name: cc, hosts: [aa]}}\n") == [
+        "site.yaml:4: clients[0].hosts[0]: host aa is plain and asks for no certificate; remove it here"
+    ]
+    assert problems(f"{hosts}clients:\n  - name: cc\n") == [
+        "site.yaml:4: clients[0]: no host has TLS, so there is none for a client; remove this client"
+    ]
+    assert problems(f"{hosts}  - name: bb\nclients:\n  - name: cc\n") == []
+
+
+def test_plain_hosts_on_loopback_do_not_share_a_port() -> None:
+    assert problems("hosts:\n  - {name: aa, mode: plain}\n  - {name: bb, mode: plain}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "messages"),
+    [
+        ("name: one", "name: one", ["name: one is already networks[0] of this host; choose another name"]),
+        ("name: one", "name: One", []),
+        (
+            "name: one, subnet: 10.0.0.0/24",
+            "name: two, subnet: 10.0.0.128/25",
+            ["subnet: 10.0.0.128/25 overlaps 10.0.0.0/24 of network one; choose another"],
+        ),
+        (
+            "name: one, subnet: 10.0.0.128/25",
+            "name: two, subnet: 10.0.0.0/24",
+            ["subnet: 10.0.0.0/24 overlaps 10.0.0.128/25 of network one; choose another"],
+        ),
+        ("name: one, subnet: 10.0.0.0/24", "name: two, subnet: 10.0.1.0/24", []),
+        (
+            "name: one, ipv6_subnet: 'fd00::/64'",
+            "name: two, ipv6_subnet: 'fd00::/60'",
+            ["ipv6_subnet: fd00::/60 overlaps fd00::/64 of network one; choose another"],
+        ),
+        (
+            "name: one",
+            "name: two, subnet: 192.168.0.0/24",
+            ["subnet: 192.168.0.0/24 has the host's own address 192.168.0.1 in it; choose another"],
+        ),
+    ],
+)
+def test_networks_of_a_host_have_names_and_addresses_of_their_own(one: str, other: str, messages: list[str]) -> None:
+    text = (
+        "hosts:\n  - name: aa\n    ip_addresses: [192.168.0.1]\n    networks:\n"
+        f"      - {{{one}}}\n      - {{{other}}}\n  - name: bb\n    networks:\n      - {{{one}}}\n"
+    )
+    assert problems(text) == [f"site.yaml:6: hosts[0].networks[1].{message}" for message in messages]
+
+
 def in_use(line: int, port: int, place: str, host: str) -> list[str]:
     return [
         f"site.yaml:{line}: hosts[1].listen: port {port} at {place} is in use by host {host}; choose another port or "

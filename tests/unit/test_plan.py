@@ -15,6 +15,8 @@ TWO = (
     "hosts:\n  - name: h1\n    ip_addresses: [10.0.0.1, 'fe80::1']\n"
     "    listen: '[fe80::1]:2376'\n    connect: fe80::1\n"
     "  - name: h2\n    dns_names: [docker.example.com]\n    listen: 0.0.0.0:2377\n"
+    "    networks:\n      - {name: front, icc: false, subnet: 172.30.5.0/24, ipv6_subnet: 'fd00:5::/64'}\n"
+    "      - {name: back, internal: true}\n"
     "clients:\n  - name: c1\n    hosts: [h2]\n  - name: c2\n    shell_profile: .bashrc\n"
 )
 
@@ -34,8 +36,11 @@ def test_steps_stand_in_the_order_in_which_they_depend_on_each_other() -> None:
         "ca/30-sign-clients.sh",
         "hosts/h1/20-configure-daemon.sh",
         "hosts/h2/20-configure-daemon.sh",
+        "hosts/h2/30-create-networks.sh",
         "clients/c1/20-configure-client.sh",
         "clients/c2/20-configure-client.sh",
+        "hosts/h1/40-show-namespaces.sh",
+        "hosts/h2/40-show-namespaces.sh",
         "hosts/h1/90-verify.sh",
         "hosts/h2/90-verify.sh",
         "clients/c1/90-verify.sh",
@@ -46,7 +51,7 @@ def test_steps_stand_in_the_order_in_which_they_depend_on_each_other() -> None:
 def test_a_site_without_clients_has_no_step_for_them() -> None:
     steps = plan(ONE_HOST).steps
     assert [step.path for step in steps if "client" in step.path] == []
-    assert len(steps) == 5
+    assert len(steps) == 6
 
 
 def test_setup_has_every_step_with_its_party_and_what_it_needs() -> None:
@@ -64,6 +69,7 @@ def test_setup_has_every_step_with_its_party_and_what_it_needs() -> None:
 def test_only_the_steps_of_a_daemon_need_root() -> None:
     assert {step.path for step in plan(ONE_HOST).steps if step.needs_root} == {
         "hosts/docker.example.com/20-configure-daemon.sh",
+        "hosts/docker.example.com/40-show-namespaces.sh",
         "hosts/docker.example.com/90-verify.sh",
     }
 
@@ -111,6 +117,44 @@ def test_a_client_knows_its_hosts_and_a_host_its_clients() -> None:
     )
     assert context(TWO, "hosts/h1/90-verify.sh")["client_folders"] == ("clients/c2",)
     assert context(TWO, "hosts/h2/90-verify.sh")["client_folders"] == ("clients/c1", "clients/c2")
+
+
+def test_a_host_has_its_networks_where_they_are_created_and_where_they_are_verified() -> None:
+    rows = (
+        {"name": "front", "icc": "false", "internal": "false", "subnet": "172.30.5.0/24", "ipv6_subnet": "fd00:5::/64"},
+        {"name": "back", "icc": "true", "internal": "true", "subnet": "", "ipv6_subnet": ""},
+    )
+    assert context(TWO, "hosts/h2/30-create-networks.sh")["networks"] == rows
+    assert context(TWO, "hosts/h2/90-verify.sh")["networks"] == rows
+    assert context(TWO, "hosts/h1/90-verify.sh")["networks"] == ()
+
+
+PLAIN = "hosts:\n  - name: h1\n  - {name: h2, mode: plain, userns_remap: default}\nclients:\n  - name: c1\n"
+
+
+def test_a_plain_host_takes_no_part_in_certificates() -> None:
+    found = {step.path: step for step in plan(PLAIN).steps}
+    assert "hosts/h2/10-request-certificate.sh" not in found
+    assert [row["name"] for row in found["ca/20-sign-servers.sh"].context["rows"]] == ["h1"]  # type: ignore[call-overload,index,union-attr]
+    assert [row["name"] for row in found["clients/c1/90-verify.sh"].context["rows"]] == ["h1"]  # type: ignore[call-overload,index,union-attr]
+    configure = found["hosts/h2/20-configure-daemon.sh"]
+    assert configure.template == "configure-plain-daemon.sh"
+    assert configure.context["listen"] == "127.0.0.1:2375"
+    assert [file.path for file in configure.effects.files] == ["/etc/systemd/system/docker.service.d/override.conf"]
+    assert found["hosts/h2/90-verify.sh"].template == "verify-plain-host.sh"
+
+
+def test_a_site_of_plain_hosts_has_no_ca() -> None:
+    paths = [step.path for step in plan("hosts:\n  - {name: h2, mode: plain}\n").steps]
+    assert paths == [f"hosts/h2/{name}.sh" for name in ("20-configure-daemon", "40-show-namespaces", "90-verify")]
+
+
+@pytest.mark.parametrize(("value", "users"), [("default", ("dockremap",)), ("someone", ())])
+def test_the_user_that_dockerd_makes_is_declared(value: str, users: tuple[str, ...]) -> None:
+    steps = plan(f"hosts:\n  - {{name: h1, userns_remap: {value}}}\n").steps
+    configure = next(step for step in steps if step.template == "configure-daemon.sh")
+    assert configure.effects.users == users
+    assert configure.context["userns_remap"] == value
 
 
 def test_a_step_that_reads_what_no_earlier_step_makes_is_an_error() -> None:

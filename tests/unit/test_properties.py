@@ -198,7 +198,16 @@ BASE: dict[str, Any] = {
             "days": 90,
             "tls_directory": "/etc/docker/tls",
             "drop_in": "/etc/systemd/system/docker.service.d/override.conf",
-        }
+            "mode": "mutual",
+            "userns_remap": "default",
+            "icc": False,
+            "probe_image": "busybox:1.36",
+            "networks": [
+                {"name": "front", "icc": False, "subnet": "172.30.5.0/24", "ipv6_subnet": "fd00:5::/64"},
+                {"name": "back", "internal": True},
+            ],
+        },
+        {"name": "plain", "mode": "plain", "listen": "127.0.0.1:2375", "icc": True},
     ],
     "clients": [{"name": "beta", "hosts": ["alpha"], "key": "ed25519", "days": 90, "shell_profile": ".profile"}],
     "files": {"ca_key": "k", "server_key": "s", "client_request": "r"},
