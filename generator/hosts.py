@@ -187,7 +187,7 @@ def _kernel_hex(host: Host) -> str:
 def _certificate(names: Names, host: Host) -> dict[str, Value]:
     """Return what is said of a host's certificate, and of the clients that it asks for one."""
     return {
-        "mode": host.mode,
+        "daemon_mode": host.mode,
         "probe_name": host.target,
         "tls_directory": host.tls_directory,
         "key_file": names.server.key,

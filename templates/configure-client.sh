@@ -65,7 +65,7 @@ readonly block_end="# <<< dockseal ${script} <<<"
 
 # Keeps what was in ~/.docker before. The folder stays as long as this client
 # is configured: while it is there, {ca,cert,key}.pem are this script's own.
-save_previous() {
+keep_previous() {
   local file
   if [[ -d ${previous} ]]; then return; fi
   if [[ -d ${previous}.new ]]; then run rm -rf -- "${previous}.new"; fi
@@ -102,7 +102,7 @@ install_files() {
   elif [[ $(stat --format '%a' -- "${docker_config}") != 700 ]]; then
     run chmod 0700 -- "${docker_config}"
   fi
-  save_previous
+  keep_previous
   install_file "${key}" key.pem 600
   install_file "${certificate}" cert.pem 644
   install_file "${ca}" ca.pem 644

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Configures dockerd for mutual TLS: it answers only to clients with a
-# certificate of the site's CA. Then proves it, or puts back what was there.
+# Configures dockerd for TLS. Mode mutual: only clients with a certificate of
+# the site's CA are answered. Mode server-only: the server shows a certificate,
+# everyone is answered. Then proves it, or puts back what was there.
 #
 # Reads:      DIR/hosts/NAME/{server-key.pem,certificate.pem,ca-public.pem}
 # Writes:     /etc/docker/tls and the systemd drop-in of docker.service
@@ -14,6 +15,8 @@
 #% include "parts/guard.sh"
 
 readonly script=@{script}
+# mutual: TLS on both sides; server-only: without client certificates.
+readonly daemon_mode=@{daemon_mode}
 readonly alternative_names=@{alternative_names}
 readonly listen=@{listen}
 readonly listen_address=@{listen_address}
@@ -37,6 +40,8 @@ readonly -a client_folders=(
 )
 readonly client_key_file=@{client_key_file}
 readonly client_certificate_file=@{client_certificate_file}
+readonly userns_remap=@{userns_remap}
+readonly icc=@{icc}
 
 #% include "parts/common.sh"
 
@@ -68,188 +73,36 @@ readonly client_certificate_file=@{client_certificate_file}
 
 #% include "parts/handshake.sh"
 
+#% include "parts/explain.sh"
+
+#% include "parts/daemon_log.sh"
+
+#% include "parts/plain_http.sh"
+
+#% include "parts/find_client.sh"
+
+#% include "parts/tls_flags.sh"
+
 #% include "parts/daemon.sh"
 
-# ---- What dockerd gets ------------------------------------------------------
+#% include "parts/sockets.sh"
+
+#% include "parts/subordinate_ids.sh"
+
+#% include "parts/userns.sh"
+
+#% include "parts/daemon_conflicts.sh"
+
+#% include "parts/drop_in.sh"
+
+#% include "parts/daemon_switch.sh"
+
+# ---- Installing the certificate ---------------------------------------------
 
 readonly purpose=sslserver signer=ca/20-sign-servers.sh
 readonly accepts=' --dir --yes --check --undo --remove-keys --help '
-readonly marker="# Written by dockseal ${script}; --undo removes it."
-
-# The previous drop-in and files are kept here until the new ones are proven.
-# While it exists, a run was interrupted: the next one finishes the work.
 readonly previous=${tls_directory}.previous
-
-# Prints the ExecStart= of the unit file itself, its continuation lines joined.
-stock_command() {
-  local line command='' unit
-  unit=$(daemon_property FragmentPath)
-  while IFS= read -r line; do
-    if [[ ${command} == *\\ ]]; then
-      command="${command%\\} ${line}"
-    elif [[ ${line} == ExecStart=?* ]]; then
-      command=${line#ExecStart=}
-    fi
-  done <"${unit}"
-  printf '%s\n' "${command}"
-}
-
-# Sets dockerd (its path) and kept (what the stock unit passes besides -H).
-read_stock_command() {
-  local -a words
-  local word skip=0
-  read -r -a words < <(stock_command)
-  dockerd=${words[0]:-}
-  [[ -x ${dockerd} ]] ||
-    die 2 "docker.service does not start a dockerd that is there: ${words[*]}"
-  kept=()
-  for word in "${words[@]:1}"; do
-    if ((skip)); then
-      skip=0
-      continue
-    fi
-    case ${word} in
-      -H | --host) skip=1 ;;
-      -H* | --host=*) ;;
-      --tls*) die 2 "the unit file of docker.service passes ${word} itself" ;;
-      *) kept+=("${word}") ;;
-    esac
-  done
-}
-
-# D02, D16: the empty ExecStart= clears the stock one.
-drop_in_text() {
-  printf '%s\n' "${marker}" '[Service]' 'ExecStart='
-  printf 'ExecStart=%s' "${dockerd}"
-  printf ' \\\n  %s' '-H unix:///var/run/docker.sock' "-H tcp://${listen}" \
-    "${flags[@]}" "${kept[@]}"
-  printf '\n'
-}
-
-# ---- What would make dockerd refuse -----------------------------------------
-
-# The same option as a flag and in daemon.json is fatal to dockerd.
-check_daemon_json() {
-  local file=/etc/docker/daemon.json word option text
-  for word in "${kept[@]}"; do
-    if [[ ${word} == --config-file=* ]]; then file=${word#*=}; fi
-  done
-  [[ -e ${file} ]] || return 0
-  text=$(<"${file}")
-  for option in hosts tls tlsverify tlscacert tlscert tlskey; do
-    [[ ! ${text} =~ \"${option}\"[[:space:]]*: ]] ||
-      die 2 \
-        "${file} sets \"${option}\" too, and dockerd refuses both; remove" \
-        "that key and run this again; ${leaves}"
-  done
-}
-
-check_drop_ins() {
-  local file text
-  local -a files
-  if [[ -e ${drop_in} && $(<"${drop_in}") != "${marker}"* ]]; then
-    die 2 \
-      "${drop_in} is there and not made by this script; rename it, or set" \
-      "drop_in in the site file; ${leaves}"
-  fi
-  read -r -a files < <(daemon_property DropInPaths)
-  for file in "${files[@]}"; do
-    [[ ${file} != "${drop_in}" ]] || continue
-    text=$'\n'$(<"${file}")
-    [[ ! ${text} =~ $'\n'[[:space:]]*ExecStart ]] ||
-      die 2 \
-        "${file} sets ExecStart too; remove that line and run this again;" \
-        "${leaves}"
-  done
-}
-
-# Where $DOCKER_OPTS comes from, which the unit passes on: files such as
-# /etc/default/docker, and Environment= lines.
-check_environment() {
-  local file line
-  while read -r file _; do
-    [[ -r ${file#-} ]] || continue
-    while IFS= read -r line; do
-      [[ ! ${line} =~ ^[A-Z_]+=.*(-H|--host|--tls) ]] ||
-        die 2 \
-          "${file#-} passes ${BASH_REMATCH[1]} to dockerd too; remove it" \
-          "there; ${leaves}"
-    done <"${file#-}"
-  done < <(daemon_property EnvironmentFiles)
-  [[ ! $(daemon_property Environment) =~ [A-Z_]+=.*(-H|--host|--tls) ]] ||
-    die 2 "an Environment= line of docker.service passes" \
-      "${BASH_REMATCH[1]} to dockerd too; systemctl cat docker.service shows" \
-      "it; ${leaves}"
-}
-
-# The kernel's own tables: 0.0.0.0 and :: are on every machine.
-check_address() {
-  local text pattern
-  case ${listen_address} in
-    0.0.0.0 | :: | 127.*) return ;;
-    *:*)
-      text=$(</proc/net/if_inet6)
-      [[ ${text} != *"${listen_hex,,}"* ]] || return 0
-      ;;
-    *)
-      text=$(</proc/net/fib_trie)
-      pattern="[|]-- ${listen_address//./[.]}"$'\n *'/32\ host\ LOCAL
-      [[ ! ${text} =~ ${pattern} ]] || return 0
-      ;;
-  esac
-  die 2 \
-    "this machine does not have the address ${listen_address} to listen on;" \
-    'correct listen in the site file, or give the address to an interface;' \
-    "${leaves}"
-}
-
-# The kernel lists addresses in groups of four octets, each group reversed.
-reverse_octets() { # reverse_octets HEX
-  local group text=''
-  for ((group = 0; group < ${#1}; group += 8)); do
-    text+=${1:group+6:2}${1:group+4:2}${1:group+2:2}${1:group:2}
-  done
-  printf '%s\n' "${text}"
-}
-
-# True for 0.0.0.0 and ::, which stand for every address.
-is_any() { # is_any HEX
-  [[ ! $1 =~ [^0] ]]
-}
-
-# Prints the socket inodes that listen where dockerd is to listen.
-listening_sockets() {
-  local port own place state inode address
-  printf -v port '%04X' "${listen_port}"
-  own=$(reverse_octets "${listen_hex}")
-  while read -r _ place _ state _ _ _ _ _ inode _; do
-    address=${place%:*}
-    [[ ${state} == 0A && ${place##*:} == "${port}" ]] || continue
-    [[ ${address} == "${own}" ]] || is_any "${address}" || is_any "${own}" ||
-      continue
-    printf '%s\n' "${inode}"
-  done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
-}
-
-check_port() {
-  local inode text pid daemon pattern
-  daemon=$(daemon_property MainPID)
-  for inode in $(listening_sockets); do
-    text=$(stat --format '%N' /proc/[0-9]*/fd/* 2>/dev/null) || true
-    pid=0
-    pattern="/proc/([0-9]+)/fd/[0-9]+' -> 'socket:.${inode}.'"
-    if [[ ${text} =~ ${pattern} ]]; then
-      pid=${BASH_REMATCH[1]}
-    fi
-    ((pid)) ||
-      die 2 \
-        "something listens on port ${listen_port} already; ${leaves}"
-    if ((pid == daemon)); then continue; fi
-    die 2 \
-      "port ${listen_port} is in use by $(<"/proc/${pid}/comm") (process" \
-      "${pid}); stop it, or set another port in the site file; ${leaves}"
-  done
-}
+readonly -a replaced=("${drop_in}" "${tls_directory}")
 
 check_tls_directory() {
   local target
@@ -260,8 +113,6 @@ check_tls_directory() {
       "${tls_directory} is there and not made by this script; move it away," \
       "or set tls_directory in the site file; ${leaves}"
 }
-
-# ---- Installing and switching -----------------------------------------------
 
 # A pair gets a folder of its own; the switch to it is one rename of a link.
 # Its name comes from the public files: the same pair has the same folder.
@@ -308,44 +159,9 @@ remove() { # remove FOLDER
   if [[ -e $1 ]]; then run rm -rf -- "$1"; fi
 }
 
-save_previous() {
-  if [[ -e ${previous} ]]; then return; fi
-  remove "${previous}.new"
-  run mkdir -p -m 0700 -- "${previous}.new"
-  if [[ -e ${drop_in} ]]; then
-    run cp -pT -- "${drop_in}" "${previous}.new/drop-in.conf"
-  fi
-  if [[ -L ${tls_directory} ]]; then
-    run cp -PT -- "${tls_directory}" "${previous}.new/link"
-  fi
-  run mv -T -- "${previous}.new" "${previous}"
-}
-
 point_link_at() { # point_link_at FOLDER
   run ln -sfnT -- "${1##*/}" "${tls_directory}.new"
   run mv -T -- "${tls_directory}.new" "${tls_directory}"
-}
-
-install_drop_in() {
-  if [[ ! -d ${drop_in%/*} ]]; then run mkdir -p -m 0755 -- "${drop_in%/*}"; fi
-  write_file "${drop_in}" 0644 "$(drop_in_text)"
-}
-
-# docker.socket too, where it is used: dockerd replaces the socket's file. To
-# stop it ends dockerd, and dockerd's start pulls it in: systemctl would restart
-# two units one by one, and the socket refuses once dockerd is on its way.
-# KillMode=process leaves containers of a live-restore daemon running.
-restart_docker() {
-  local socket
-  # D03: and a restart, without which the old flags stay.
-  run systemctl daemon-reload
-  run systemctl reset-failed docker.service
-  socket=$(systemctl show --property LoadState --value docker.socket)
-  if [[ ${socket} == loaded ]]; then
-    run systemctl reset-failed docker.socket
-    run systemctl stop docker.socket
-  fi
-  run systemctl restart docker.service
 }
 
 remove_generations() { # remove_generations KEEP: all folders but KEEP
@@ -362,97 +178,73 @@ remove_generations() { # remove_generations KEEP: all folders but KEEP
   done
 }
 
-# ---- Proof, and the way back ------------------------------------------------
+# ---- Proof ------------------------------------------------------------------
 
 # Prints what does not hold, or nothing.
 daemon_problem() {
-  local client answer
-  local -a where=("${probe_address}" "${listen_port}" "${probe_name}" "${ca}")
   is_running_with_flags || {
     printf 'dockerd does not run with the new flags\n'
     return
   }
+  case ${daemon_mode} in
+    mutual) mutual_problem ;;
+    *) server_only_problem ;;
+  esac
+  userns_problem
+}
+
+ask() { # ask S_CLIENT_OPTION...
+  ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" "${ca}" "$@"
+}
+
+mutual_problem() {
+  local client answer refused='alert (bad certificate|certificate required)'
   client=$(find_client)
+  mark_log
   if [[ -n ${client} ]]; then
-    answer=$(ask_daemon "${where[@]}" \
-      -cert "${client}/${client_certificate_file}" \
+    answer=$(ask -cert "${client}/${client_certificate_file}" \
       -key "${client}/${client_key_file}")
     is_answer "${answer}" || {
       printf 'a client with a certificate got no answer: %s\n' \
-        "$(reason_in "${answer}")"
+        "$(why_no_answer "${answer}")"
       return
     }
   fi
-  answer=$(ask_daemon "${where[@]}")
-  [[ ${answer} =~ alert\ (bad\ certificate|certificate\ required) ]] ||
+  answer=$(ask)
+  if is_answer "${answer}"; then
+    printf 'a client without a certificate was not refused: it got an answer\n'
+  elif [[ ! ${answer} =~ ${refused} ]]; then
     printf 'a client without a certificate was not refused: %s\n' \
-      "$(reason_in "${answer}")"
-}
-
-# Waits until all holds; sets problem to what does not after 30 seconds.
-wait_for_daemon() {
-  local deadline=$((SECONDS + 30))
-  problem='docker.service is not active'
-  while ((SECONDS < deadline)); do
-    if systemctl --quiet is-active docker.service; then
-      problem=$(daemon_problem)
-      [[ -n ${problem} ]] || return 0
-    elif systemctl --quiet is-failed docker.service; then
-      return 0
-    fi
-    sleep 0.2
-  done
-}
-
-restore_previous() {
-  if [[ -e ${previous}/drop-in.conf ]]; then
-    run cp -pT -- "${previous}/drop-in.conf" "${drop_in}.new"
-    run mv -fT -- "${drop_in}.new" "${drop_in}"
-  else
-    run rm -f -- "${drop_in}"
-    run rmdir --ignore-fail-on-non-empty -- "${drop_in%/*}"
-  fi
-  if [[ -L ${previous}/link ]]; then
-    point_link_at "$(readlink -- "${previous}/link")"
-  else
-    run rm -f -- "${tls_directory}"
+      "$(why_no_answer "${answer}")"
   fi
 }
 
-roll_back() { # roll_back PROBLEM
-  local log outcome='the previous state is back and docker.service runs with it'
-  log=$(journalctl --unit docker.service --no-pager --output cat --lines 12) ||
-    true
-  note "$1; putting the previous state back"
-  restore_previous
-  restart_docker ||
-    outcome='docker.service does not start with the previous state either'
-  remove_generations "$(realpath -m -- "${tls_directory}")"
-  run rm -rf -- "${previous}"
-  printf '%s\n' '---- the daemon said ----' "${log}" '----' >&2
-  die 1 "$1; ${outcome}"
-}
-
-# Prints how many containers a restart interrupts.
-running_containers() {
-  local text
-  local -a ids=()
-  if text=$(docker -H unix:///var/run/docker.sock ps --quiet 2>/dev/null); then
-    if [[ -n ${text} ]]; then mapfile -t ids < <(printf '%s\n' "${text}"); fi
-    printf '%d running container(s)\n' "${#ids[@]}"
-  else
-    printf 'an unknown number of containers (docker ps got no answer)\n'
-  fi
+server_only_problem() {
+  local answer
+  mark_log
+  answer=$(ask)
+  is_answer "${answer}" || {
+    printf 'a client that trusts this CA got no answer: %s\n' \
+      "$(why_no_answer "${answer}")"
+    return
+  }
+  answer=$(ask_in_plain_text /_ping)
+  [[ ${answer} == *'HTTP request to an HTTPS server'* ]] ||
+    printf 'plain HTTP was not refused: %s\n' "${answer:-no answer}"
 }
 
 # ---- The verbs --------------------------------------------------------------
 
+# What the operator must know of the state that this leads to.
+warning() {
+  [[ ${daemon_mode} != server-only ]] ||
+    printf ' Then everyone who reaches %s is root on this machine.' "${listen}"
+}
+
 check_conflicts() {
-  check_daemon_json
-  check_drop_ins
-  check_environment
-  check_address
-  check_port
+  refuse_keys 'and dockerd refuses both' \
+    tls tlsverify tlscacert tlscert tlskey "${own_keys[@]}"
+  check_machine
   check_tls_directory
 }
 
@@ -463,10 +255,8 @@ is_installed() {
     is_generation_whole "${generation}" && is_running_with_flags
 }
 
-apply() {
-  local problem=''
-  read_stock_command
-  check_conflicts
+# Sets generation to the folder of the pair that is to be installed.
+choose_generation() {
   if [[ ${verb} == check && ! -e ${certificate} ]]; then
     note "${certificate} is not here yet"
     generation=${tls_directory}-DIGEST
@@ -474,14 +264,30 @@ apply() {
     check_certificate
     generation=$(generation_of)
   fi
+}
+
+roll_back() { # roll_back PROBLEM
+  put_back "$1"
+  remove_generations "$(realpath -m -- "${tls_directory}")"
+  give_up "$1"
+}
+
+apply() {
+  local problem='' left
+  read_stock_command
+  check_conflicts
+  choose_generation
   if is_installed; then
     remove_request
     finish
   fi
-  confirm "Restart dockerd now? It interrupts $(running_containers)."
+  confirm_restart "${userns_remap}" "$(warning)"
+  find_remap_data "${userns_remap}"
   save_previous
   leaves="${previous} holds the previous state; run this again to finish"
-  install_generation "${generation}"
+  if ! is_generation_whole "${generation}"; then
+    install_generation "${generation}"
+  fi
   point_link_at "${generation}"
   install_drop_in
   if [[ ${verb} == check ]]; then
@@ -494,23 +300,34 @@ apply() {
   run rm -rf -- "${previous}"
   remove_generations "${generation}"
   remove_request
-  note \
-    'dockerd answers clients of this CA, and refuses a client without a' \
-    'certificate'
-  if [[ -z $(find_client) ]]; then
-    note \
-      "no client's files are here: clients/NAME/90-verify.sh shows that a" \
-      'client gets an answer'
-  fi
+  note_remap_data
+  note_what_holds
   finish
 }
 
+note_what_holds() {
+  if [[ ${daemon_mode} == server-only ]]; then
+    note \
+      "dockerd shows a certificate of this CA and asks for none: everyone who" \
+      "reaches ${listen} is root on this machine"
+    return
+  fi
+  note \
+    'dockerd answers clients of this CA, and refuses a client without a' \
+    'certificate'
+  [[ -n $(find_client) ]] ||
+    note \
+      "no client's files are here: clients/NAME/90-verify.sh shows that a" \
+      'client gets an answer'
+}
+
 undo() {
-  local restart=0
-  if [[ -e ${drop_in} && $(<"${drop_in}") == "${marker}"* ]]; then
-    confirm "Restart dockerd now? It interrupts $(running_containers)."
+  local restart=0 left=''
+  if is_drop_in_ours; then
+    confirm_restart '' ''
+    find_remap_data ''
     run rm -f -- "${drop_in}"
-    run rmdir --ignore-fail-on-non-empty -- "${drop_in%/*}"
+    remove_drop_in_folder
     restart=1
   fi
   leaves="the drop-in ${drop_in} is removed; run this again to finish"
@@ -518,17 +335,8 @@ undo() {
   if [[ -L ${tls_directory} ]]; then run rm -f -- "${tls_directory}"; fi
   if [[ -e ${previous} ]]; then run rm -rf -- "${previous}"; fi
   remove_generations ''
+  note_remap_data
   finish
-}
-
-# Without systemd as the init system there is nothing that this can configure.
-need_systemd() {
-  [[ -d /run/systemd/system ]] && return
-  note 'systemd does not run this machine. To start dockerd by hand, install' \
-    "the files of ${folder} in ${tls_directory} and run:"
-  printf '%s -H unix:///var/run/docker.sock -H tcp://%s %s\n' \
-    "$(command -v dockerd)" "${listen}" "${flags[*]}" >&2
-  die 2 "systemd is needed; ${leaves}"
 }
 
 main() {
@@ -538,17 +346,8 @@ main() {
   certificate=${folder}/${certificate_file}
   ca=${folder}/${ca_certificate_file}
   need_openssl
-  command -v dockerd >/dev/null ||
-    die 2 \
-      'dockerd is not installed; install the package docker.io, or run this' \
-      'on the Docker host'
-  need_systemd
-  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
-  [[ $(daemon_property LoadState) == loaded ]] ||
-    die 2 \
-      "there is no docker.service; install dockerd's systemd unit; ${leaves}"
-  # One daemon, one run, whatever the working folder.
-  if [[ ${verb} != check ]]; then lock /etc/systemd/system; fi
+  need_daemon \
+    "install the files of ${folder} in ${tls_directory} and run:"
   if [[ ${verb} == undo ]]; then undo; else apply; fi
 }
 

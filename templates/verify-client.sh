@@ -7,12 +7,14 @@
 # Restarts:   nothing
 # Needs root: no
 # Undo:       nothing to undo: it is read-only
-# Options:    --dir DIR (docker-tls)  --json  --yes  --check
+# Options:    --dir DIR (docker-tls)  --json  --junit FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
 #% include "parts/guard.sh"
 
 readonly script=@{script}
+# Below the home folder; empty for none.
+readonly shell_profile=@{shell_profile}
 # docker context, the address of its host, name or address, port
 readonly -a hosts=(
   #% for row in rows
@@ -32,11 +34,23 @@ readonly -a hosts=(
 
 #% include "parts/handshake.sh"
 
+#% include "parts/explain.sh"
+
 #% include "parts/report.sh"
+
+#% include "parts/judge_pair.sh"
+
+#% include "parts/judge_file.sh"
+
+#% include "parts/impostor.sh"
+
+#% include "parts/client_modes.sh"
+
+#% include "parts/plain_text.sh"
 
 # ---- This script ------------------------------------------------------------
 
-accepts=' --dir --json --yes --check --undo --remove-keys --help '
+accepts=' --dir --json --junit --yes --check --undo --remove-keys --help '
 readonly accepts
 
 verify_files() {
@@ -44,6 +58,19 @@ verify_files() {
   owner=$(id -un):$(id -gn)
   judge_file FILE-1 "${docker_config}" "${owner}" 700
   judge_file FILE-2 "${key}" "${owner}" 600
+}
+
+# There is no daemon's log here: what is wrong with this client's certificate
+# is what the daemon will have found.
+explain() { # explain TEXT
+  local log said
+  log=$(why_not_valid "${certificate}" "${ca}" sslclient)
+  if [[ -n ${log} ]]; then
+    log+=$'\n'$(openssl x509 -in "${certificate}" -noout -dates)
+  fi
+  said=$(reason_in "$1")
+  if [[ ${said} == 'no answer' && -n $1 ]]; then said=${1%%$'\n'*}; fi
+  printf '%s (%s)\n' "$(explain_handshake "$1" "${log}")" "${said}"
 }
 
 # D17: docker -H tcp://HOST:2376 --tlsverify --tlscacert=ca-public.pem
@@ -57,7 +84,9 @@ verify_docker() { # verify_docker DOCKER_HOST
   asked="docker -H $1 --tlsverify --tlscacert=${ca}"
   asked+=" --tlscert=${certificate} --tlskey=${key} ps"
   text=$(timeout 20 docker -H "$1" --tlsverify --tlscacert="${ca}" \
-    --tlscert="${certificate}" --tlskey="${key}" ps 2>&1) || problem=${text}
+    --tlscert="${certificate}" --tlskey="${key}" ps 2>&1) ||
+    problem=$(explain "${text}")
+  if [[ -z ${problem} ]]; then answers=1; fi
   judge CLIENT-3 "docker ps on $1" "${problem}" "${text}" \
     "read journalctl --unit docker.service on that host"
 }
@@ -71,7 +100,7 @@ verify_context() { # verify_context NAME
   fi
   asked="docker --context $1 version"
   text=$(timeout 20 docker --context "$1" version \
-    --format '{{.Server.Version}}' 2>&1) || problem=${text}
+    --format '{{.Server.Version}}' 2>&1) || problem=$(explain "${text}")
   judge CLIENT-4 "docker --context $1 gets an answer" "${problem}" \
     "server ${text}" 'run 20-configure-client.sh again'
 }
@@ -83,7 +112,7 @@ verify_server() { # verify_server CONNECT PORT
   asked+=" -cert ${certificate} -key ${key}"
   answer=$(ask_daemon "$1" "$2" "$1" "${ca}" -cert "${certificate}" \
     -key "${key}")
-  is_answer "${answer}" || problem=$(reason_in "${answer}")
+  is_answer "${answer}" || problem=$(explain "${answer}")
   judge CLIENT-1 "$1:$2 answers and has a certificate of this CA" "${problem}" \
     'HTTP/1.1 200 OK' \
     "is $1 that machine, does its dockerd run, is the name in its certificate?"
@@ -94,7 +123,7 @@ verify_server() { # verify_server CONNECT PORT
   if is_answer "${answer}"; then
     problem='it got an answer'
   elif [[ ${answer} != *'certificate verify failed'* ]]; then
-    problem="it failed for another reason: $(reason_in "${answer}")"
+    problem="it failed for another reason: $(explain "${answer}")"
   fi
   judge CLIENT-2 "$1:$2 is refused by a client that trusts another CA" \
     "${problem}" "$(reason_in "${answer}")" 'compare the CA of host and client'
@@ -108,6 +137,30 @@ make_another_ca() {
   openssl req -new -x509 -config "${scratch}/openssl.cnf" -extensions ca \
     -days 2 -subj '/CN=another CA' -key "${scratch}/another-ca.key" -sha256 \
     -out "${scratch}/another-ca.pem"
+}
+
+# D19. Sets has_docker.
+prepare_docker() {
+  has_docker=0
+  if ! command -v docker >/dev/null; then
+    report MODE-1 SKIP "docker's modes" 'there is no docker client here' ''
+    report PLAIN-1 SKIP 'docker never sends plain text' \
+      'there is no docker client here' ''
+    return
+  fi
+  has_docker=1
+  make_impostor
+  link_own_files
+  start_impostor
+}
+
+verify_host() { # verify_host NAME DOCKER_HOST CONNECT PORT
+  # 1 once docker got an answer
+  answers=0
+  verify_server "$3" "$4"
+  verify_docker "$2"
+  verify_context "$1"
+  if ((has_docker)); then verify_modes "$1" "$2"; fi
 }
 
 main() {
@@ -125,14 +178,14 @@ main() {
       die 2 "${file} is not there: run 20-configure-client.sh first"
   done
   scratch=$(mktemp -d)
-  trap 'rm -rf -- "${scratch}"' EXIT
+  trap 'stop_impostor; rm -rf -- "${scratch}"' EXIT
   make_another_ca
   report_pair "${certificate}" "${key}" "${ca}" sslclient
   verify_files
+  prepare_docker
+  if ((has_docker)); then verify_plain_text; fi
   for ((row = 0; row < ${#hosts[@]}; row += 4)); do
-    verify_server "${hosts[row + 2]}" "${hosts[row + 3]}"
-    verify_docker "${hosts[row + 1]}"
-    verify_context "${hosts[row]}"
+    verify_host "${hosts[@]:row:4}"
   done
   finish_report
 }

@@ -3,16 +3,19 @@
 # it. Shown by handshakes, each refusal beside a client that is answered.
 #
 # Reads:      the installed files, DIR/clients where a client's files are here
-# Writes:     a temporary folder, removed at the end
+# Writes:     a temporary folder, throwaway containers and a network of theirs
 # Restarts:   nothing
 # Needs root: yes, to read the daemon's key and its log
 # Undo:       nothing to undo: it is read-only
-# Options:    --dir DIR (docker-tls)  --json  --yes  --check
+# Options:    --dir DIR (docker-tls)  --json  --junit FILE
+#             --no-containers  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
 #% include "parts/guard.sh"
 
 readonly script=@{script}
+# mutual: TLS on both sides; server-only: without client certificates.
+readonly daemon_mode=@{daemon_mode}
 readonly -a names=(
   #% for entry in names
   @{entry}
@@ -34,6 +37,16 @@ readonly -a client_folders=(
 )
 readonly client_key_file=@{client_key_file}
 readonly client_certificate_file=@{client_certificate_file}
+readonly userns_remap=@{userns_remap}
+readonly icc=@{icc}
+readonly probe_image=@{probe_image}
+# Each row: name, icc, internal, subnet, IPv6 subnet (an empty subnet is one of
+# docker's choice, an empty IPv6 subnet is no IPv6).
+readonly -a networks=(
+  #% for row in networks
+  @{row.name} @{row.icc} @{row.internal} @{row.subnet} @{row.ipv6_subnet}
+  #% endfor
+)
 
 #% include "parts/common.sh"
 
@@ -49,14 +62,41 @@ readonly client_certificate_file=@{client_certificate_file}
 
 #% include "parts/handshake.sh"
 
+#% include "parts/explain.sh"
+
+#% include "parts/daemon_log.sh"
+
+#% include "parts/plain_http.sh"
+
+#% include "parts/find_client.sh"
+
+#% include "parts/tls_flags.sh"
+
 #% include "parts/daemon.sh"
 
+#% include "parts/subordinate_ids.sh"
+
 #% include "parts/report.sh"
+
+#% include "parts/judge_pair.sh"
+
+#% include "parts/judge_file.sh"
+
+#% include "parts/judge_daemon.sh"
+
+#% include "parts/lock.sh"
+
+#% include "parts/probe.sh"
+
+#% include "parts/networks.sh"
+
+#% include "parts/isolation.sh"
 
 # ---- What a stranger has: keys and certificates made for this run -----------
 
 readonly s_client="openssl s_client -connect ${probe_address}:${listen_port}"
-accepts=' --dir --json --yes --check --undo --remove-keys --help '
+accepts=' --dir --json --junit --no-containers --yes --check --undo '
+accepts+='--remove-keys --help '
 readonly accepts
 
 # Makes FILE.pem and FILE.key: a CA when SECTION is ca, else self-signed.
@@ -113,50 +153,14 @@ verify_names() {
     "$(names_of "${certificate}")" 'renew it: make a request and sign it again'
 }
 
-# The widest modes that the CIS Docker Benchmark allows.
 verify_files() {
-  judge_file FILE-1 "${ca}" root:root 444
-  judge_file FILE-2 "${certificate}" root:root 444
-  judge_file FILE-3 "${key}" root:root 400
-  judge_file FILE-4 /etc/docker root:root 755
-  judge_file FILE-5 "${drop_in}" root:root 644
-  judge_file FILE-6 "$(daemon_property FragmentPath)" root:root 644
-  judge_file FILE-7 /var/run/docker.sock root:docker 660
-}
-
-verify_flags() {
-  local problem=''
-  asked='tr "\0" "\n" </proc/MAINPID/cmdline'
-  is_running_with_flags || problem='dockerd runs without them'
-  judge DAEMON-1 "dockerd runs with ${flags[0]} and tcp://${listen}" \
-    "${problem}" "$(running_arguments)" 'run 20-configure-daemon.sh'
+  judge_file FILE-1 "${ca}" root:root 444 '3.9 and 3.10'
+  judge_file FILE-2 "${certificate}" root:root 444 '3.11 and 3.12'
+  judge_file FILE-3 "${key}" root:root 400 '3.13 and 3.14'
+  verify_daemon_files
 }
 
 # ---- Handshakes -------------------------------------------------------------
-
-# Sets cursor to the end of the daemon's log.
-mark_log() {
-  cursor=$(journalctl --unit docker.service --quiet --lines 0 --show-cursor \
-    2>/dev/null || true)
-  cursor=${cursor#*cursor: }
-}
-
-# Prints what the daemon's log has said of a handshake since mark_log, and
-# waits for it up to 5 seconds. Without a log, prints nothing.
-refusal_in_log() {
-  local text deadline=$((SECONDS + 5))
-  [[ -n ${cursor} ]] || return 0
-  while ((SECONDS < deadline)); do
-    text=$(journalctl --unit docker.service --quiet --output cat \
-      --after-cursor "${cursor}" 2>/dev/null || true)
-    if [[ ${text} == *'TLS handshake error'* ]]; then
-      text=${text#*TLS handshake error from }
-      printf '%s\n' "${text%%$'\n'*}"
-      return
-    fi
-    sleep 0.1
-  done
-}
 
 ask() { # ask S_CLIENT_OPTION...
   ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" "${ca}" "$@"
@@ -174,9 +178,10 @@ verify_good_client() {
   fi
   good_client=(-cert "${client}/${client_certificate_file}"
     -key "${client}/${client_key_file}")
+  mark_log
   answer=$(ask "${good_client[@]}")
   asked="${s_client} ${good_client[*]}"
-  is_answer "${answer}" || problem=$(reason_in "${answer}")
+  is_answer "${answer}" || problem=$(why_no_answer "${answer}")
   judge TLS-1 'a client of this CA gets an answer' "${problem}" \
     'HTTP/1.1 200 OK' \
     'read journalctl --unit docker.service; run 20-configure-daemon.sh'
@@ -201,22 +206,59 @@ verify_refusal() { # verify_refusal ID WHAT ALERT PATTERN S_CLIENT_OPTION...
   fi
   judge "${id}" "refused: ${what}" "${problem}" \
     "client: $(reason_in "${answer}"); daemon: ${said:-no log here}" \
-    'run 20-configure-daemon.sh; dockerd must run with --tlsverify'
+    "run 20-configure-daemon.sh; dockerd must run with ${flags[0]}"
 }
 
-verify_refusals() {
+# Without client certificates nobody is refused for one.
+verify_client_refusal() { # verify_client_refusal ID WHAT PATTERN OPTION...
   local alert='alert (bad certificate|certificate required|unknown ca)'
-  verify_refusal TLS-2 'a client without a certificate' "${alert}" \
+  if [[ ${daemon_mode} == server-only ]]; then
+    report "$1" SKIP "refused: $2" \
+      'mode server-only: no client certificate is asked for' ''
+    return
+  fi
+  verify_refusal "$1" "$2" "${alert}" "${@:3}"
+}
+
+verify_client_refusals() {
+  verify_client_refusal TLS-2 'a client without a certificate' \
     "client didn't provide a certificate"
-  verify_refusal TLS-3 'a client of another CA' "${alert}" 'unknown authority' \
+  verify_client_refusal TLS-3 'a client of another CA' 'unknown authority' \
     -cert "${scratch}/other.pem" -key "${scratch}/other.key"
-  verify_refusal TLS-4 'a client of another CA with the same name' "${alert}" \
+  verify_client_refusal TLS-4 'a client of another CA with the same name' \
     'unknown authority' \
     -cert "${scratch}/same-name.pem" -key "${scratch}/same-name.key"
-  verify_refusal TLS-5 'a self-signed client' "${alert}" 'unknown authority' \
+  verify_client_refusal TLS-5 'a self-signed client' 'unknown authority' \
     -cert "${scratch}/self-signed.pem" -key "${scratch}/self-signed.key"
-  verify_refusal TLS-6 "the server's own certificate used as a client" \
-    "${alert}" 'incompatible key usage' -cert "${certificate}" -key "${key}"
+  verify_client_refusal TLS-6 \
+    "the server's own certificate used as a client" 'incompatible key usage' \
+    -cert "${certificate}" -key "${key}"
+}
+
+# What the site says by mode: server-only. TLS-10 is its other half.
+verify_everyone() {
+  local answer problem=''
+  mark_log
+  answer=$(ask)
+  asked="${s_client} (no certificate)"
+  is_answer "${answer}" || problem=$(why_no_answer "${answer}")
+  judge MODE-1 \
+    "everyone who reaches ${listen} is root here: no certificate is asked for" \
+    "${problem}" 'HTTP/1.1 200 OK' \
+    'read journalctl --unit docker.service; run 20-configure-daemon.sh'
+}
+
+# Beside MODE-1: the same question, to a server of another CA as it seems.
+verify_other_ca() {
+  local answer problem=''
+  asked="${s_client} -CAfile another CA"
+  answer=$(ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" \
+    "${scratch}/other-ca.pem")
+  [[ ${answer} == *'verify error'* ]] && ! is_answer "${answer}" ||
+    problem="it took the server for one of its CA: $(reason_in "${answer}")"
+  judge TLS-10 'a client that trusts another CA refuses this server' \
+    "${problem}" "$(reason_in "${answer}")" \
+    "find what listens on port ${listen_port}"
 }
 
 # A client of this CA where there is one: only the version can be at fault.
@@ -230,25 +272,14 @@ verify_old_tls() {
     'unsupported versions' -tls1_1 -cipher 'ALL:@SECLEVEL=0' "${good_client[@]}"
 }
 
-# Asks in plain text and prints what comes back. dockerd hangs up as soon as it
-# sees no handshake: writing on must not end the script.
-ask_in_plain_text() {
-  local connection
-  trap '' PIPE
-  exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}" || return 0
-  printf 'GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' \
-    >&"${connection}" || true
-  timeout 10 cat <&"${connection}" || true
-} 2>/dev/null
-
 verify_plain_http() {
   local answer problem=''
   asked="GET /_ping in plain text to ${probe_address}:${listen_port}"
-  answer=$(ask_in_plain_text)
+  answer=$(ask_in_plain_text /_ping)
   [[ ${answer} == *'HTTP request to an HTTPS server'* ]] ||
     problem="expected HTTP 400, got: ${answer:-no answer}"
   judge TLS-8 "refused: plain HTTP on port ${listen_port}" "${problem}" \
-    "${answer}" 'run 20-configure-daemon.sh; dockerd must run with --tlsverify'
+    "${answer}" "run 20-configure-daemon.sh; dockerd must run with ${flags[0]}"
 }
 
 can_connect() { # can_connect ADDRESS PORT
@@ -288,17 +319,28 @@ main() {
   done
   if [[ ${verb} == check ]]; then exit 0; fi
   scratch=$(mktemp -d)
-  trap 'rm -rf -- "${scratch}"' EXIT
+  trap 'remove_probes; rm -rf -- "${scratch}"' EXIT
   make_strangers
   report_pair "${certificate}" "${key}" "${ca}" sslserver
   verify_names
   verify_files
-  verify_flags
+  if [[ ${daemon_mode} == mutual ]]; then
+    verify_flags 2.7
+  else
+    verify_flags
+  fi
+  verify_remap
+  verify_ranges
   verify_good_client
-  verify_refusals
+  verify_client_refusals
   verify_old_tls
   verify_plain_http
   verify_plain_port
+  if [[ ${daemon_mode} == server-only ]]; then
+    verify_everyone
+    verify_other_ca
+  fi
+  verify_networks
   finish_report
 }
 

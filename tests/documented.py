@@ -20,6 +20,16 @@ ADDED = re.compile(
 )
 
 
+# What shows that a row works, as the README says it; tests/host/test_documented_commands.py does it.
+PROOFS = {
+    "command": "`--check` prints it, a run executes it",
+    "file": "the line is in the file that a run writes",
+    "drop-in": "the drop-in has it, and dockerd runs with it",
+    "flag": "the drop-in has it, and dockerd runs with it",
+    "control": "a control that holds, with what came back",
+}
+
+
 @dataclass(frozen=True)
 class Documented:
     """One row."""
@@ -30,7 +40,7 @@ class Documented:
     works: str
     why: str
     where: tuple[str, ...]
-    shown_by: Literal["command", "file", "drop-in", "control", "nothing"]
+    shown_by: Literal["command", "file", "drop-in", "flag", "control"]
 
     @property
     def lines(self) -> list[str]:
@@ -54,10 +64,13 @@ ROWS = read_table()
 
 def readme_table() -> list[str]:
     """Return the table as the README shows it, a line each."""
-    lines = ["| id | in the guide | what runs here | why |", "|---|---|---|---|"]
+    lines = ["| id | in the guide | what runs here | where | what shows it | why |", "|---|---|---|---|---|---|"]
     for row in ROWS:
-        runs = "the same" if row.works == row.documented else _cell(row.works) or "not in this version"
-        lines.append(f"| {row.id} | {_cell(row.documented)} | {runs} | {' '.join(row.why.split())} |")
+        runs = "the same" if row.works == row.documented else _cell(row.works)
+        where = "<br>".join(f"`{path}`" for path in row.where)
+        proof = PROOFS[row.shown_by]
+        cells = (row.id, _cell(row.documented), runs, where, proof, " ".join(row.why.split()))
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 

@@ -17,14 +17,14 @@ export LC_ALL=C
 find "$@" -printf 'file\t%y\t%m\t%U:%G\t%T@\t%p\t%l\0' 2>/dev/null
 find "$@" -type f -exec sha256sum -z -- {} + 2>/dev/null |
   sed -z 's/^\([0-9a-f]*\)  /sum\t\1\t/'
+pid=0
 for unit in docker.service docker.socket; do
-  for key in FragmentPath DropInPaths UnitFileState ActiveState SubState \
-    MainPID ActiveEnterTimestampMonotonic; do
-    printf 'unit\t%s\t%s\t%s\0' "$unit" "$key" \
-      "$(systemctl show --value --property="$key" "$unit")"
-  done
+  while IFS= read -r line; do
+    printf 'unit\t%s\t%s\t%s\0' "$unit" "${line%%=*}" "${line#*=}"
+    case $line in MainPID=*) pid=${line#*=} ;; esac
+  done < <(systemctl show --property=FragmentPath,DropInPaths,UnitFileState \
+    --property=ActiveState,SubState,MainPID,ActiveEnterTimestampMonotonic "$unit")
 done
-pid=$(systemctl show --value --property=MainPID docker.service)
 [ "$pid" = 0 ] || printf 'argv\t%s\0' "$(tr '\0' ' ' <"/proc/$pid/cmdline")"
 docker network ls --format '{{.Name}} {{.Driver}}' | sort |
   while read -r line; do printf 'network\t%s\0' "$line"; done

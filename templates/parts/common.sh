@@ -8,6 +8,8 @@ yes=0
 remove_keys=0
 passphrase_file=''
 json=0
+junit=''                     # the file for --junit
+containers=1                 # 0: --no-containers
 leaves='nothing was changed' # the state to report when a command fails
 
 die() { # die STATUS MESSAGE...
@@ -50,13 +52,18 @@ parse_options() { # parse_options ARGUMENT...
       --yes) yes=1 ;;
       --remove-keys) remove_keys=1 ;;
       --json) json=1 ;;
+      --no-containers) containers=0 ;;
       --help)
         print_help
         exit 0
         ;;
-      --dir | --passphrase-file)
+      --dir | --passphrase-file | --junit)
         [[ -n ${1:-} ]] || die 2 "${option} needs a value"
-        if [[ ${option} == --dir ]]; then dir=$1; else passphrase_file=$1; fi
+        case ${option} in
+          --dir) dir=$1 ;;
+          --junit) junit=$1 ;;
+          *) passphrase_file=$1 ;;
+        esac
         shift
         ;;
       *) die 2 "option ${option} is not handled" ;;

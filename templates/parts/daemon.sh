@@ -1,12 +1,11 @@
 # ---- The docker daemon on this machine --------------------------------------
 
-# D16, with absolute paths: under systemd the working directory is /.
-readonly -a flags=(
-  --tlsverify
-  "--tlscacert=${tls_directory}/${ca_certificate_file}"
-  "--tlscert=${tls_directory}/${certificate_file}"
-  "--tlskey=${tls_directory}/${key_file}"
-)
+if [[ ${icc} == false ]]; then flags+=(--icc=false); fi
+# D22: sudo dockerd --userns-remap=default &
+if [[ -n ${userns_remap} ]]; then
+  flags+=("--userns-remap=${userns_remap}")
+fi
+readonly -a flags
 
 daemon_property() { # daemon_property PROPERTY
   systemctl show --property "$1" --value docker.service
@@ -24,17 +23,5 @@ is_running_with_flags() {
   arguments=$'\n'$(running_arguments)$'\n'
   for flag in "tcp://${listen}" "${flags[@]}"; do
     [[ ${arguments} == *$'\n'"${flag}"$'\n'* ]] || return 1
-  done
-}
-
-# Prints the folder of a client whose key and certificate are on this machine.
-find_client() {
-  local folder
-  for folder in "${client_folders[@]}"; do
-    if [[ -r ${dir}/${folder}/${client_key_file} &&
-      -r ${dir}/${folder}/${client_certificate_file} ]]; then
-      printf '%s\n' "${dir}/${folder}"
-      return
-    fi
   done
 }

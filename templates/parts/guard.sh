@@ -14,4 +14,10 @@ ulimit -c 0
 # certificates openssl trusts, or which daemon docker talks to.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+# Kept for the script that judges them.
+caller_variables=()
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
+  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+done
+readonly -a caller_variables
 unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH

@@ -22,6 +22,21 @@ ask_once() { # ask_once ADDRESS PORT NAME CA S_CLIENT_OPTION...
     true
 }
 
+# Prints the names of the certificate that a server shows, as Go lists them.
+names_shown() { # names_shown ADDRESS PORT NAME
+  local address=$1 text
+  local -a name_options
+  if [[ ${address} == *:* ]]; then address="[${address}]"; fi
+  expect_name "$3"
+  text=$(timeout 10 openssl s_client -connect "${address}:$2" \
+    "${name_options[@]}" </dev/null 2>/dev/null |
+    openssl x509 -noout -ext subjectAltName 2>/dev/null) || true
+  text=${text#*$'\n'}
+  text=${text//DNS:/}
+  text=${text//IP Address:/}
+  printf '%s\n' "${text#"${text%%[![:space:]]*}"}"
+}
+
 # dockerd hangs up right after its alert. When that overtakes the request, the
 # client fails to write it (a reset) and never reads the alert: it asks again.
 ask_daemon() { # ask_daemon ADDRESS PORT NAME CA S_CLIENT_OPTION...
@@ -31,6 +46,10 @@ ask_daemon() { # ask_daemon ADDRESS PORT NAME CA S_CLIENT_OPTION...
     if [[ ${answer} != *write:errno=* ]]; then break; fi
   done
   printf '%s\n' "${answer}"
+  if [[ ${answer} =~ 'verify error'.*mismatch ]]; then
+    printf 'x509: certificate is valid for %s, not %s\n' \
+      "$(names_shown "$1" "$2" "$3")" "$3"
+  fi
 }
 
 is_answer() { # is_answer TEXT

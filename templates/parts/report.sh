@@ -1,99 +1,113 @@
 # ---- Controls: one line each, a table or --json -----------------------------
 
-failed=0
-asked='' # what was run for the control that is reported next
+readonly benchmark='CIS Docker Benchmark v1.6.0'
 
-# Quotes TEXT for JSON; control characters other than line ends are dropped.
-json_string() { # json_string TEXT
-  local text=$1
-  text=${text//\\/\\\\}
-  text=${text//\"/\\\"}
-  text=${text//$'\n'/\\n}
-  printf '"%s"' "${text//[[:cntrl:]]/ }"
+failed=0
+asked=''         # what was run for the control that is reported next
+show_evidence=0  # 1: also of the controls that hold
+junit_cases=''   # what --junit writes at the end
+junit_failures=0 # and how many of them are FAIL, SKIP, or any
+junit_skips=0
+junit_tests=0
+
+# What came back may be a stranger's: bytes that a terminal would obey, or that
+# JSON and XML may not hold, become blanks. Line ends stay.
+plain_text() { # plain_text TEXT
+  printf '%s' "${1//[^[:print:]$'\n']/ }"
 }
 
-# Prints the result of a control. EVIDENCE is what came back, REMEDY what to do.
-report() { # report ID RESULT WHAT EVIDENCE REMEDY
-  local id=$1 result=$2 what=$3 evidence=$4 remedy=$5
-  if [[ ${result} == FAIL ]]; then failed=1; fi
-  if ((json)); then
-    printf '{"id":%s,"result":%s,"what":%s,' \
-      "$(json_string "${id}")" "$(json_string "${result}")" \
-      "$(json_string "${what}")"
-    printf '"asked":%s,"evidence":%s,"remedy":%s}\n' \
-      "$(json_string "${asked}")" "$(json_string "${evidence}")" \
-      "$(json_string "${remedy}")"
-  else
-    printf '%-8s %s  %s\n' "${id}" "${result}" "${what}"
-    if [[ ${result} != PASS ]]; then
-      printf '              found: %s\n' "${evidence}"
-      [[ ${result} == SKIP ]] || printf '              do:    %s\n' "${remedy}"
-    fi
+json_string() { # json_string TEXT
+  local text
+  text=$(plain_text "$1")
+  text=${text//\\/\\\\}
+  text=${text//\"/\\\"}
+  printf '"%s"' "${text//$'\n'/\\n}"
+}
+
+xml_text() { # xml_text TEXT
+  local text
+  text=$(plain_text "$1")
+  text=${text//'&'/'&amp;'}
+  text=${text//'<'/'&lt;'}
+  text=${text//'>'/'&gt;'}
+  printf '%s' "${text//'"'/'&quot;'}"
+}
+
+report_as_json() { # report_as_json ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
+  printf '{"id":%s,"result":%s,"what":%s,' "$(json_string "$1")" \
+    "$(json_string "$2")" "$(json_string "$3")"
+  printf '"asked":%s,"evidence":%s,"remedy":%s,"benchmark":%s}\n' \
+    "$(json_string "${asked}")" "$(json_string "$4")" "$(json_string "$5")" \
+    "$(json_string "$6")"
+}
+
+report_as_text() { # report_as_text ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
+  local evidence indent=$'\n                     '
+  printf '%-8s %s  %s%s\n' "$1" "$2" "$3" "${6:+ [${6}]}"
+  if [[ $2 != PASS ]] || ((show_evidence)); then
+    evidence=$(plain_text "$4")
+    printf '              found: %s\n' "${evidence//$'\n'/"${indent}"}"
   fi
+  if [[ $2 == FAIL ]]; then printf '              do:    %s\n' "$5"; fi
+}
+
+# The form that Jenkins, GitLab and others read.
+add_junit_case() { # add_junit_case ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
+  local name
+  name=$(xml_text "$1 $3${6:+ [${6}]}")
+  junit_tests=$((junit_tests + 1))
+  junit_cases+="  <testcase classname=\"${script}\" name=\"${name}\">"$'\n'
+  case $2 in
+    FAIL)
+      junit_failures=$((junit_failures + 1))
+      junit_cases+="    <failure message=\"$(xml_text "$4")\">"
+      junit_cases+="$(xml_text "$5")</failure>"$'\n'
+      ;;
+    SKIP)
+      junit_skips=$((junit_skips + 1))
+      junit_cases+="    <skipped message=\"$(xml_text "$4")\"/>"$'\n'
+      ;;
+    *) ;;
+  esac
+  junit_cases+="    <system-out>$(xml_text "${asked}"$'\n'"$4")</system-out>"
+  junit_cases+=$'\n  </testcase>\n'
+}
+
+write_junit() {
+  {
+    printf '<?xml version="1.0" encoding="UTF-8"?>\n'
+    printf '<testsuite name="%s" tests="%d" failures="%d" skipped="%d">\n' \
+      "${script}" "${junit_tests}" "${junit_failures}" "${junit_skips}"
+    printf '%s</testsuite>\n' "${junit_cases}"
+  } >"${junit}.new"
+  mv -fT -- "${junit}.new" "${junit}"
+}
+
+# Prints the result of a control. EVIDENCE is what came back, REMEDY what to
+# do, CIS_ITEM its number in the benchmark, where it has one.
+report() { # report ID RESULT WHAT EVIDENCE REMEDY [CIS_ITEM]
+  local -a control=("${@:1:5}" "${6:+${benchmark}, ${6}}")
+  if [[ $2 == FAIL ]]; then failed=1; fi
+  if ((json)); then
+    report_as_json "${control[@]}"
+  else
+    report_as_text "${control[@]}"
+  fi
+  if [[ -n ${junit} ]]; then add_junit_case "${control[@]}"; fi
   asked=''
 }
 
 # Reports PASS when there is no problem, FAIL with the problem otherwise.
-judge() { # judge ID WHAT PROBLEM EVIDENCE REMEDY
+judge() { # judge ID WHAT PROBLEM EVIDENCE REMEDY [CIS_ITEM]
   if [[ -z $3 ]]; then
-    report "$1" PASS "$2" "$4" ''
+    report "$1" PASS "$2" "$4" '' "${6:-}"
   else
-    report "$1" FAIL "$2" "$3" "$5"
+    report "$1" FAIL "$2" "$3" "$5" "${6:-}"
   fi
-}
-
-# Reports the three facts about a pair that need no daemon.
-report_pair() { # report_pair CERTIFICATE KEY CA PURPOSE
-  local problem='' ends
-  asked="openssl verify -x509_strict -purpose $4 -CAfile $3 $1"
-  judge CERT-1 'the certificate is of the CA, strictly valid, for this use' \
-    "$(why_not_valid "$1" "$3" "$4")" OK \
-    'renew it: make a request and sign it again'
-  asked="openssl x509 -in $1 -pubkey; openssl pkey -in $2 -pubout"
-  has_same_key "$1" "$2" || problem="$2 has another public key than $1"
-  judge CERT-2 'the key belongs to the certificate' "${problem}" \
-    'both public keys are the same' 'install the pair again, both from one run'
-  report_days_left "$1"
-}
-
-# Time to renew: the last third of its life, at most 30 days.
-report_days_left() { # report_days_left CERTIFICATE
-  local starts ends now third problem=''
-  starts=$(openssl x509 -in "$1" -noout -startdate)
-  ends=$(openssl x509 -in "$1" -noout -enddate)
-  asked="openssl x509 -in $1 -noout -dates"
-  now=$(date '+%s')
-  starts=$(date --date "${starts#*=}" '+%s')
-  ends=$(date --date "${ends#*=}" '+%s')
-  third=$(((ends - starts) / 3))
-  if ((third > 30 * 86400)); then third=$((30 * 86400)); fi
-  ((ends - now > third)) ||
-    problem="it is time to renew it, $((third / 86400)) days before its end"
-  judge CERT-3 "the certificate ends in $(((ends - now) / 86400)) days" \
-    "${problem}" "$(date --utc --date "@${ends}" '+%F %T UTC')" \
-    'renew it: make a request and sign it again'
-}
-
-# Prints how a file differs from the owner and the widest mode, or nothing.
-file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
-  local found
-  found=$(stat --dereference --format '%U:%G %a' -- "$1" 2>&1) || {
-    printf '%s\n' "${found}"
-    return
-  }
-  if [[ ${found% *} != "$2" ]] || (((8#${found#* } & ~8#$3) != 0)); then
-    printf '%s is %s, expected %s %s or less\n' "$1" "${found}" "$2" "$3"
-  fi
-}
-
-judge_file() { # judge_file ID FILE OWNER:GROUP WIDEST_MODE
-  asked="stat --format '%U:%G %a' $2"
-  judge "$1" "$2 is $3 $4 or less" "$(file_problem "$2" "$3" "$4")" \
-    "$(stat --dereference --format '%U:%G %a' -- "$2" 2>&1 || true)" \
-    "chown $3 $2; chmod $4 $2"
 }
 
 finish_report() {
+  if [[ -n ${junit} ]]; then write_junit; fi
   if ((failed)); then exit 4; fi
   exit 0
 }

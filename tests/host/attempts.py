@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from generator.lab import Host
-from tests.host.support import WORK
+from tests.host.support import BUSYBOX, WORK
 
 PORT = 2376
 CA = f"{WORK}/ca/ca-public.pem"
@@ -69,7 +69,7 @@ def docker(certificate: str, key: str, *words: str, name: str = "localhost", ca:
 def stream(host: Host, address: str = "127.0.0.1", port: int = PORT) -> Iterator[socket.socket]:
     """Yield a socket of this process that is joined to a port of the host."""
     here, there = socket.socketpair()
-    argv = host.command(["busybox", "nc", address, str(port)])
+    argv = host.command([BUSYBOX, "nc", address, str(port)])
     with (
         here,
         there,

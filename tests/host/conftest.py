@@ -12,15 +12,21 @@ from generator.plan import make_plan
 from generator.read import read_site
 from generator.render import render_plan, template_folder
 from generator.write import replace_folder
+from tests.host.support import keep_busybox
+from tests.processes import OPENS_LABS, group_of
 
 HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder as one that needs a Docker host."""
+    """Mark every test of this folder as one that needs a Docker host.
+
+    The group that takes longest comes first, so that no process waits for another in the end.
+    """
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker("host")
+    items.sort(key=lambda item: group_of(item.nodeid) != OPENS_LABS)
 
 
 @pytest.fixture(scope="module", params=RELEASES)
@@ -30,20 +36,32 @@ def release(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def host(lab: Lab, release: str) -> Iterator[Host]:
+def probe_image(request: pytest.FixtureRequest) -> bool:
+    """Tell whether the scripts find an image for their throwaway containers on the hosts of this module.
+
+    They make one of the host's static busybox. A module of tests of something else, which would only wait for those
+    containers at each setup and verification, says `pytestmark = pytest.mark.no_probe_image`.
+    """
+    return request.node.get_closest_marker("no_probe_image") is None
+
+
+@pytest.fixture(scope="module")
+def host(lab: Lab, release: str, probe_image: bool) -> Iterator[Host]:
     """A booted host that the tests of one module share."""
     booted = lab.boot(release)
+    keep_busybox(booted, on_path=probe_image)
     yield booted
     lab.remove(booted)
 
 
 @pytest.fixture
-def boot(lab: Lab, release: str) -> Iterator[Callable[..., Host]]:
+def boot(lab: Lab, release: str, probe_image: bool) -> Iterator[Callable[..., Host]]:
     """Boot hosts for one test: `boot(name=..., addresses=..., names=...)`."""
     hosts: list[Host] = []
 
     def boot_one(**options: object) -> Host:
         hosts.append(lab.boot(release, **options))  # type: ignore[arg-type]
+        keep_busybox(hosts[-1], on_path=probe_image)
         return hosts[-1]
 
     yield boot_one

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,8 @@ NAME = "localhost"
 WORK = "/root/docker-tls"
 DROP_IN = "/etc/systemd/system/docker.service.d/override.conf"
 TLS = "/etc/docker/tls"
+# For the tests, and off the PATH of the scripts, which would make an image of it.
+BUSYBOX = "/opt/tests/busybox"
 
 # The scripts that make certificates, in order.
 CERTIFICATE_STEPS = (
@@ -32,6 +36,10 @@ CERTIFICATE_STEPS = (
 )
 DAEMON = "hosts/localhost/20-configure-daemon.sh"
 CLIENT = "clients/client/20-configure-client.sh"
+VERIFY_HOST = "hosts/localhost/90-verify.sh"
+VERIFY_CLIENT = "clients/client/90-verify.sh"
+# What every run of a verify script in these tests is given.
+VERIFY_OPTIONS: dict[str, tuple[str, ...]] = {VERIFY_HOST: (), VERIFY_CLIENT: ()}
 
 # A file's time of change cannot be set back: whatever is written or replaced shows.
 WATCH = r"""
@@ -77,6 +85,24 @@ def install(host: Host, scratch: Path, text: str = "", to: str = "/root/out") ->
 def setup(host: Host, *words: str, check: bool = True, cwd: str = "/root") -> Result:
     """Run setup.sh without a terminal."""
     return host.run(["bash", "/root/out/setup.sh", *words], check=check, cwd=cwd)
+
+
+def keep_busybox(host: Host, *, on_path: bool) -> None:
+    """Keep a host's static busybox where only the tests look, and on PATH too or not."""
+    host.bash('install -D /bin/busybox "$1"; [[ $2 == True ]] || rm /bin/busybox', BUSYBOX, str(on_path))
+
+
+def verify(host: Host, script: str, *words: str, env: Mapping[str, str] | None = None) -> Result:
+    """Run a verify script without a terminal; a control that does not hold is no error here."""
+    return host.run(["bash", f"/root/out/{script}", *VERIFY_OPTIONS[script], *words], check=False, env=env)
+
+
+def read_folder(host: Host, folder: str) -> dict[str, bytes]:
+    """Return the content of every file below a folder, by its path there."""
+    octets = host.run(["tar", "-C", folder, "-c", "--transform", "s,^[.]/,,", "."]).octets
+    with tarfile.open(fileobj=io.BytesIO(octets)) as archive:
+        files = {member.name: archive.extractfile(member) for member in archive if member.isfile()}
+        return {name: file.read() for name, file in files.items() if file is not None}
 
 
 def make_certificates(host: Host, *words: str) -> None:
@@ -130,7 +156,7 @@ def arguments(host: Host) -> list[str]:
 def run_container(host: Host) -> None:
     """Run a container that does nothing, from an image that holds a static busybox."""
     host.bash(
-        "mkdir -p /run/image/bin && cp /bin/busybox /run/image/bin/cat && "
+        f"mkdir -p /run/image/bin && cp {BUSYBOX} /run/image/bin/cat && "
         "tar -C /run/image -c . | docker import - tiny >/dev/null && "
         "docker run --detach --tty --stop-signal KILL tiny cat"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,9 +18,10 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 
 from generator.lab import Host, Result, difference
 from tests.host.authority import common_name, general_name
-from tests.host.support import PASSPHRASE, PASSPHRASE_FILE, UNATTENDED
+from tests.host.support import PASSPHRASE, PASSPHRASE_FILE, UNATTENDED, read_folder
 from tests.sites import render
 
+pytestmark = pytest.mark.no_probe_image
 KEY_TYPES = ("rsa:2048", "rsa:3072", "rsa:4096", "ec:P-256", "ec:P-384", "ed25519")
 NAMES = ("docker.example", "docker-2.example", "192.0.2.7", "2001:db8::7")
 DAYS = {"ca": 1000, "server": 90, "client": 30}
@@ -62,12 +63,19 @@ class Made:
     host: Host
     folder: str
     key_type: str
+    files: dict[str, bytes] = field(default_factory=dict)  # as they are until the next step; filled at the first read
+
+    def read(self, file: str) -> bytes:
+        if not self.files:
+            self.files.update(read_folder(self.host, self.folder))
+        return self.files[file]
 
     def certificate(self, kind: str) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(self.host.read_bytes(f"{self.folder}/{FILES[kind][0]}"))
+        return x509.load_pem_x509_certificate(self.read(FILES[kind][0]))
 
     def step(self, *names: str, check: bool = True, clock: str = "") -> Result:
         """Run steps of this site; `clock` is how far the machine's clock is off."""
+        self.files.clear()
         faked = ["faketime", "-f", clock] if clock else []
         words = [*faked, "bash", f"{self.folder}-out/setup.sh", "--dir", self.folder, *UNATTENDED]
         return self.host.run([*words, *(STEPS[name] for name in names)], check=check)
@@ -243,7 +251,7 @@ def test_another_site_is_not_trusted(make: Make, key_type: str) -> None:
 def test_the_ca_key_opens_with_the_passphrase_alone_and_the_others_without(make: Make, key_type: str) -> None:
     made = make(key_type)
     for kind, (_, file) in FILES.items():
-        octets = made.host.read_bytes(f"{made.folder}/{file}")
+        octets = made.read(file)
         passphrase = PASSPHRASE.encode() if kind == "ca" else None
         try:
             key = serialization.load_pem_private_key(octets, passphrase)

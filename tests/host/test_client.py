@@ -10,9 +10,22 @@ from pathlib import Path
 import pytest
 
 from generator.lab import Host, Result
-from tests.host.support import CERTIFICATE_STEPS, CLIENT, DAEMON, UNATTENDED, WORK, install, refuses, setup, site, stops
+from tests.host.support import (
+    CERTIFICATE_STEPS,
+    CLIENT,
+    DAEMON,
+    UNATTENDED,
+    VERIFY_CLIENT,
+    WORK,
+    install,
+    refuses,
+    setup,
+    site,
+    stops,
+    verify,
+)
 
-VERIFY = "clients/client/90-verify.sh"
+pytestmark = pytest.mark.no_probe_image
 ERROR = f"error: {CLIENT}:"
 FOLDER = f"{WORK}/clients/client"
 INSTALLED = {"key.pem": "client-key.pem", "cert.pem": "client-certificate.pem", "ca.pem": "ca-public.pem"}
@@ -51,6 +64,9 @@ class Home:
 
     def run(self, step: str, *words: str, out: str = "/root/out") -> Result:
         return self.host.run(["bash", f"{out}/{step}", *words], check=False, env=self.env)
+
+    def verify(self, *words: str) -> Result:
+        return verify(self.host, VERIFY_CLIENT, *words, env=self.env)
 
     def configure(self, *words: str, out: str = "/root/out") -> Result:
         result = self.run(CLIENT, *words, out=out)
@@ -195,7 +211,7 @@ def test_without_a_docker_client_the_contexts_are_left_out(home: Home) -> None:
     try:
         said = home.configure().stderr
         assert f"{CLIENT}: there is no docker client on this machine: contexts are left out\n" in said
-        verified = home.run(VERIFY)
+        verified = home.verify()
         assert verified.status == 0, verified.stdout
         assert "SKIP  docker ps on tcp://localhost:2376\n              found: there is no docker client here" in (
             verified.stdout
@@ -280,7 +296,7 @@ def test_an_ordinary_user_needs_no_root(boot: Callable[..., Host], ready: Host, 
 
 def test_verify_prints_each_control_as_a_line_of_json(home: Home) -> None:
     home.configure()
-    result = home.run(VERIFY, "--json")
+    result = home.verify("--json")
     assert result.status == 0, result.output
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert {line["result"] for line in lines} == {"PASS"}
@@ -292,7 +308,7 @@ def test_verify_fails_the_control_that_does_not_hold(home: Home) -> None:
     home.configure()
     key = f"{home.path}/.docker/key.pem"
     home.host.run(["chmod", "644", key])
-    result = home.run(VERIFY, "--json")
+    result = home.verify("--json")
     assert result.status == 4
     failed = [line for line in map(json.loads, result.stdout.splitlines()) if line["result"] != "PASS"]
     assert [(line["id"], line["result"]) for line in failed] == [("FILE-2", "FAIL")]
@@ -301,8 +317,8 @@ def test_verify_fails_the_control_that_does_not_hold(home: Home) -> None:
 
 
 def test_verify_before_the_configuration_says_what_to_run(home: Home) -> None:
-    said = f"error: {VERIFY}: {home.path}/.docker/key.pem is not there: run 20-configure-client.sh first"
-    refuses(home.host, ["bash", f"/root/out/{VERIFY}"], said, env=home.env)
+    said = f"error: {VERIFY_CLIENT}: {home.path}/.docker/key.pem is not there: run 20-configure-client.sh first"
+    refuses(home.host, ["bash", f"/root/out/{VERIFY_CLIENT}"], said, env=home.env)
 
 
 def test_without_a_home_folder_it_stops(ready: Host) -> None:

@@ -12,6 +12,7 @@ import pytest
 from generator.lab import Host, Lab, Result, difference
 from generator.lab.image import tag
 from tests.host.support import (
+    BUSYBOX,
     CERTIFICATE_STEPS,
     CLIENT,
     DAEMON,
@@ -28,6 +29,7 @@ from tests.host.support import (
     stops,
 )
 
+pytestmark = pytest.mark.no_probe_image
 SCRIPT = f"/root/out/{DAEMON}"
 FOLDER = f"{WORK}/hosts/localhost"
 ERROR = f"error: {DAEMON}:"
@@ -151,7 +153,7 @@ def test_a_port_in_use_elsewhere_is_no_obstacle(ready: Host, place: str) -> None
 @contextmanager
 def listener(host: Host, place: str) -> Iterator[int]:
     """Let something listen there, and give its process id."""
-    host.run(["systemd-run", "--quiet", "--unit=listener", "busybox", "httpd", "-f", "-p", place, "-h", "/run"])
+    host.run(["systemd-run", "--quiet", "--unit=listener", BUSYBOX, "httpd", "-f", "-p", place, "-h", "/run"])
     try:
         # Field 4 of /proc/net/tcp is 0A for a socket that listens.
         host.bash(

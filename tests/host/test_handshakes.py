@@ -15,8 +15,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from generator.lab import Host
 from tests.host.attempts import CA, Attempt, ask_in_plain_text, ask_strictly, attempt, docker, s_client
 from tests.host.authority import CLIENT, DAY, NO_USAGE, SERVER, Pair, issue, new_authority, real_authority
-from tests.host.support import DROP_IN, TLS, UNATTENDED, WORK, install, setup
+from tests.host.support import BUSYBOX, DROP_IN, TLS, UNATTENDED, WORK, install, setup
 
+pytestmark = pytest.mark.no_probe_image
 SITE = """\
 ca: {key: ec:P-256}
 hosts:
@@ -118,7 +119,7 @@ def test_tls_before_1_2_is_refused(ready: Host, version: str) -> None:
 
 def test_the_plain_text_port_is_closed(ready: Host) -> None:
     assert ask_in_plain_text(ready, 2376) != ""
-    refused = ready.run(["busybox", "nc", "127.0.0.1", "2375"], check=False)
+    refused = ready.run([BUSYBOX, "nc", "127.0.0.1", "2375"], check=False)
     assert "Connection refused" in refused.stderr
     assert ready.run(["docker", "-H", "tcp://127.0.0.1:2375", "ps"], check=False).status != 0
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from generator.lab import CommandFailed, Host, Lab, LabError, difference
 from generator.lab.engine import Engine, mounts_below, open_engine, processes_with
 from generator.lab.probe import Probe, probe
 from generator.lab.session import LABEL
+from tests.host.support import BUSYBOX
 
 OPENSSL = {"bullseye": "OpenSSL 1.1.1", "bookworm": "OpenSSL 3.0", "trixie": "OpenSSL 3.5"}
 
@@ -29,7 +31,7 @@ def test_a_host_runs_systemd_and_dockerd(host: Host, release: str) -> None:
 
 def test_a_host_runs_containers_of_its_own(host: Host) -> None:
     host.bash(
-        "mkdir -p /root/image/bin && cp /bin/busybox /root/image/bin/sh && "
+        f"mkdir -p /root/image/bin && cp {BUSYBOX} /root/image/bin/sh && "
         "tar -C /root/image -c . | docker import - tiny >/dev/null"
     )
     result = host.run(["docker", "run", "--rm", "tiny", "sh", "-c", "echo $((6 * 7))"])
@@ -122,14 +124,13 @@ def test_hosts_reach_each_other_by_name_and_address(boot: Callable[..., Host]) -
 
 def test_a_lab_leaves_nothing_on_a_running_engine(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", lab.engine.address)
-    before = labelled(lab.engine)
     said: list[str] = []
     with pytest.raises(ZeroDivisionError), Lab.open(said.append) as other:
         assert not other.engine.private
         other.boot("bookworm")
-        assert len(labelled(lab.engine)) > len(before)
+        made = made_by(lab.engine, other.id)
         raise ZeroDivisionError
-    assert labelled(lab.engine) == before
+    assert left(lab.engine, made) == set()
     assert said[0] == f"engine {lab.engine.version} at {lab.engine.address}"
 
 
@@ -137,7 +138,7 @@ BOOT = """
 from generator.lab import Lab
 with Lab.open() as lab:
     lab.boot("bookworm")
-    print("booted", flush=True)
+    print(lab.id, flush=True)
     import signal
     signal.pause()
 """
@@ -145,31 +146,29 @@ with Lab.open() as lab:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_lab_that_is_ended_leaves_nothing(lab: Lab, number: signal.Signals) -> None:
-    before = labelled(lab.engine)
     with started(BOOT, DOCKER_HOST=lab.engine.address) as process:
-        assert line_of(process) == "booted"
-        assert labelled(lab.engine) != before
+        made = made_by(lab.engine, line_of(process))
         process.send_signal(number)
         assert process.wait(timeout=60) != 0
-    assert labelled(lab.engine) == before
+    assert left(lab.engine, made) == set()
 
 
 def test_the_next_lab_removes_what_a_killed_one_left(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = labelled(lab.engine)
     with started(BOOT, DOCKER_HOST=lab.engine.address) as process:
-        assert line_of(process) == "booted"
+        made = made_by(lab.engine, line_of(process))
         process.kill()
         process.wait(timeout=10)
-    assert labelled(lab.engine) != before
+    assert left(lab.engine, made) == made
     monkeypatch.setenv("DOCKER_HOST", lab.engine.address)
     said: list[str] = []
     with Lab.open(said.append):
-        assert labelled(lab.engine) == before
+        assert left(lab.engine, made) == set()
     assert "removing 1 container(s) of a run that was killed" in said
 
 
 ENGINE = """
 import sys, signal
+from contextlib import contextmanager
 from pathlib import Path
 from generator.lab.engine import open_engine
 from generator.lab.probe import probe
@@ -183,8 +182,8 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[Probe]:
     """A machine on which no engine answers yet."""
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     found = probe()
-    if not found.root or not found.dockerd:
-        pytest.skip("a private engine needs root and dockerd")
+    if not found.root or not found.dockerd or not found.client:
+        pytest.skip("a private engine needs root, docker and dockerd")
     yield found
 
 
@@ -221,7 +220,7 @@ def test_a_private_engine_ends_with_a_killed_parent(nobody: Probe, tmp_path: Pat
 
 def serve(host: Host, address: str) -> None:
     """Serve /etc over HTTP on this address."""
-    host.run(["systemd-run", "--quiet", "busybox", "httpd", "-f", "-p", address, "-h", "/etc"])
+    host.run(["systemd-run", "--quiet", BUSYBOX, "httpd", "-f", "-p", address, "-h", "/etc"])
 
 
 def ask(host: Host, name: str) -> str:
@@ -234,15 +233,20 @@ def ask(host: Host, name: str) -> str:
     return host.bash(script, name, timeout=10).stdout
 
 
-def started(script: str, *words: object, **env: str) -> subprocess.Popen[str]:
-    """Start Python on a script."""
-    return subprocess.Popen(
+@contextmanager
+def started(script: str, *words: object, **env: str) -> Iterator[subprocess.Popen[str]]:
+    """Start Python on a script, and end it where it has not ended yet."""
+    with subprocess.Popen(
         [sys.executable, "-c", script, *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **env},
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def line_of(process: subprocess.Popen[str]) -> str:
@@ -251,8 +255,18 @@ def line_of(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().rstrip("\n")
 
 
-def labelled(engine: Engine) -> set[str]:
-    """Return the ids of everything that a lab made on this engine."""
-    containers = engine.lines("container", "ls", "--all", "--quiet", "--no-trunc", "--filter", f"label={LABEL}")
-    networks = engine.lines("network", "ls", "--quiet", "--no-trunc", "--filter", f"label={LABEL}")
-    return {*containers, *networks, *engine.lines("volume", "ls", "--quiet")}
+def made_by(engine: Engine, lab: str) -> set[str]:
+    """Return the ids of the container, the network and the volume of a lab with one host."""
+    label = f"label={LABEL}={lab}"
+    containers = engine.lines("container", "ls", "--all", "--quiet", "--no-trunc", "--filter", label)
+    networks = engine.lines("network", "ls", "--quiet", "--no-trunc", "--filter", label)
+    volumes = engine.lines("inspect", "--format", "{{range .Mounts}}{{.Name}}{{end}}", *containers)
+    assert (len(containers), len(networks), len(volumes)) == (1, 1, 1)
+    return {*containers, *networks, *volumes}
+
+
+def left(engine: Engine, made: set[str]) -> set[str]:
+    """Return those ids that the engine still has."""
+    containers = engine.lines("container", "ls", "--all", "--quiet", "--no-trunc")
+    networks = engine.lines("network", "ls", "--quiet", "--no-trunc")
+    return made & {*containers, *networks, *engine.lines("volume", "ls", "--quiet")}

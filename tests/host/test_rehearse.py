@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from generator.cli import main
-from generator.lab import Lab
+from generator.lab import RELEASES, Lab
 from generator.lab import rehearse as module
 from generator.lab.rehearse import rehearse
 from generator.render import template_folder
@@ -32,7 +33,14 @@ def engine(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", lab.engine.address)
 
 
-@pytest.mark.parametrize("site", ["site.yaml", "examples/document.yaml", "examples/split.yaml"])
+# Machines of their own with files carried between them are on all releases in test_split_site.py.
+@pytest.mark.parametrize(
+    ("site", "release"),
+    [
+        *itertools.product(["site.yaml", "examples/document.yaml"], RELEASES),
+        ("examples/split.yaml", "bookworm"),
+    ],
+)
 def test_a_site_of_the_project_holds(site: str, release: str, tmp_path: Path) -> None:
     words = ["rehearse", str(TOP / site), "--release", release, "--results", str(tmp_path)]
     result = CliRunner().invoke(main, words)

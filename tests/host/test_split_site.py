@@ -14,7 +14,7 @@ import pytest
 from generator.lab import Host, Lab, Result, difference
 from tests.host.attempts import docker
 from tests.host.authority import issue, new_authority
-from tests.host.support import PASSPHRASE, PASSPHRASE_FILE, WORK
+from tests.host.support import PASSPHRASE, PASSPHRASE_FILE, WORK, keep_busybox
 from tests.sites import render
 
 NAME = "docker1.example"
@@ -69,6 +69,8 @@ def split(lab: Lab, release: str, tmp_path_factory: pytest.TempPathFactory) -> I
     with ThreadPoolExecutor() as pool:
         booted = pool.map(lambda words: lab.boot(release, **words), options.values())
         machines = dict(zip(options, booted, strict=True))
+    for host in machines.values():
+        keep_busybox(host, on_path=False)
     scripts = render(SITE, tmp_path_factory.mktemp("site") / "out")
     for host in machines.values():
         host.copy_in(scripts, "/root/out")

@@ -13,8 +13,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from generator.lab import Host, difference
 from tests.host.authority import CLIENT, DAY, SERVER, Pair, issue, new_authority, real_authority
-from tests.host.support import DROP_IN, TLS, UNATTENDED, WORK, controls, install, setup
+from tests.host.support import (
+    DROP_IN,
+    TLS,
+    UNATTENDED,
+    VERIFY_CLIENT,
+    VERIFY_HOST,
+    WORK,
+    controls,
+    install,
+    setup,
+    verify,
+)
 
+pytestmark = pytest.mark.no_probe_image
 SITE = """\
 ca: {key: ec:P-256}
 hosts:
@@ -26,8 +38,6 @@ hosts:
 clients:
   - {name: client, key: ec:P-256}
 """
-HOST_SCRIPT = "/root/out/hosts/localhost/90-verify.sh"
-CLIENT_SCRIPT = "/root/out/clients/client/90-verify.sh"
 HOST_CONTROLS = (
     *(f"CERT-{number}" for number in range(1, 5)),
     *(f"FILE-{number}" for number in range(1, 8)),
@@ -63,9 +73,9 @@ def authority(ready: Host) -> Pair:
     return real_authority(ready)
 
 
-def verify(host: Host, script: str = HOST_SCRIPT, *words: str) -> tuple[int, dict[str, dict[str, str]]]:
+def judge(host: Host, script: str = VERIFY_HOST, *words: str) -> tuple[int, dict[str, dict[str, str]]]:
     """Run a verify script; return its exit status and its controls by id."""
-    result = host.run(["bash", script, "--json", *words], check=False)
+    result = verify(host, script, "--json", *words)
     assert result.stderr == ""
     found = [json.loads(line) for line in result.stdout.splitlines()]
     assert len({control["id"] for control in found}) == len(found)
@@ -81,14 +91,14 @@ def failed(found: dict[str, dict[str, str]]) -> set[str]:
 
 
 def test_every_control_of_a_good_host_holds(ready: Host) -> None:
-    status, found = verify(ready)
+    status, found = judge(ready)
     assert status == 0
     assert [*found] == [*HOST_CONTROLS]
     assert {control["result"] for control in found.values()} == {"PASS"}
 
 
 def test_a_line_of_json_has_the_keys_that_readers_expect(ready: Host) -> None:
-    _, found = verify(ready)
+    _, found = judge(ready)
     for control in found.values():
         assert [*control] == KEYS
         assert all(isinstance(value, str) for value in control.values())
@@ -99,7 +109,7 @@ def test_a_line_of_json_has_the_keys_that_readers_expect(ready: Host) -> None:
 
 
 def test_the_table_has_one_line_for_each_control(ready: Host) -> None:
-    result = ready.run(["bash", HOST_SCRIPT])
+    result = verify(ready, VERIFY_HOST)
     assert controls(result.stdout) == [(name, "PASS") for name in HOST_CONTROLS]
     assert len(result.stdout.splitlines()) == len(HOST_CONTROLS)
     assert result.stderr == ""
@@ -108,13 +118,13 @@ def test_the_table_has_one_line_for_each_control(ready: Host) -> None:
 def test_verifying_changes_nothing_and_leaves_nothing(ready: Host) -> None:
     roots = ("/etc", "/root", "/tmp", "/var/tmp", "/dev/shm")
     before = ready.snapshot(roots)
-    assert verify(ready)[0] == 0
-    assert verify(ready, CLIENT_SCRIPT)[0] == 0
+    assert judge(ready)[0] == 0
+    assert judge(ready, VERIFY_CLIENT)[0] == 0
     assert difference(before, ready.snapshot(roots), strict=True) == []
 
 
 def test_without_a_clients_files_the_answer_to_a_client_is_skipped(ready: Host) -> None:
-    status, found = verify(ready, HOST_SCRIPT, "--dir", "/root/elsewhere")
+    status, found = judge(ready, VERIFY_HOST, "--dir", "/root/elsewhere")
     assert status == 0
     skipped = {name: control for name, control in found.items() if control["result"] == "SKIP"}
     assert [*skipped] == ["TLS-1"]
@@ -228,7 +238,7 @@ def test_the_control_fails_when(ready: Host, mended: list[bool], name: str) -> N
     broken = BREAKS[name]
     mended += [True] * broken.restarts
     ready.bash(broken.bash)
-    status, found = verify(ready)
+    status, found = judge(ready)
     assert failed(found) == broken.fails, found
     assert status == 4
     for control in found.values():
@@ -257,7 +267,7 @@ def test_the_control_of_a_file_fails_when_others_can_do_too_much(
     for name in names:
         path, how, *_ = FILES[name]
         ready.run([*how.split(), path or unit])
-    status, found = verify(ready)
+    status, found = judge(ready)
     assert (status, failed(found)) == (4, set(names))
     for name in names:
         path, _, mode, owner, widest = FILES[name]
@@ -268,12 +278,12 @@ def test_the_control_of_a_file_fails_when_others_can_do_too_much(
 
 def test_after_all_that_the_host_is_good_again(ready: Host) -> None:
     """Each of the breaks above must have been undone, or the next one showed nothing."""
-    assert failed(verify(ready)[1]) == set()
+    assert failed(judge(ready)[1]) == set()
 
 
 def test_a_failure_in_the_table_says_what_was_found_and_what_to_do(ready: Host, mended: list[bool]) -> None:
     ready.run(["chmod", "666", DROP_IN])
-    result = ready.run(["bash", HOST_SCRIPT], check=False)
+    result = verify(ready, VERIFY_HOST)
     assert result.status == 4
     said = re.search(r"^FILE-5 .*\n +found: (.*)\n +do: +(.*)$", result.stdout, re.MULTILINE)
     assert said is not None
@@ -329,7 +339,7 @@ def test_a_server_certificate_is_judged_when(ready: Host, authority: Pair, mende
     wanted = {"ca": authority, "usage": SERVER, "names": ALL_NAMES, **options}
     pair = issue(wanted.pop("ca"), "localhost", key=server_key(ready), **wanted)  # type: ignore[arg-type]
     ready.bash(f"cat >{TLS}/certificate.pem <<'END'\n{pair.certificate_pem.decode()}END")
-    status, found = verify(ready)
+    status, found = judge(ready)
     assert failed(found) == fails
     assert status == (4 if fails else 0)
     for control in sorted(fails)[:1]:
@@ -341,7 +351,7 @@ def test_a_client_of_the_ca_that_has_expired_gets_no_answer(ready: Host, authori
     pair = issue(authority, begins=-9 * DAY, ends=-DAY)
     ready.write(f"{CLIENTS_FOLDER}/client-certificate.pem", pair.certificate_pem)
     ready.write(f"{CLIENTS_FOLDER}/client-key.pem", pair.key_pem, 0o600)
-    status, found = verify(ready)
+    status, found = judge(ready)
     assert (status, failed(found)) == (4, {"TLS-1"})
     assert re.search("alert (bad certificate|certificate expired)", found["TLS-1"]["evidence"])
 
@@ -360,7 +370,7 @@ def test_a_server_that_speaks_tls_1_1_is_noticed(ready: Host, mended: list[bool]
         until (exec 3<>/dev/tcp/127.0.0.1/2376) 2>/dev/null; do :; done
         """
     )
-    status, found = verify(ready)
+    status, found = judge(ready)
     assert status == 4
     assert found["TLS-7"]["result"] == "FAIL"
     assert found["TLS-7"]["evidence"] == "it got an answer"
@@ -372,7 +382,7 @@ CLIENT_CONTROLS = ("CERT-1", "CERT-2", "CERT-3", "FILE-1", "FILE-2", "CLIENT-1",
 
 
 def test_every_control_of_a_good_client_holds(ready: Host) -> None:
-    status, found = verify(ready, CLIENT_SCRIPT)
+    status, found = judge(ready, VERIFY_CLIENT)
     assert status == 0
     assert [*found] == [*CLIENT_CONTROLS]
     assert {control["result"] for control in found.values()} == {"PASS"}
@@ -397,7 +407,7 @@ def test_every_control_of_a_good_client_holds(ready: Host) -> None:
 def test_a_control_of_the_client_fails_when(ready: Host, mended: list[bool], bash: str, fails: set[str]) -> None:
     mended += [True] * ("systemctl" in bash)
     ready.bash(bash)
-    status, found = verify(ready, CLIENT_SCRIPT)
+    status, found = judge(ready, VERIFY_CLIENT)
     assert (status, failed(found)) == (4, fails)
     assert all(found[name]["remedy"] for name in fails)
 
@@ -405,7 +415,7 @@ def test_a_control_of_the_client_fails_when(ready: Host, mended: list[bool], bas
 def test_a_client_that_trusts_another_ca_refuses_the_host(ready: Host, mended: list[bool]) -> None:
     """The context has a copy of the right CA: it still gets an answer."""
     ready.write("/root/.docker/ca.pem", new_authority("dockseal CA").certificate_pem)
-    status, found = verify(ready, CLIENT_SCRIPT)
+    status, found = judge(ready, VERIFY_CLIENT)
     assert (status, failed(found)) == (4, {"CERT-1", "CLIENT-1", "CLIENT-3"})
     assert (
         "certificate verify failed" in found["CLIENT-1"]["evidence"] or "verify error" in found["CLIENT-1"]["evidence"]
@@ -413,7 +423,7 @@ def test_a_client_that_trusts_another_ca_refuses_the_host(ready: Host, mended: l
 
 
 def test_a_client_without_files_is_told_what_to_run(ready: Host) -> None:
-    result = ready.run(["bash", CLIENT_SCRIPT], check=False, env={"HOME": "/run"})
+    result = verify(ready, VERIFY_CLIENT, env={"HOME": "/run"})
     assert result.status == 2
     assert result.stderr == (
         "error: clients/client/90-verify.sh: /run/.docker/key.pem is not there: run 20-configure-client.sh first\n"

@@ -33,15 +33,32 @@ SHELLCHECK_EXCEPTIONS = {
 # util-linux, coreutils, and what the scripts are about. Nothing that downloads, evaluates or decodes.
 PROGRAMS = {
     *("bash", "openssl", "systemctl", "journalctl", "docker", "dockerd", "flock"),
-    *("cat", "chmod", "chown", "cp", "cut", "date", "id", "install", "ln", "ls", "mkdir", "mktemp", "mv", "readlink"),
-    *("realpath", "rm", "rmdir", "sha256sum", "sleep", "sort", "stat", "sync", "timeout", "tr", "wc"),
+    *(
+        "cat",
+        "chmod",
+        "chown",
+        "cp",
+        "cut",
+        "date",
+        "env",
+        "getent",
+        "id",
+        "install",
+        "ln",
+        "ls",
+        "mkdir",
+        "mktemp",
+        "mv",
+        "readlink",
+    ),
+    *("realpath", "rm", "rmdir", "sha256sum", "sleep", "sort", "stat", "sync", "tar", "timeout", "tr", "wc"),
 }
 BUILTINS = {
     *(":", "[", "break", "cd", "command", "continue", "exec", "exit", "kill", "mapfile", "printf", "read", "return"),
     *("set", "shift", "shopt", "trap", "true", "type", "ulimit", "umask", "unset", "wait"),
 }
 # Words that are known only at run time, and the functions whose purpose it is to run them.
-RUNNERS = {"run(dynamic)", "run_with_passphrase(dynamic)", "run_one(dynamic)"}
+RUNNERS = {"run(dynamic)", "run_with_passphrase(dynamic)", "run_one(dynamic)", "run_step(dynamic)"}
 
 
 @pytest.fixture(scope="session")

@@ -158,7 +158,7 @@ def test_bash_reads_back_the_constants_of_every_script() -> None:
     steps = [FLEET.setup, *FLEET.steps]
     for step, found in zip(steps, read_back([RENDERER.script(step).decode() for step in steps]), strict=True):
         assert sorted(found.values()) == expected(step.context)
-        assert all(name in step.context or isinstance(step.context["rows"], Sequence) for name in found)
+        assert all(name in step.context or "rows" in step.context for name in found)
 
 
 @given(st.lists(PRINTABLE, min_size=1, max_size=20))

@@ -82,8 +82,8 @@ def test_a_script_without_the_line_above_its_body_is_refused(tmp_path: Path) -> 
 
 
 def contexts() -> dict[str, Context]:
-    found = make_plan(read_site(ROOT / "examples" / "fleet.yaml"))
-    return {step.template: step.context for step in (found.setup, *found.steps)}
+    plans = [make_plan(read_site(ROOT / "examples" / f"{name}.yaml")) for name in ("document", "fleet")]
+    return {step.template: step.context for found in plans for step in (found.setup, *found.steps)}
 
 
 def undeclared(environment: jinja2.Environment, template: str) -> set[str]:

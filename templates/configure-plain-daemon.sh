@@ -1,0 +1,159 @@
+#!/usr/bin/env bash
+# Opens dockerd on TCP without TLS: everyone who reaches the port is root on
+# this machine. Then asks it without a certificate, or puts back what was there.
+#
+# Reads:      /etc/docker/daemon.json and docker.service
+# Writes:     the systemd drop-in of docker.service
+# Restarts:   docker.service, once, and only if something changed
+# Needs root: yes
+# Undo:       removes the drop-in, restarts
+# Options:    --dir DIR (not used)  --yes  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+#% include "parts/guard.sh"
+
+readonly script=@{script}
+readonly listen=@{listen}
+readonly listen_address=@{listen_address}
+readonly listen_port=@{listen_port}
+# The address in hexadecimal, in network byte order, as the kernel lists it.
+readonly listen_hex=@{listen_hex}
+# Where this script itself connects to.
+readonly probe_address=@{probe_address}
+readonly drop_in=@{drop_in}
+readonly userns_remap=@{userns_remap}
+readonly icc=@{icc}
+
+#% include "parts/common.sh"
+
+#% include "parts/change.sh"
+
+#% include "parts/write.sh"
+
+#% include "parts/finish.sh"
+
+#% include "parts/lock.sh"
+
+#% include "parts/terminal.sh"
+
+#% include "parts/confirm.sh"
+
+#% include "parts/plain_http.sh"
+
+# D01: the two sockets, and no option of TLS.
+flags=()
+
+#% include "parts/daemon.sh"
+
+#% include "parts/sockets.sh"
+
+#% include "parts/subordinate_ids.sh"
+
+#% include "parts/userns.sh"
+
+#% include "parts/daemon_conflicts.sh"
+
+#% include "parts/drop_in.sh"
+
+#% include "parts/daemon_switch.sh"
+
+# ---- Plain TCP --------------------------------------------------------------
+
+readonly accepts=' --dir --yes --check --undo --remove-keys --help '
+readonly previous=${drop_in%/*}.previous
+readonly -a replaced=("${drop_in}")
+
+# Prints what does not hold, or nothing.
+daemon_problem() {
+  local answer
+  is_running_with_flags || {
+    printf 'dockerd does not run with the new flags\n'
+    return
+  }
+  answer=$(ask_in_plain_text /_ping)
+  [[ ${answer} == 'HTTP/1.1 200 OK'* ]] ||
+    printf 'the API did not answer in plain text: %s\n' "${answer:-no answer}"
+  userns_problem
+}
+
+# ---- The verbs --------------------------------------------------------------
+
+check_conflicts() {
+  refuse_keys 'and dockerd refuses both' "${own_keys[@]}"
+  refuse_keys 'and the site has mode: plain' \
+    tls tlsverify tlscacert tlscert tlskey
+  check_machine
+}
+
+is_installed() {
+  [[ ! -e ${previous} && -f ${drop_in} &&
+    $(<"${drop_in}") == "$(drop_in_text)" ]] && is_running_with_flags
+}
+
+roll_back() { # roll_back PROBLEM
+  put_back "$1"
+  give_up "$1"
+}
+
+# A host that had TLS before keeps its files: only their own script undoes them.
+note_certificates() {
+  local text=''
+  if is_drop_in_ours; then text=$(<"${drop_in}"); fi
+  [[ ${text} == *--tlscert=* ]] || return 0
+  text=${text##*--tlscert=}
+  text=${text%%[[:space:]]*}
+  note \
+    "kept: ${text%/*}, which plain TCP does not use; the script that made it" \
+    'removes it with --undo'
+}
+
+apply() {
+  local problem='' left
+  read_stock_command
+  check_conflicts
+  if is_installed; then finish; fi
+  confirm_restart "${userns_remap}" \
+    " Then everyone who reaches ${listen} is root on this machine."
+  find_remap_data "${userns_remap}"
+  note_certificates
+  save_previous
+  leaves="${previous} holds the previous state; run this again to finish"
+  install_drop_in
+  if [[ ${verb} == check ]]; then
+    restart_docker
+    finish
+  fi
+  restart_docker || roll_back 'docker.service did not start'
+  wait_for_daemon
+  [[ -z ${problem} ]] || roll_back "${problem}"
+  run rm -rf -- "${previous}"
+  note_remap_data
+  note \
+    "dockerd answers everyone who reaches ${listen}, in plain text and" \
+    'without a certificate: that is root on this machine'
+  finish
+}
+
+undo() {
+  local restart=0 left=''
+  if is_drop_in_ours; then
+    confirm_restart '' ''
+    find_remap_data ''
+    run rm -f -- "${drop_in}"
+    restart=1
+  fi
+  leaves="the drop-in ${drop_in} is removed; run this again to finish"
+  if [[ -e ${previous} ]]; then run rm -rf -- "${previous}"; fi
+  remove_drop_in_folder
+  if ((restart)) || is_running_with_flags; then restart_docker; fi
+  note_remap_data
+  finish
+}
+
+main() {
+  parse_options "$@"
+  need_daemon 'run:'
+  if [[ ${verb} == undo ]]; then undo; else apply; fi
+}
+
+main "$@"

@@ -1,0 +1,29 @@
+# Sets cursor to the end of the daemon's log.
+mark_log() {
+  cursor=$(journalctl --unit docker.service --quiet --lines 0 --show-cursor \
+    2>/dev/null || true)
+  cursor=${cursor#*cursor: }
+}
+
+# Prints what the daemon's log has said of a handshake since mark_log, and
+# waits for it up to 5 seconds. Without a log, prints nothing.
+refusal_in_log() {
+  local text deadline=$((SECONDS + 5))
+  [[ -n ${cursor} ]] || return 0
+  while ((SECONDS < deadline)); do
+    text=$(journalctl --unit docker.service --quiet --output cat \
+      --after-cursor "${cursor}" 2>/dev/null || true)
+    if [[ ${text} == *'TLS handshake error'* ]]; then
+      text=${text#*TLS handshake error from }
+      printf '%s\n' "${text%%$'\n'*}"
+      return
+    fi
+    sleep 0.1
+  done
+}
+
+# Prints what the client saw since mark_log, and why, with what to do.
+why_no_answer() { # why_no_answer ANSWER
+  printf '%s; %s\n' "$(reason_in "$1")" \
+    "$(explain_handshake "$1" "$(refusal_in_log)")"
+}

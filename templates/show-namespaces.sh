@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Shows in throwaway containers what each of six namespaces isolates, and what
+# sharing it does. Every claim stands beside what was seen.
+#
+# Reads:      DIR/probe-image.tar where there is one, the host's busybox else
+# Writes:     containers, an image and a folder in /run, all removed at the end
+# Restarts:   nothing
+# Needs root: yes, for docker and to look into /proc
+# Undo:       removes what a killed run left; nothing else stays
+# Options:    --dir DIR (docker-tls)  --json  --junit FILE  --yes  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 every control holds, 2 wrong use or no image, 4 a control does
+#             not hold
+#% include "parts/guard.sh"
+
+readonly script=@{script}
+readonly userns_remap=@{userns_remap}
+readonly probe_image=@{probe_image}
+
+#% include "parts/common.sh"
+
+#% include "parts/lock.sh"
+
+#% include "parts/report.sh"
+
+#% include "parts/subordinate_ids.sh"
+
+#% include "parts/probe.sh"
+
+#% include "parts/namespaces.sh"
+
+# ---- The verbs --------------------------------------------------------------
+
+accepts=' --dir --json --junit --yes --check --undo --remove-keys --help '
+readonly accepts
+
+is_answering() {
+  ask_docker version --format '{{.Server.Version}}' >/dev/null
+}
+
+need_docker() {
+  command -v docker >/dev/null ||
+    die 2 'docker is not installed; run this on the Docker host'
+  is_answering ||
+    die 2 "dockerd does not answer on ${docker_socket}; start it:" \
+      'systemctl start docker.service'
+}
+
+# Prints the commands; the containers' names stand for what docker will say.
+check() {
+  find_probe_image || die 2 "${no_image_reason}"
+  prepare_namespaces
+  run_docker container rm --force --volumes "${member_name[@]}"
+  if ((probe_image_made)); then run_docker image rm IMAGE; fi
+  exit 0
+}
+
+# What is left of a killed run, where dockerd can be asked.
+undo() {
+  if ! command -v docker >/dev/null || ! is_answering; then
+    note "dockerd does not answer: what a killed run left there stays"
+    exit 0
+  fi
+  open_probe_folder
+  ((left_over)) || note 'nothing to do'
+  exit 0
+}
+
+apply() {
+  trap remove_probes EXIT
+  find_probe_image || die 2 "${no_image_reason}"
+  verify_namespaces
+  finish_report
+}
+
+main() {
+  parse_options "$@"
+  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
+  show_commands=1
+  show_evidence=1
+  leaves='the containers that this run started are removed'
+  if [[ ${verb} == undo ]]; then
+    trap remove_probes EXIT
+    undo
+  fi
+  need_docker
+  if [[ ${verb} == check ]]; then check; fi
+  apply
+}
+
+main "$@"

@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Verifies one Docker host without TLS: that everyone who reaches its port is
+# root on it, as the site says, and that it is nowhere else to be reached.
+#
+# Reads:      the drop-in, the kernel's tables of sockets
+# Writes:     throwaway containers and a network of theirs, removed at the end
+# Restarts:   nothing
+# Needs root: yes, to read which sockets are dockerd's
+# Undo:       nothing to undo: it is read-only
+# Options:    --dir DIR (not used)  --json  --junit FILE
+#             --no-containers  --yes  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 every control holds, 2 wrong use, 4 a control does not hold
+#% include "parts/guard.sh"
+
+readonly script=@{script}
+readonly listen=@{listen}
+readonly listen_port=@{listen_port}
+# The address in hexadecimal, in network byte order, as the kernel lists it.
+readonly listen_hex=@{listen_hex}
+# Where this script itself connects to.
+readonly probe_address=@{probe_address}
+readonly drop_in=@{drop_in}
+readonly userns_remap=@{userns_remap}
+readonly icc=@{icc}
+readonly probe_image=@{probe_image}
+# Each row: name, icc, internal, subnet, IPv6 subnet (an empty subnet is one of
+# docker's choice, an empty IPv6 subnet is no IPv6).
+readonly -a networks=(
+  #% for row in networks
+  @{row.name} @{row.icc} @{row.internal} @{row.subnet} @{row.ipv6_subnet}
+  #% endfor
+)
+
+#% include "parts/common.sh"
+
+#% include "parts/plain_http.sh"
+
+# D01: the two sockets, and no option of TLS.
+flags=()
+
+#% include "parts/daemon.sh"
+
+#% include "parts/sockets.sh"
+
+#% include "parts/subordinate_ids.sh"
+
+#% include "parts/report.sh"
+
+#% include "parts/judge_file.sh"
+
+#% include "parts/judge_daemon.sh"
+
+#% include "parts/lock.sh"
+
+#% include "parts/probe.sh"
+
+#% include "parts/networks.sh"
+
+#% include "parts/isolation.sh"
+
+# ---- Who is answered --------------------------------------------------------
+
+accepts=' --dir --json --junit --no-containers --yes --check --undo '
+accepts+='--remove-keys --help '
+readonly accepts
+
+# No certificate, no key, no name: whoever can do this can do what root can.
+verify_everyone() {
+  local answer problem=''
+  asked="GET /version in plain text to ${probe_address}:${listen_port}"
+  answer=$(ask_in_plain_text /version)
+  [[ ${answer} == 'HTTP/1.1 200 OK'*'"ApiVersion"'* ]] ||
+    problem="expected the API's version, got: ${answer:-no answer}"
+  judge MODE-1 \
+    "everyone who reaches ${listen} is root here: no certificate is asked for" \
+    "${problem}" "${answer%%$'\r'*}; ${answer##*$'\n'}" \
+    'read journalctl --unit docker.service; run 20-configure-daemon.sh'
+}
+
+# Prints the places in the kernel's tables where dockerd listens.
+places_of_dockerd() {
+  local text place inode pid
+  pid=$(daemon_property MainPID)
+  text=$(stat --format '%N' "/proc/${pid}"/fd/* 2>/dev/null) || true
+  while read -r place inode; do
+    [[ ${text} != *"socket:[${inode}]"* ]] || printf '%s\n' "${place}"
+  done < <(listening_sockets)
+}
+
+# The site's own place is the positive control: it must be among them.
+verify_places() {
+  local place port problem='' found=0
+  local -a places
+  printf -v port '%04X' "${listen_port}"
+  mapfile -t places < <(places_of_dockerd)
+  for place in "${places[@]}"; do
+    if [[ ${place##*:} == "${port}" ]] && is_listen_address "${place%:*}"; then
+      found=1
+    else
+      problem+="it listens on ${place} too; "
+    fi
+  done
+  ((found)) || problem+="it does not listen on ${listen}; "
+  asked='cat /proc/net/tcp /proc/net/tcp6; ls -l /proc/MAINPID/fd'
+  judge MODE-2 "dockerd listens on ${listen} and on no other TCP port" \
+    "${problem%; }" "${places[*]}" \
+    'take the other -H away; run 20-configure-daemon.sh'
+}
+
+main() {
+  parse_options "$@"
+  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
+  if [[ ${verb} == undo ]]; then exit 0; fi
+  if [[ ! -e ${drop_in} ]]; then
+    [[ ${verb} != check ]] || exit 0
+    die 2 "${drop_in} is not there: run 20-configure-daemon.sh first"
+  fi
+  if [[ ${verb} == check ]]; then exit 0; fi
+  trap remove_probes EXIT
+  verify_daemon_files
+  verify_flags
+  verify_remap
+  verify_ranges
+  verify_everyone
+  verify_places
+  verify_networks
+  finish_report
+}
+
+main "$@"

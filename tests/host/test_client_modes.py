@@ -1,0 +1,452 @@
+"""What docker's flags and variables really do, measured by the client's script, and each way into plain text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.lab import Host, Lab, Result
+from tests.host.authority import SERVER, issue, new_authority
+from tests.host.support import DROP_IN, PASSPHRASE_FILE, UNATTENDED, WORK, install, setup, site
+
+SCRIPT = "/root/out/clients/client/90-verify.sh"
+# The same without what it asks of each host, where only the user's own settings matter.
+SHORT = "/root/short.sh"
+HOME = "/root/.docker"
+TCP = "tcp://localhost:2376"
+CELLS = ("server authenticated", "client certificate sent", "plain text", "the real daemon answers")
+STOPS = "-  -  -  no"
+PLAIN = "no no yes no"
+UNVERIFIED = "no yes no yes"
+SOUND = "yes yes no yes"
+WITHOUT_KEY = "yes no no no"
+ABSENT = ", without the files in ~/.docker"
+
+# The columns: the impostor was refused, a client certificate was sent, in plain text, the real daemon answered.
+TABLE = {
+    "--tls": UNVERIFIED,
+    f"--tls{ABSENT}": STOPS,
+    "--tls --tlscert --tlskey": UNVERIFIED,
+    f"--tls --tlscert --tlskey{ABSENT}": STOPS,
+    f"--tlsverify --tlscacert{ABSENT}": WITHOUT_KEY,
+    "--tlsverify --tlscacert": SOUND,
+    "--tlsverify --tlscacert --tlscert --tlskey": SOUND,
+    "--tlsverify=false --tlscert --tlskey": UNVERIFIED,
+    f"--tlsverify --tlscacert --tlscert{ABSENT}": WITHOUT_KEY,
+    f"--tlsverify --tlscacert={ABSENT}": PLAIN,
+    f"--tlsverify --tlscacert=''{ABSENT}": PLAIN,
+    "--tlsverify --tlscacert='' --tlscert --tlskey": "yes yes no no",
+    "DOCKER_TLS_VERIFY=1": SOUND,
+    "DOCKER_TLS_VERIFY=0": SOUND,
+    "DOCKER_TLS=1": UNVERIFIED,
+    "DOCKER_CERT_PATH=~/.docker": PLAIN,
+    "--context localhost": SOUND,
+}
+# The client of 20.10 crashes on an option without a value.
+EMPTY_VALUE = f"--tlsverify --tlscacert={ABSENT}"
+CLAIMS = [
+    ("MODE-1", "document", "will authenticate the server using the default CA pool", "false"),
+    ("MODE-1", "manual", "Authenticate server based on public/default CA pool", "false"),
+    ("MODE-1", "manual", "If found, the client sends its client certificate", "true"),
+    ("MODE-3", "document", "will verify the client's certificate without authenticating the server's CA", "true"),
+    (
+        "MODE-3",
+        "manual",
+        "Authenticate with client certificate, do not authenticate server based on given CA",
+        "true",
+    ),
+    ("MODE-5", "document", "will enforce the server uses the given CA without any other checks", "true"),
+    ("MODE-5", "manual", "Authenticate server based on given CA", "true"),
+    ("MODE-6", "document", "will enforce the server uses the given CA without any other checks", "false"),
+    ("MODE-6", "manual", "If found, the client sends its client certificate", "true"),
+    ("MODE-7", "manual", "Authenticate with client certificate and authenticate server based on given CA", "true"),
+]
+OWN = ("MODE-7", "MODE-13", "MODE-17")
+RESTART = """
+systemctl daemon-reload
+systemctl reset-failed docker.service docker.socket
+systemctl stop docker.socket
+systemctl restart docker.service
+"""
+
+Found = dict[str, dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A host that setup.sh has set up, which is its own client."""
+    install(host, tmp_path_factory.mktemp("site"), site(more="    shell_profile: .config/docker-shell\n"))
+    host.run(["mkdir", "/root/.config"])
+    host.bash("cp -a /root/.profile /run/profile; cp -a /root/.bashrc /run/bashrc || true")
+    setup(host, *UNATTENDED, "--no-containers")
+    host.bash('sed "/^ *verify_host /s/.*/:/" "$1" >"$2"; ! cmp -s "$1" "$2"', SCRIPT, SHORT)
+    host.bash("cp -a /root/.docker /run/dot-docker; cp -a /root/.config /run/dot-config")
+    return host
+
+
+@pytest.fixture
+def mended(ready: Host) -> Iterator[Host]:
+    """The same, put back after the test."""
+    yield ready
+    ready.bash(
+        "rm -rf /root/.docker /root/.config /root/.bashrc; cp -a /run/dot-docker /root/.docker; "
+        "cp -a /run/dot-config /root/.config; cp -a /run/profile /root/.profile; "
+        "if [ -e /run/bashrc ]; then cp -a /run/bashrc /root/.bashrc; fi"
+    )
+
+
+def run(host: Host, *words: str, script: str = SCRIPT, env: Mapping[str, str] | None = None) -> Result:
+    return host.run(["bash", script, *words], check=False, env=env)
+
+
+def verify(host: Host, script: str = SCRIPT, env: Mapping[str, str] | None = None) -> tuple[int, Found]:
+    """Run the script; return its exit status and its controls by id."""
+    result = run(host, "--json", script=script, env=env)
+    assert result.stderr == ""
+    return result.status, {line["id"]: line for line in map(json.loads, result.stdout.splitlines())}
+
+
+def failed(found: Found) -> set[str]:
+    return {name for name, control in found.items() if control["result"] == "FAIL"}
+
+
+def cells(control: dict[str, str]) -> str:
+    """Return the four cells of a mode, as in the table above."""
+    facts = dict(part.split(": ", 1) for part in control["evidence"].split("; ")[: len(CELLS)])
+    return " ".join(facts[name] for name in CELLS)
+
+
+@pytest.fixture(scope="module")
+def found(ready: Host) -> Found:
+    """What the script finds on the host as it was set up."""
+    status, controls = verify(ready)
+    assert status == 0, failed(controls)
+    return controls
+
+
+# ---- The truth table --------------------------------------------------------
+
+
+def test_the_table_is_right_in_each_cell(release: str, found: Found) -> None:
+    wanted = {f"docker {mode}": " ".join(row.split()) for mode, row in TABLE.items()}
+    if release != "trixie":
+        wanted[f"docker {EMPTY_VALUE}"] = " ".join(STOPS.split())
+    modes = {control["what"]: cells(control) for name, control in found.items() if name.startswith("MODE-")}
+    assert modes == wanted
+    assert [name for name in found if name.startswith("MODE-")] == [f"MODE-{n}" for n in range(1, len(TABLE) + 1)]
+
+
+def test_each_claim_stands_beside_its_mode(found: Found) -> None:
+    claims = [
+        (name, *match)
+        for name, control in found.items()
+        for match in re.findall(r'^the (document|manual): "(.*)": (true|false)$', control["evidence"], re.MULTILINE)
+    ]
+    assert claims == CLAIMS
+
+
+def test_a_reader_gets_the_same_as_a_table(ready: Host, found: Found) -> None:
+    text = run(ready).stdout
+    rows = dict(re.findall(r"^(MODE-\d+) +PASS  .*?  *((?:(?:yes|no|-) +){3}(?:yes|no|-))$", text, re.MULTILINE))
+    assert {name: " ".join(row.split()) for name, row in rows.items()} == {
+        name: cells(control) for name, control in found.items() if name in rows
+    }
+    assert len(rows) == len(TABLE)
+    for _, who, words, truth in CLAIMS:
+        assert f'\n              the {who}: "{words}": {truth}\n' in text
+
+
+def test_a_command_can_be_typed_as_it_is_shown(ready: Host, found: Found) -> None:
+    assert found["MODE-13"]["asked"].startswith(f"DOCKER_TLS_VERIFY=1 DOCKER_HOST={TCP} docker ps --quiet, and at ")
+    for name in ("MODE-5", "MODE-7", "MODE-15", "MODE-16", "MODE-17"):
+        asked = found[name]["asked"].partition(", and at ")[0].replace("/none", "/none-here")
+        answered = ready.bash(asked, check=False).status == 0
+        assert cells(found[name]).split()[3] == ("yes" if answered else "no"), asked
+
+
+def test_where_the_daemon_does_not_want_client_certificates_a_client_without_one_is_answered(mended: Host) -> None:
+    mended.bash(f"cp -a {DROP_IN} /run/drop-in; sed -i '$s|$| --tlsverify=false|' {DROP_IN}; {RESTART}")
+    try:
+        controls = verify(mended)[1]
+    finally:
+        mended.bash(f"cp -a /run/drop-in {DROP_IN}; {RESTART}")
+    assert [cells(controls[f"MODE-{number}"]) for number in (5, 6, 9)] == ["yes no no yes", SOUND, "yes no no yes"]
+
+
+SERVE = """
+openssl s_server -accept 127.0.0.1:0 -rev -verify 1 -cert "$1" -key "$2" </dev/null >/run/server.log 2>&1 &
+until port=$(grep -o -m1 'ACCEPT 127.0.0.1:[0-9]*' /run/server.log); do :; done
+docker -H "tcp://${port#ACCEPT }" "${@:3}" ps || true
+kill $!
+cat /run/server.log
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "accepted"), [(["--tls"], True), (["--tlsverify"], False), (["--tlsverify=false"], True)]
+)
+def test_somebody_elses_server_is_accepted_as_the_table_says(ready: Host, flags: list[str], accepted: bool) -> None:
+    """Seen without the script, at a server of the test's own CA."""
+    pair = issue(new_authority("another CA"), "localhost", SERVER, names=("localhost", "127.0.0.1"))
+    seen = ready.bash(SERVE, *pair.install(ready, "/run/other"), *flags).stdout
+    assert ("CONNECTION ESTABLISHED" in seen) == accepted
+    assert (" alert " in seen) == (not accepted)
+    assert ("Peer certificate: " in seen) == accepted
+
+
+def test_without_an_answer_the_host_is_not_asked_again_and_again(mended: Host) -> None:
+    mended.bash("systemctl stop docker.socket docker.service")
+    try:
+        status, controls = verify(mended)
+    finally:
+        mended.bash(RESTART)
+    assert (status, failed(controls)) == (4, {"CLIENT-1", "CLIENT-2", "CLIENT-3", "CLIENT-4"})
+    assert {cells(controls[name]) for name in OWN} == {"yes yes no -"}
+    assert controls["CLIENT-1"]["evidence"].startswith("server: nothing listens on this address and port: ")
+    assert controls["CLIENT-3"]["evidence"].startswith(f"server: nothing listens at {TCP}, or its name has no ")
+
+
+# ---- Ways into plain text ---------------------------------------------------
+
+SAFE = {"DOCKER_HOST": TCP, "DOCKER_TLS_VERIFY": "1"}
+ENVIRONMENTS: dict[str, tuple[dict[str, str], str]] = {
+    "a host and no TLS": ({"DOCKER_HOST": TCP}, f"DOCKER_HOST={TCP} .*: docker sends plain text"),
+    "an empty variable": (
+        {"DOCKER_HOST": TCP, "DOCKER_TLS_VERIFY": ""},
+        f"DOCKER_HOST={TCP} and no DOCKER_TLS_VERIFY: docker sends plain text",
+    ),
+    "a host without its scheme": ({"DOCKER_HOST": "localhost:2376"}, "DOCKER_HOST=localhost:2376 .*sends plain text"),
+    "certificates alone": ({"DOCKER_CERT_PATH": HOME}, f"DOCKER_CERT_PATH={HOME} .*: docker sends plain text"),
+    "certificates and a host": (
+        {"DOCKER_CERT_PATH": HOME, "DOCKER_HOST": TCP},
+        f"DOCKER_HOST={TCP} DOCKER_CERT_PATH={HOME} .*: docker sends plain text",
+    ),
+    "TLS without a check": ({"DOCKER_TLS": "1", "DOCKER_HOST": TCP}, ".* DOCKER_TLS=1 .*: docker accepts any server"),
+    "as documented": (SAFE, ""),
+    "as documented, with the folder": ({**SAFE, "DOCKER_CERT_PATH": HOME}, ""),
+    "any value": ({**SAFE, "DOCKER_TLS_VERIFY": "0"}, ""),
+    "a socket": ({"DOCKER_HOST": "unix:///var/run/docker.sock"}, ""),
+    "a context": ({"DOCKER_CONTEXT": "localhost"}, ""),
+}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_callers_environment_is_judged(ready: Host, name: str) -> None:
+    env, evidence = ENVIRONMENTS[name]
+    status, controls = verify(ready, SHORT, env)
+    assert (status, failed(controls)) == ((4, {"PLAIN-1"}) if evidence else (0, set()))
+    if evidence:
+        assert re.search(f"^the environment sets {evidence}$", controls["PLAIN-1"]["evidence"])
+        assert "DOCKER_TLS_VERIFY=1" in controls["PLAIN-1"]["remedy"]
+
+
+PROFILES: dict[str, tuple[str, str, str]] = {
+    "a host alone": (".profile", f"export DOCKER_HOST={TCP}  # mine\n", f"DOCKER_HOST={TCP} and no "),
+    "quoted, without export": (".bashrc", f'DOCKER_HOST="{TCP}"; export DOCKER_HOST\n', f"DOCKER_HOST={TCP} and no "),
+    "the folder alone": (".bashrc", "export DOCKER_CERT_PATH=$HOME/.docker", f"DOCKER_CERT_PATH={HOME} and no "),
+    "two in a line": (
+        ".bashrc",
+        f'  export DOCKER_HOST={TCP} DOCKER_CERT_PATH="${{HOME}}/.docker"\n',
+        f"DOCKER_HOST={TCP} DOCKER_CERT_PATH={HOME} and no ",
+    ),
+    "a comment": (".bashrc", f"# export DOCKER_HOST={TCP}\n", ""),
+    "as documented": (".bashrc", f"export DOCKER_HOST={TCP}\nexport DOCKER_TLS_VERIFY=1\n", ""),
+}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_shell_profile_is_judged(mended: Host, name: str) -> None:
+    file, content, evidence = PROFILES[name]
+    mended.run(["rm", "/root/.config/docker-shell"])
+    mended.bash('printf %s "$2" >>"$1"', f"/root/{file}", f"\n{content}")
+    status, controls = verify(mended, SHORT)
+    assert (status, failed(controls)) == ((4, {"PLAIN-2"}) if evidence else (0, set()))
+    if evidence:
+        wanted = f"/root/{file} sets {evidence}DOCKER_TLS_VERIFY: docker sends plain text"
+        assert controls["PLAIN-2"]["evidence"] == wanted
+
+
+def test_the_profile_that_the_site_names_is_judged_too(mended: Host, found: Found) -> None:
+    assert found["PLAIN-2"]["result"] == "PASS"
+    assert "docker said: " in found["PLAIN-2"]["evidence"]
+    mended.run(["sed", "-i", "/DOCKER_TLS_VERIFY/d", "/root/.config/docker-shell"])
+    status, controls = verify(mended, SHORT)
+    assert (status, failed(controls)) == (4, {"PLAIN-2"})
+    assert controls["PLAIN-2"]["evidence"].startswith(f"/root/.config/docker-shell sets DOCKER_HOST={TCP} and no ")
+
+
+FILES = f"ca={HOME}/ca.pem,cert={HOME}/cert.pem,key={HOME}/key.pem"
+CONTEXTS: dict[str, tuple[str, str]] = {
+    "no TLS": ("host=tcp://192.0.2.1:2375", "has no CA: docker sends plain text"),
+    "no check": (
+        f"host=tcp://192.0.2.1:2376,{FILES},skip-tls-verify=true",
+        "skips the check: docker accepts any server",
+    ),
+    "sound": (f"host=tcp://192.0.2.1:2376,{FILES}", ""),
+    "a socket": ("host=unix:///var/run/docker.sock", ""),
+    "ssh": ("host=ssh://ann@192.0.2.1", ""),
+}
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_somebodys_docker_context_is_judged(mended: Host, name: str) -> None:
+    options, evidence = CONTEXTS[name]
+    mended.run(["docker", "context", "create", "theirs", "--docker", options])
+    status, controls = verify(mended, SHORT)
+    assert (status, failed(controls)) == ((4, {"PLAIN-3"}) if evidence else (0, set()))
+    if evidence:
+        address = options.partition("=")[2].partition(",")[0]
+        assert controls["PLAIN-3"]["evidence"] == f"the context theirs ({address}) {evidence}"
+
+
+def test_the_whole_script_judges_all_of_it_too(mended: Host) -> None:
+    mended.run(["docker", "context", "create", "theirs", "--docker", "host=tcp://192.0.2.1:2375"])
+    mended.bash('printf "\\nexport DOCKER_TLS_VERIFY=\\n" >>/root/.config/docker-shell')
+    status, controls = verify(mended, env={"DOCKER_HOST": TCP})
+    assert (status, failed(controls)) == (4, {"PLAIN-1", "PLAIN-2", "PLAIN-3"})
+
+
+def test_the_current_context_is_named_with_its_file(mended: Host) -> None:
+    mended.run(["docker", "context", "create", "theirs", "--docker", "host=tcp://192.0.2.1:2375"])
+    mended.run(["docker", "context", "use", "theirs"])
+    assert verify(mended, SHORT)[1]["PLAIN-3"]["evidence"] == (
+        f"the context theirs (tcp://192.0.2.1:2375), the current one in {HOME}/config.json, "
+        "has no CA: docker sends plain text"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "fails", "evidence"),
+    [
+        (f"host={TCP},{FILES},skip-tls-verify=true", {"MODE-17", "PLAIN-3"}, "docker accepts a server of another CA"),
+        (f"host={TCP}", {"CLIENT-4", "MODE-17", "PLAIN-3"}, "docker sends plain text"),
+    ],
+    ids=["it skips the check", "it has no CA"],
+)
+def test_the_clients_own_context_must_check_the_server(
+    mended: Host, options: str, fails: set[str], evidence: str
+) -> None:
+    mended.run(["docker", "context", "rm", "--force", "localhost"])
+    mended.run(["docker", "context", "create", "localhost", "--docker", options])
+    status, controls = verify(mended)
+    assert (status, failed(controls)) == (4, fails)
+    assert controls["MODE-17"]["evidence"] == evidence
+    assert "20-configure-client.sh" in controls["MODE-17"]["remedy"]
+
+
+def test_without_the_context_its_mode_is_skipped_and_says_why(mended: Host) -> None:
+    mended.run(["docker", "context", "rm", "--force", "localhost"])
+    status, controls = verify(mended)
+    assert (status, failed(controls)) == (4, {"CLIENT-4"})
+    said = "client: there is no docker context localhost: run 20-configure-client.sh"
+    assert (controls["MODE-17"]["result"], controls["MODE-17"]["evidence"]) == ("SKIP", said)
+    assert controls["CLIENT-4"]["evidence"].startswith(said)
+
+
+# ---- What it leaves, and what it needs --------------------------------------
+
+# A stand-in before docker, which looks for copies of the key and then runs docker.
+LOOK = f"""#!/bin/bash
+grep -rl -F -e "$(sed -n 2p {HOME}/key.pem)" "/tmp" >>/run/copies
+printf '.' >>/run/calls
+exec /usr/bin/docker "$@"
+"""
+
+
+def test_the_private_key_is_never_copied_and_nothing_stays(mended: Host) -> None:
+    mended.write("/usr/local/sbin/docker", LOOK, 0o755)
+    mended.bash("ls -A /tmp >/run/before; cp /root/.docker/key.pem /tmp/control; docker context ls >/dev/null")
+    assert mended.read("/run/copies") == "/tmp/control\n"
+    mended.bash("rm /tmp/control /run/copies")
+    try:
+        assert verify(mended)[0] == 0
+    finally:
+        mended.run(["rm", "/usr/local/sbin/docker"])
+    assert mended.read("/run/copies") == ""
+    assert len(mended.read("/run/calls")) > len(TABLE)
+    assert mended.bash("ls -A /tmp").stdout == mended.read("/run/before")
+    assert mended.run(["pgrep", "-f", "s_server"], check=False).stdout == ""
+
+
+def test_without_a_docker_client_modes_are_skipped(mended: Host) -> None:
+    mended.run(["mv", "/usr/bin/docker", "/usr/bin/docker.away"])
+    try:
+        status, controls = verify(mended)
+    finally:
+        mended.run(["mv", "/usr/bin/docker.away", "/usr/bin/docker"])
+    assert status == 0
+    skipped = {name for name, control in controls.items() if control["result"] == "SKIP"}
+    assert skipped == {"CLIENT-3", "CLIENT-4", "MODE-1", "PLAIN-1"}
+
+
+# ---- Three machines ---------------------------------------------------------
+
+THREE = """\
+ca: {key: ec:P-256}
+hosts:
+  - {name: one.example, ip_addresses: [192.0.2.10], listen: "192.0.2.10:2376", key: ec:P-256}
+  - {name: two.example, ip_addresses: [192.0.2.20], listen: "192.0.2.20:2376", key: ec:P-256}
+clients:
+  - {name: alice, key: ec:P-256}
+"""
+ADDRESSES = {"one.example": "192.0.2.10", "two.example": "192.0.2.20"}
+STEPS = (
+    "ca/10-create-ca.sh",
+    "hosts/{0}/10-request-certificate.sh",
+    "ca/20-sign-servers.sh",
+    "clients/alice/10-request-certificate.sh",
+    "ca/30-sign-clients.sh",
+    "hosts/{0}/20-configure-daemon.sh",
+)
+
+
+def make_host(host: Host, scratch: Path, name: str) -> Host:
+    """Let a machine be a Docker host with a CA of its own."""
+    install(host, scratch / name, THREE)
+    for step in STEPS:
+        words = ["--passphrase-file", PASSPHRASE_FILE] if step.startswith("ca/") else []
+        argv = ["bash", f"/root/out/{step.format(name)}", "--yes", *words]
+        result = host.run(argv, check=False)
+        assert result.status == 0, result.output
+    return host
+
+
+def test_a_client_elsewhere_trusts_the_host_of_its_ca_and_refuses_one_of_another(
+    lab: Lab, release: str, tmp_path: Path
+) -> None:
+    options: list[dict[str, Any]] = [
+        {"name": name.partition(".")[0], "addresses": [address], "names": {name: address}}
+        for name, address in ADDRESSES.items()
+    ]
+    with ThreadPoolExecutor() as pool:
+        one, two, alice = pool.map(lambda words: lab.boot(release, **words), [*options, {"name": "alice"}])
+        try:
+            list(pool.map(lambda host, name: make_host(host, tmp_path, name), (one, two), ADDRESSES))
+            for host in (one, two):
+                alice.reach(host)
+            alice.know(ADDRESSES)
+            install(alice, tmp_path / "alice", THREE)
+            for name in ("client-key.pem", "client-certificate.pem", "ca-public.pem"):
+                path = f"{WORK}/clients/alice/{name}"
+                alice.write(path, one.read_bytes(path), 0o600)
+            alice.run(["bash", "/root/out/clients/alice/20-configure-client.sh"])
+            result = alice.run(["bash", "/root/out/clients/alice/90-verify.sh", "--json"], check=False)
+        finally:
+            for host in (one, two, alice):
+                lab.remove(host)
+    controls = [json.loads(line) for line in result.stdout.splitlines()]
+    middle = next(n for n, line in enumerate(controls) if line["id"] == "CLIENT-1" and "two.example" in line["what"])
+    good = {line["id"]: line for line in controls[:middle]}
+    assert failed(good) == set(), result.stdout
+    assert {cells(good[name]) for name in OWN} == {SOUND}
+    other = {line["id"]: line for line in controls[middle:]}
+    assert failed(other) == {"CLIENT-1", "CLIENT-3", "CLIENT-4"}
+    for name in failed(other):
+        assert other[name]["evidence"].startswith("client: the server's certificate is not of the CA in ca.pem: ")
+    assert {cells(other[name]) for name in OWN} == {"yes yes no -"}
