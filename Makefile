@@ -8,6 +8,8 @@ MAKEFLAGS += --no-builtin-rules
 SITE ?= site.yaml
 OUT ?= out
 RELEASE ?= bookworm
+# Each boots hosts of its own; much of a test is waiting for them.
+PROCESSES ?= 2
 # The first of these that is Python 3.11 or newer makes .venv.
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 
@@ -38,7 +40,8 @@ rehearse: $(VENV)/runtime ## run the scripts of SITE on a throwaway Docker host
 test: $(VENV)/dev ## run all tests, those on throwaway Docker hosts too
 	@$(BIN)/dockseal lab --install || \
 	  printf 'Without that, tests that need a Docker host are skipped.\n' >&2
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) \
+	  --dist loadscope --no-loadscope-reorder
 
 test-fast: $(VENV)/dev ## run the tests that need no Docker host
 	$(BIN)/python -m pytest -m 'not host'

@@ -11,7 +11,7 @@
 # Needs root: where this machine is a Docker host
 # Undo:       undoes the same scripts, the last one first
 # Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
-#             --check  --undo [--remove-keys]  --help
+#             --no-containers  --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to
 #             make, 4 a control does not hold
 if [ -z "${BASH_VERSION:-}" ]; then
@@ -30,6 +30,12 @@ ulimit -c 0
 # certificates openssl trusts, or which daemon docker talks to.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+# Kept for the script that judges them.
+caller_variables=()
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
+  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+done
+readonly -a caller_variables
 unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 
 readonly script='setup.sh'
@@ -52,7 +58,9 @@ readonly -a steps=(
   'clients/client/10-request-certificate.sh' 'clients/client' 'nothing'
   'ca/30-sign-clients.sh' 'ca' 'passphrase'
   'hosts/localhost/20-configure-daemon.sh' 'hosts/localhost' 'dockerd'
+  'hosts/localhost/30-create-networks.sh' 'hosts/localhost' 'dockerd'
   'clients/client/20-configure-client.sh' 'clients/client' 'nothing'
+  'hosts/localhost/40-show-namespaces.sh' 'hosts/localhost' 'probe-image'
   'hosts/localhost/90-verify.sh' 'hosts/localhost' 'dockerd'
   'clients/client/90-verify.sh' 'clients/client' 'nothing'
 )
@@ -67,6 +75,8 @@ yes=0
 remove_keys=0
 passphrase_file=''
 json=0
+junit=''                     # the file for --junit
+containers=1                 # 0: --no-containers
 leaves='nothing was changed' # the state to report when a command fails
 
 die() { # die STATUS MESSAGE...
@@ -109,13 +119,18 @@ parse_options() { # parse_options ARGUMENT...
       --yes) yes=1 ;;
       --remove-keys) remove_keys=1 ;;
       --json) json=1 ;;
+      --no-containers) containers=0 ;;
       --help)
         print_help
         exit 0
         ;;
-      --dir | --passphrase-file)
+      --dir | --passphrase-file | --junit)
         [[ -n ${1:-} ]] || die 2 "${option} needs a value"
-        if [[ ${option} == --dir ]]; then dir=$1; else passphrase_file=$1; fi
+        case ${option} in
+          --dir) dir=$1 ;;
+          --junit) junit=$1 ;;
+          *) passphrase_file=$1 ;;
+        esac
         shift
         ;;
       *) die 2 "option ${option} is not handled" ;;
@@ -264,7 +279,8 @@ get_passphrase() { # get_passphrase KEY
 
 # ---- Which scripts run on this machine --------------------------------------
 
-accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
+accepts=' --dir --passphrase-file --yes --no-containers --check --undo '
+accepts+='--remove-keys --help '
 readonly accepts
 
 is_party() { # is_party NAME
@@ -332,8 +348,10 @@ choose_steps() {
   done
   for ((row = 0; row < ${#steps[@]}; row += 3)); do
     is_chosen "${steps[row]}" "${steps[row + 1]}" || continue
-    if [[ ${steps[row + 2]} == dockerd ]] && ! command -v dockerd >/dev/null &&
-      ((! ${#wanted[@]})); then
+    if [[ ${steps[row + 2]} == probe-image ]] && ((! containers)); then
+      continue
+    elif [[ ${steps[row + 2]} =~ ^(dockerd|probe-image)$ ]] &&
+      ! command -v dockerd >/dev/null && ((! ${#wanted[@]})); then
       elsewhere+=("${steps[row]}")
     elif [[ ${steps[row]} == clients/*/90-verify.sh ]] &&
       ((${#elsewhere[@]} && ! ${#wanted[@]})); then
@@ -354,8 +372,16 @@ ${text}
 Nothing was changed. Render them again, or find out who changed them."
 }
 
+# With docker's variables as this script was given them: a verification looks at
+# what they would make docker do.
 run_step() { # run_step STEP OPTION...
-  bash "${home}/$1" --dir "${dir}" "${@:2}"
+  env "${caller_variables[@]}" bash "${home}/$1" --dir "${dir}" "${@:2}"
+}
+
+# Nothing depends on the demonstration: a machine without an image for its
+# containers is set up all the same.
+may_be_left_out() { # may_be_left_out STEP STATUS
+  [[ $1 == hosts/*/40-show-namespaces.sh && $2 == 2 ]] && ((! ${#wanted[@]}))
 }
 
 # Asks every script what it would do. Sets plan (a word for each of chosen)
@@ -370,9 +396,13 @@ check_steps() {
       3) plan+=('has changes to make') ;;
       *)
         printf '%s\n' "${text}" >&2
-        die 2 "${step} cannot run on this machine; nothing was changed"
+        may_be_left_out "${step}" "${status}" ||
+          die 2 "${step} cannot run on this machine; nothing was changed"
+        plan+=('left out, for the reason above')
+        continue
         ;;
     esac
+    if [[ ${step} == */40-show-* ]]; then plan[-1]='shows'; fi
     if [[ ${step} == */90-verify.sh ]]; then plan[-1]='verifies'; fi
     if [[ ${text} == *'waiting for the request'* ]]; then
       plan[-1]='signs what is requested'
@@ -432,7 +462,9 @@ run_one() { # run_one NUMBER STEP OPTION...
   "${runner}" "${@:2}" || status=$?
   if ((status)); then result="stopped with status ${status}"; fi
   printf '%s %s (%s)\n' "${place}" "${result}" "$(elapsed "${start}")" >&2
-  if ((status)); then exit "${status}"; fi
+  if ((status)) && ! may_be_left_out "$2" "${status}"; then
+    exit "${status}"
+  fi
 }
 
 # On a split site the certificate comes back from the CA machine later.
@@ -450,6 +482,8 @@ stop_when_waiting() { # stop_when_waiting STEP
     *) return ;;
   esac
   if [[ -e ${folder}/${certificate} ]]; then return; fi
+  # A host without TLS has no certificate to wait for.
+  [[ " ${steps[*]} " == *" ${1%/*}/10-request-certificate.sh "* ]] || return 0
   note \
     "waiting for a certificate. Carry ${folder}/${request} to the CA machine," \
     "sign it there, bring ${certificate} and ${ca_certificate_file} back to" \
@@ -459,8 +493,9 @@ stop_when_waiting() { # stop_when_waiting STEP
 
 apply() {
   local number
-  local -a options=()
+  local -a options=() verify_options=()
   if ((yes)); then options=(--yes); fi
+  if ((! containers)); then verify_options=(--no-containers); fi
   check_steps
   show_plan
   need_answers
@@ -468,9 +503,15 @@ apply() {
   lock "${dir}"
   leaves='the scripts reported ok above are done; run this again to finish'
   for number in "${!chosen[@]}"; do
+    [[ ${plan[number]} != 'left out'* ]] || continue
     stop_when_waiting "${chosen[number]}"
     case ${chosen[number]} in
-      */90-verify.sh) run_one $((number + 1)) "${chosen[number]}" ;;
+      hosts/*/90-verify.sh)
+        run_one $((number + 1)) "${chosen[number]}" "${verify_options[@]}"
+        ;;
+      */90-verify.sh | */40-show-namespaces.sh)
+        run_one $((number + 1)) "${chosen[number]}"
+        ;;
       *) run_one $((number + 1)) "${chosen[number]}" "${options[@]}" ;;
     esac
   done
@@ -487,7 +528,7 @@ check() {
     case ${status} in
       0) ;;
       3) result=3 ;;
-      *) exit "${status}" ;;
+      *) may_be_left_out "${step}" "${status}" || exit "${status}" ;;
     esac
   done
   exit "${result}"

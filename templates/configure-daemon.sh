@@ -283,7 +283,7 @@ apply() {
   fi
   confirm_restart "${userns_remap}" "$(warning)"
   find_remap_data "${userns_remap}"
-  save_previous
+  save_replaced
   leaves="${previous} holds the previous state; run this again to finish"
   if ! is_generation_whole "${generation}"; then
     install_generation "${generation}"

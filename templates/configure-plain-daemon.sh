@@ -116,7 +116,7 @@ apply() {
     " Then everyone who reaches ${listen} is root on this machine."
   find_remap_data "${userns_remap}"
   note_certificates
-  save_previous
+  save_replaced
   leaves="${previous} holds the previous state; run this again to finish"
   install_drop_in
   if [[ ${verb} == check ]]; then

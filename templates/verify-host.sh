@@ -92,6 +92,8 @@ readonly -a networks=(
 
 #% include "parts/isolation.sh"
 
+#% include "parts/namespaces.sh"
+
 # ---- What a stranger has: keys and certificates made for this run -----------
 
 readonly s_client="openssl s_client -connect ${probe_address}:${listen_port}"
@@ -341,6 +343,7 @@ main() {
     verify_other_ca
   fi
   verify_networks
+  verify_namespaces
   finish_report
 }
 

@@ -59,6 +59,8 @@ flags=()
 
 #% include "parts/isolation.sh"
 
+#% include "parts/namespaces.sh"
+
 # ---- Who is answered --------------------------------------------------------
 
 accepts=' --dir --json --junit --no-containers --yes --check --undo '
@@ -125,6 +127,7 @@ main() {
   verify_everyone
   verify_places
   verify_networks
+  verify_namespaces
   finish_report
 }
 

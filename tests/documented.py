@@ -14,10 +14,14 @@ from tests.sites import ROOT
 TABLE = ROOT / "docs" / "documented-commands.yaml"
 SITE = ROOT / "examples" / "document.yaml"
 # What a script adds to a documented command: the folder of a file, the name
-# that it has until it is whole, and the way of the passphrase.
+# that it has until it is whole, the way of the passphrase, which daemon is
+# meant, and the label by which --undo knows what it made.
 ADDED = re.compile(
-    r"/root/docker-tls(/[\w.-]+)*/|/root/\.docker/|/etc/docker/tls-[\w.]+/|\.new\b| -pass(in|out) fd:3\b",
+    r"/root/docker-tls(/[\w.-]+)*/|/root/\.docker/|/etc/docker/tls-[\w.]+/|\.new\b| -pass(in|out) fd:3\b"
+    r"| -H unix:///var/run/docker\.sock\b| --label \S+",
 )
+# What differs from run to run, and the word that stands for it in the table.
+DIFFERS = {r"\bsha256:[0-9a-f]{64}": "IMAGE", r"\bsleep [0-9]+": "sleep SECONDS", r"\bdockseal-\w{3,8}\b": "MARK"}
 
 
 # What shows that a row works, as the README says it; tests/host/test_documented_commands.py does it.
@@ -55,8 +59,11 @@ def read_table() -> list[Documented]:
 
 
 def words(line: str) -> list[str]:
-    """Return a command's words without what a script adds to it."""
-    return shlex.split(ADDED.sub("", line))
+    """Return a command's words without what a script adds to it, and without what differs from run to run."""
+    line = ADDED.sub("", line)
+    for pattern, word in DIFFERS.items():
+        line = re.sub(pattern, word, line)
+    return shlex.split(line)
 
 
 ROWS = read_table()

@@ -5,7 +5,7 @@
 # ones are proven. While it exists, a run was interrupted: the next one
 # finishes the work.
 
-save_previous() {
+save_replaced() {
   local path
   if [[ -e ${previous} ]]; then return; fi
   if [[ -e ${previous}.new ]]; then run rm -rf -- "${previous}.new"; fi
@@ -18,7 +18,7 @@ save_previous() {
   run mv -T -- "${previous}.new" "${previous}"
 }
 
-restore_previous() {
+restore_replaced() {
   local path copy
   for path in "${replaced[@]}"; do
     copy=${previous}/${path##*/}
@@ -79,7 +79,7 @@ put_back() { # put_back PROBLEM
   daemon_log=$(journalctl --unit docker.service --no-pager --output cat \
     --lines 12) || true
   note "$1; putting the previous state back"
-  restore_previous
+  restore_replaced
   restart_docker ||
     outcome='docker.service does not start with the previous state either'
   run rm -rf -- "${previous}"

@@ -191,8 +191,8 @@ judge_family() { # judge_family NETWORK ICC IPv4|IPv6 CIS_ITEM
   if [[ $3 == IPv6 ]]; then first=6; fi
   measure_pair "$3" "${tries}"
   for at in "${!protocols[@]}"; do
-    asked="docker run --network $1, twice; ${protocols[at]} from one to the"
-    asked+=" other, counted in its /proc/PID/net/snmp"
+    asked="docker run --network $1 IMAGE, twice; ${protocols[at]} from one to"
+    asked+=" the other, counted in its /proc/PID/net/snmp"
     if [[ $2 == true ]]; then
       judge_passes "ICC-$((first + at))" "$1" "$3" "${at}"
     else

@@ -5,6 +5,7 @@ readonly benchmark='CIS Docker Benchmark v1.6.0'
 failed=0
 asked=''         # what was run for the control that is reported next
 show_evidence=0  # 1: also of the controls that hold
+has_items=0      # 1 once a control has an item of the benchmark
 junit_cases=''   # what --junit writes at the end
 junit_failures=0 # and how many of them are FAIL, SKIP, or any
 junit_skips=0
@@ -43,7 +44,7 @@ report_as_json() { # report_as_json ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
 
 report_as_text() { # report_as_text ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
   local evidence indent=$'\n                     '
-  printf '%-8s %s  %s%s\n' "$1" "$2" "$3" "${6:+ [${6}]}"
+  printf '%-8s %s  %s%s\n' "$1" "$2" "$3" "${6:+ [CIS ${6#"${benchmark}, "}]}"
   if [[ $2 != PASS ]] || ((show_evidence)); then
     evidence=$(plain_text "$4")
     printf '              found: %s\n' "${evidence//$'\n'/"${indent}"}"
@@ -88,6 +89,7 @@ write_junit() {
 report() { # report ID RESULT WHAT EVIDENCE REMEDY [CIS_ITEM]
   local -a control=("${@:1:5}" "${6:+${benchmark}, ${6}}")
   if [[ $2 == FAIL ]]; then failed=1; fi
+  if [[ -n ${control[5]} ]]; then has_items=1; fi
   if ((json)); then
     report_as_json "${control[@]}"
   else
@@ -107,6 +109,9 @@ judge() { # judge ID WHAT PROBLEM EVIDENCE REMEDY [CIS_ITEM]
 }
 
 finish_report() {
+  if ((has_items && ! json)); then
+    printf 'CIS items are those of the %s.\n' "${benchmark}"
+  fi
   if [[ -n ${junit} ]]; then write_junit; fi
   if ((failed)); then exit 4; fi
   exit 0

@@ -36,8 +36,21 @@ CERTIFICATE_STEPS = (
 )
 DAEMON = "hosts/localhost/20-configure-daemon.sh"
 CLIENT = "clients/client/20-configure-client.sh"
+SHOW = "hosts/localhost/40-show-namespaces.sh"
 VERIFY_HOST = "hosts/localhost/90-verify.sh"
 VERIFY_CLIENT = "clients/client/90-verify.sh"
+# Controls of a host with no user namespaces and no networks that are only shown in throwaway containers.
+SHOWN_IN_CONTAINERS = {
+    "ICC-3",
+    *(f"PID-{number}" for number in range(1, 5)),
+    *(f"USER-{number}" for number in range(1, 5)),
+    *(f"UTS-{number}" for number in range(1, 4)),
+    *(f"IPC-{number}" for number in range(1, 4)),
+    *(f"MNT-{number}" for number in range(1, 4)),
+    *(f"NET-{number}" for number in range(1, 5)),
+}
+# And those that such a host has no use for.
+OF_USER_NAMESPACES = {"USERNS-1", "USERNS-2"}
 # What every run of a verify script in these tests is given.
 VERIFY_OPTIONS: dict[str, tuple[str, ...]] = {VERIFY_HOST: (), VERIFY_CLIENT: ()}
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from generator.lab import Host
+from generator.lab import Host, Lab
 from tests.documented import ROWS, SITE, Documented, words
 from tests.host.support import DROP_IN, UNATTENDED, WORK, arguments, install, setup
 
@@ -17,23 +18,39 @@ BY_ID = {row.id: row for row in ROWS}
 HOST_FOLDER, CLIENT_FOLDER = f"{WORK}/hosts/example.com", f"{WORK}/clients/client"
 
 
+# The document's server, where its client and the CA are too; and its first step, on a machine of its own.
+SERVER = ("--as", "ca", "--as", "hosts/example.com", "--as", "clients/client")
+PLAIN = ("--as", "hosts/plain.example.com")
+
+
 @dataclass(frozen=True)
 class Document:
-    """A host that was set up with the document's own values, and what setup.sh printed."""
+    """Two hosts that were set up with the document's own values, and what setup.sh printed on both."""
 
     host: Host
+    plain: Host
     check: str
     run: str
 
+    def host_of(self, path: str) -> Host:
+        """Return the machine on which a script runs."""
+        return self.plain if "plain.example.com" in path else self.host
+
 
 @pytest.fixture(scope="module")
-def document(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Document:
+def document(host: Host, lab: Lab, release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Document]:
     """Print what would run, then run it."""
-    install(host, tmp_path_factory.mktemp("document"), SITE.read_text())
-    host.know({"example.com": "127.0.0.1"})
-    check = setup(host, "--check", check=False)
-    assert check.status == 3, check.output
-    return Document(host, check.stdout, setup(host, *UNATTENDED).stderr)
+    plain = lab.boot(release)
+    check = run = ""
+    for machine, parties in ((host, SERVER), (plain, PLAIN)):
+        install(machine, tmp_path_factory.mktemp("document"), SITE.read_text())
+        machine.know({"example.com": "127.0.0.1"})
+        checked = setup(machine, *parties, "--check", check=False)
+        assert checked.status == 3, checked.output
+        check += checked.stdout
+        run += setup(machine, *parties, *UNATTENDED).stderr
+    yield Document(host, plain, check, run)
+    lab.remove(plain)
 
 
 def rows(kind: str) -> list[Documented]:
@@ -73,20 +90,37 @@ def test_the_corrected_lines_are_written(document: Document, row: Documented) ->
 def test_the_drop_in_has_the_corrected_command_line_and_dockerd_runs_with_it(
     document: Document, row: Documented
 ) -> None:
-    joined = document.host.read(DROP_IN).replace("\\\n", " ")
-    line = re.search(r"^ExecStart=(/.*)$", joined, re.MULTILINE)
+    for path in row.where:
+        host = document.host_of(path)
+        wanted = row.works.split()
+        assert drop_in_words(host)[: len(wanted)] == wanted
+        assert arguments(host)[: len(wanted)] == wanted
+
+
+@pytest.mark.parametrize("row", rows("flag"), ids=lambda row: row.id)
+def test_the_drop_in_has_the_corrected_flag_and_dockerd_runs_with_it(document: Document, row: Documented) -> None:
+    for path in row.where:
+        host = document.host_of(path)
+        assert row.works in drop_in_words(host)
+        assert row.works in arguments(host)
+    assert row.works not in arguments(document.plain)
+
+
+def drop_in_words(host: Host) -> list[str]:
+    """Return the words of dockerd's command line in the drop-in."""
+    line = re.search(r"^ExecStart=(/.*)$", host.read(DROP_IN).replace("\\\n", " "), re.MULTILINE)
     assert line is not None
-    wanted = row.works.split()
-    assert line[1].split()[: len(wanted)] == wanted
-    assert arguments(document.host)[: len(wanted)] == wanted
+    return line[1].split()
 
 
 @pytest.mark.parametrize("row", rows("control"), ids=lambda row: row.id)
 def test_verification_runs_the_corrected_command(document: Document, row: Documented) -> None:
     for path in row.where:
-        result = document.host.run(["bash", f"out/{path}", "--json"])
+        result = document.host_of(path).run(["bash", f"out/{path}", "--json"])
         controls = [json.loads(line) for line in result.stdout.splitlines()]
-        assert words(row.works) in [words(one["asked"]) for one in controls if one["result"] == "PASS"]
+        asked = [" ".join(words(one["asked"])) for one in controls if one["result"] == "PASS"]
+        for line in row.lines:
+            assert any(one.startswith(" ".join(words(line))) for one in asked)
 
 
 def test_the_corrected_docker_command_gets_an_answer_as_it_stands(document: Document) -> None:

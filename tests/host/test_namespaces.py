@@ -357,10 +357,10 @@ def test_a_named_image_that_is_not_there_is_said(ready: Host) -> None:
 
 
 def test_an_image_that_is_of_no_use_is_said(ready: Host) -> None:
-    lacking = ready.run(
-        ["bash", patch(ready, SCRIPT, ("probe_commands=(\n", "probe_commands=(\n  no-such-command\n"))], check=False
-    )
-    ready.bash("mkdir /run/tars /run/image; tar -C /run/image -cf /run/tars/probe-image.tar .")
+    patched = patch(ready, SCRIPT, ("probe_commands=(\n", "probe_commands=(\n  no-such-command\n"))
+    ready.bash(f"{IMAGE}mkdir /run/tars; tar -C /run/image -cf /run/tars/probe-image.tar .")
+    lacking = ready.run(["bash", patched, "--dir", "/run/tars"], check=False)
+    ready.bash("rm -r /run/image/bin; tar -C /run/image -cf /run/tars/probe-image.tar .")
     barren = ready.run(["bash", SCRIPT, "--dir", "/run/tars"], check=False)
     ready.bash("rm -r /run/tars /run/image")
     assert (lacking.status, lacking.stdout, barren.status, barren.stdout) == (2, "", 2, "")

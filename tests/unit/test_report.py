@@ -43,13 +43,14 @@ def report(folder: Path, setting: str = "") -> Report:
 def test_text_has_the_evidence_of_what_does_not_hold(tmp_path: Path) -> None:
     assert report(tmp_path) == Report(
         4,
-        "A-1      PASS  it holds [CIS Docker Benchmark v1.6.0, 2.7]\n"
+        "A-1      PASS  it holds [CIS 2.7]\n"
         'B-1      FAIL  it does not & "quoted"\n'
         "              found: found <this>\n"
         "                     and \\ that   \n"
         "              do:    do <that>\n"
         "C-1      SKIP  not here\n"
-        "              found: no reason\n",
+        "              found: no reason\n"
+        "CIS items are those of the CIS Docker Benchmark v1.6.0.\n",
         report(tmp_path).junit,
     )
 

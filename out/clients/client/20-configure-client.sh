@@ -29,6 +29,12 @@ ulimit -c 0
 # certificates openssl trusts, or which daemon docker talks to.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+# Kept for the script that judges them.
+caller_variables=()
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
+  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+done
+readonly -a caller_variables
 unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 
 readonly script='clients/client/20-configure-client.sh'
@@ -55,6 +61,8 @@ yes=0
 remove_keys=0
 passphrase_file=''
 json=0
+junit=''                     # the file for --junit
+containers=1                 # 0: --no-containers
 leaves='nothing was changed' # the state to report when a command fails
 
 die() { # die STATUS MESSAGE...
@@ -97,13 +105,18 @@ parse_options() { # parse_options ARGUMENT...
       --yes) yes=1 ;;
       --remove-keys) remove_keys=1 ;;
       --json) json=1 ;;
+      --no-containers) containers=0 ;;
       --help)
         print_help
         exit 0
         ;;
-      --dir | --passphrase-file)
+      --dir | --passphrase-file | --junit)
         [[ -n ${1:-} ]] || die 2 "${option} needs a value"
-        if [[ ${option} == --dir ]]; then dir=$1; else passphrase_file=$1; fi
+        case ${option} in
+          --dir) dir=$1 ;;
+          --junit) junit=$1 ;;
+          *) passphrase_file=$1 ;;
+        esac
         shift
         ;;
       *) die 2 "option ${option} is not handled" ;;
@@ -264,7 +277,7 @@ readonly block_end="# <<< dockseal ${script} <<<"
 
 # Keeps what was in ~/.docker before. The folder stays as long as this client
 # is configured: while it is there, {ca,cert,key}.pem are this script's own.
-save_previous() {
+keep_previous() {
   local file
   if [[ -d ${previous} ]]; then return; fi
   if [[ -d ${previous}.new ]]; then run rm -rf -- "${previous}.new"; fi
@@ -301,7 +314,7 @@ install_files() {
   elif [[ $(stat --format '%a' -- "${docker_config}") != 700 ]]; then
     run chmod 0700 -- "${docker_config}"
   fi
-  save_previous
+  keep_previous
   install_file "${key}" key.pem 600
   install_file "${certificate}" cert.pem 644
   install_file "${ca}" ca.pem 644

@@ -7,7 +7,7 @@
 # Restarts:   nothing
 # Needs root: no
 # Undo:       nothing to undo: it is read-only
-# Options:    --dir DIR (docker-tls)  --json  --yes  --check
+# Options:    --dir DIR (docker-tls)  --json  --junit FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
 if [ -z "${BASH_VERSION:-}" ]; then
@@ -26,9 +26,17 @@ ulimit -c 0
 # certificates openssl trusts, or which daemon docker talks to.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+# Kept for the script that judges them.
+caller_variables=()
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
+  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+done
+readonly -a caller_variables
 unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 
 readonly script='clients/client/90-verify.sh'
+# Below the home folder; empty for none.
+readonly shell_profile=''
 # docker context, the address of its host, name or address, port
 readonly -a hosts=(
   'localhost' 'tcp://localhost:2376' 'localhost' 2376
@@ -44,6 +52,8 @@ yes=0
 remove_keys=0
 passphrase_file=''
 json=0
+junit=''                     # the file for --junit
+containers=1                 # 0: --no-containers
 leaves='nothing was changed' # the state to report when a command fails
 
 die() { # die STATUS MESSAGE...
@@ -86,13 +96,18 @@ parse_options() { # parse_options ARGUMENT...
       --yes) yes=1 ;;
       --remove-keys) remove_keys=1 ;;
       --json) json=1 ;;
+      --no-containers) containers=0 ;;
       --help)
         print_help
         exit 0
         ;;
-      --dir | --passphrase-file)
+      --dir | --passphrase-file | --junit)
         [[ -n ${1:-} ]] || die 2 "${option} needs a value"
-        if [[ ${option} == --dir ]]; then dir=$1; else passphrase_file=$1; fi
+        case ${option} in
+          --dir) dir=$1 ;;
+          --junit) junit=$1 ;;
+          *) passphrase_file=$1 ;;
+        esac
         shift
         ;;
       *) die 2 "option ${option} is not handled" ;;
@@ -161,6 +176,21 @@ ask_once() { # ask_once ADDRESS PORT NAME CA S_CLIENT_OPTION...
     true
 }
 
+# Prints the names of the certificate that a server shows, as Go lists them.
+names_shown() { # names_shown ADDRESS PORT NAME
+  local address=$1 text
+  local -a name_options
+  if [[ ${address} == *:* ]]; then address="[${address}]"; fi
+  expect_name "$3"
+  text=$(timeout 10 openssl s_client -connect "${address}:$2" \
+    "${name_options[@]}" </dev/null 2>/dev/null |
+    openssl x509 -noout -ext subjectAltName 2>/dev/null) || true
+  text=${text#*$'\n'}
+  text=${text//DNS:/}
+  text=${text//IP Address:/}
+  printf '%s\n' "${text#"${text%%[![:space:]]*}"}"
+}
+
 # dockerd hangs up right after its alert. When that overtakes the request, the
 # client fails to write it (a reset) and never reads the alert: it asks again.
 ask_daemon() { # ask_daemon ADDRESS PORT NAME CA S_CLIENT_OPTION...
@@ -170,6 +200,10 @@ ask_daemon() { # ask_daemon ADDRESS PORT NAME CA S_CLIENT_OPTION...
     if [[ ${answer} != *write:errno=* ]]; then break; fi
   done
   printf '%s\n' "${answer}"
+  if [[ ${answer} =~ 'verify error'.*mismatch ]]; then
+    printf 'x509: certificate is valid for %s, not %s\n' \
+      "$(names_shown "$1" "$2" "$3")" "$3"
+  fi
 }
 
 is_answer() { # is_answer TEXT
@@ -189,48 +223,300 @@ reason_in() { # reason_in TEXT
   printf 'no answer\n'
 }
 
-# ---- Controls: one line each, a table or --json -----------------------------
+# ---- Why a handshake failed -------------------------------------------------
 
-failed=0
-asked='' # what was run for the control that is reported next
+# What a client says when the server has refused it: the server's log knows why.
+refusals='alert|remote error|reset by peer|broken pipe|errno=(32|104)|EOF'
+readonly refusals
+readonly renew_client='make a request and sign it with ca/30-sign-clients.sh'
+readonly renew_server='make a request and sign it with ca/20-sign-servers.sh'
+readonly read_log='journalctl --unit docker.service on that host says more'
 
-# Quotes TEXT for JSON; control characters other than line ends are dropped.
-json_string() { # json_string TEXT
-  local text=$1
-  text=${text//\\/\\\\}
-  text=${text//\"/\\\"}
-  text=${text//$'\n'/\\n}
-  printf '"%s"' "${text//[[:cntrl:]]/ }"
+# Go's words for a certificate that is not of the CA, then OpenSSL's.
+unknown_ca='signed by unknown authority|unable to get local issuer'
+unknown_ca+='|self.signed certificate|certificate signature failure'
+readonly unknown_ca
+readonly wrong_usage='incompatible key usage|certificate purpose'
+readonly is_after='current time ([^ ]+) is after ([^[:space:],"]+)'
+readonly is_before='current time ([^ ]+) is before ([^[:space:],"]+)'
+
+# What the daemon's log says: a pattern, and the sentence for it.
+readonly -a server_reasons=(
+  "didn't provide a certificate"
+  "server: the client sent no certificate of the daemon's CA: run\
+ 20-configure-client.sh and use --tlsverify with cert.pem and key.pem"
+  "${is_after}"
+  "server: the client's certificate ended @2, and the clock says @1:\
+ ${renew_client}, or set the clock"
+  "${is_before}"
+  "server: the client's certificate begins @2, and the clock says @1:\
+ set the clock, or wait"
+  "${unknown_ca}"
+  "server: the client's certificate is of another CA than the daemon's:\
+ ${renew_client}"
+  "${wrong_usage}"
+  "server: the client's certificate is not for clients\
+ (extendedKeyUsage): ${renew_client}"
+  'unsupported versions'
+  'server: the client offered no TLS 1.2 or newer: use a newer client'
+  'no cipher suite supported'
+  "server: it shares no cipher suite with the client: let the client offer\
+ an ECDHE suite with AES-GCM or ChaCha20"
+  'does not look like a TLS handshake'
+  'server: it speaks TLS and was asked in plain text: set DOCKER_TLS_VERIFY=1'
+  'bad record MAC'
+  "client: it refused the server's certificate, before it could say why: its\
+ ca.pem is of another CA, or the name is not in the certificate"
+  'remote error: tls: ([a-z ]+)'
+  "client: it refused the server's certificate (@1): its ca.pem is of another\
+ CA, or the name is not in the certificate"
+)
+
+# What the client says, docker or openssl s_client. The first that fits counts.
+readonly -a client_reasons=(
+  'ontext "([^"]+)"(: context not found| does not exist| is not found)'
+  'client: there is no docker context @1: run 20-configure-client.sh'
+  'open "?([^ :"]+)"?[^:]*: (no such file|No such file)'
+  'client: @1 is not there: run 20-configure-client.sh'
+  'open "?([^ :,"]+)"?( for reading, |: )([Nn]o such file|[Pp]ermission denied)'
+  'client: @1 cannot be read (@3): run this as its owner'
+  'does not match public key|key values mismatch'
+  'client: the key belongs to another certificate: install both from one run'
+  'private key from ([^[:space:]:]+)'
+  'client: the key @1 cannot be read: run this as its owner'
+  'valid for ([^"]+), not ([^[:space:]"]+)'
+  'client: the certificate is valid for @1, not @2: use a name from the SAN'
+  'valid for any names, but wanted to match ([^[:space:]"]+)'
+  "client: the certificate has no name in its SAN, not @1 either:\
+ ${renew_server}"
+  "certificate for ([^ ]+) because it doesn't contain any IP SANs"
+  "client: the certificate is valid for no address, not @1 either: use a name\
+ from the SAN"
+  '(hostname|IP address) mismatch|legacy Common Name'
+  'client: the certificate is not for this name: use a name from the SAN'
+  "${is_after}"
+  "client: the server's certificate ended @2, and the clock says @1:\
+ ${renew_server}, or set the clock"
+  "${is_before}"
+  "client: the server's certificate begins @2, and the clock says @1:\
+ set the clock, or wait"
+  "${unknown_ca}"
+  "client: the server's certificate is not of the CA in ca.pem: compare\
+ ca.pem with the host's, and find out who answers at this address"
+  "${wrong_usage}"
+  "client: the server's certificate is not for servers (extendedKeyUsage):\
+ ${renew_server}"
+  'HTTP request to an HTTPS server'
+  'server: it speaks TLS and was asked in plain text: set DOCKER_TLS_VERIFY=1'
+  'HTTP response to HTTPS client|wrong version number|packet length too long'
+  "client: the server speaks plain text on this port: run\
+ 20-configure-daemon.sh there"
+  'does not look like a TLS handshake'
+  "client: the server speaks plain text on this port: run\
+ 20-configure-daemon.sh there"
+  'alert protocol version|protocol version not supported'
+  'server: the client offered no TLS 1.2 or newer: use a newer client'
+  'unsupported protocol|no protocols available'
+  'client: the server offers no TLS version that this client takes'
+  'handshake failure|no cipher'
+  "server: it shares no cipher suite with the client: let the client offer\
+ an ECDHE suite with AES-GCM or ChaCha20"
+  'certificate required'
+  "server: the client sent no certificate of the daemon's CA: run\
+ 20-configure-client.sh and use --tlsverify with cert.pem and key.pem"
+  'alert certificate expired|expired certificate'
+  "server: the client's certificate has ended: ${renew_client}, or set the\
+ clock"
+  'unknown ca|unknown certificate authority'
+  "server: the client's certificate is of another CA than the daemon's:\
+ ${renew_client}"
+  'unsupported certificate'
+  "server: the client's certificate is not for clients\
+ (extendedKeyUsage): ${renew_client}"
+  'bad certificate'
+  "server: it got no client certificate, or not one that it accepts:\
+ ${read_log}"
+  'no such host|not known|name resolution|No address associated'
+  "client: the host's name has no address here: add it to the DNS or to\
+ /etc/hosts"
+  'errno=111|onnection refused'
+  "server: nothing listens on this address and port: start dockerd there, or\
+ run 20-configure-daemon.sh"
+  'errno=(101|113)|o route to host|etwork is unreachable'
+  'client: there is no way to this address: look at the network between them'
+  'errno=110|imed out|i/o timeout|deadline exceeded|^[[:space:]]*$'
+  "client: no answer in time: is the host up, does a firewall drop the\
+ packets?"
+  'Cannot connect to the Docker daemon at ([^ ]+)\. '
+  "server: nothing listens at @1, or its name has no address here: start\
+ dockerd there, or run 20-configure-daemon.sh"
+  "${refusals}"
+  "server: it hung up without a word: ${read_log}"
+)
+
+# Says the time that OpenSSL prints with an expired certificate as Go does.
+time_in() { # time_in TEXT
+  local now word=after
+  local ends='has expired.*notAfter=([^'$'\n'']+)'
+  local begins='not yet valid.*notBefore=([^'$'\n'']+)'
+  now=$(date --utc '+%FT%TZ')
+  [[ $1 =~ ${ends} ]] || {
+    [[ $1 =~ ${begins} ]] || return 0
+    word=before
+  }
+  printf 'current time %s is %s %s\n' "${now}" "${word}" \
+    "$(date --utc --date "${BASH_REMATCH[1]}" '+%FT%TZ')"
 }
 
-# Prints the result of a control. EVIDENCE is what came back, REMEDY what to do.
-report() { # report ID RESULT WHAT EVIDENCE REMEDY
-  local id=$1 result=$2 what=$3 evidence=$4 remedy=$5
-  if [[ ${result} == FAIL ]]; then failed=1; fi
-  if ((json)); then
-    printf '{"id":%s,"result":%s,"what":%s,' \
-      "$(json_string "${id}")" "$(json_string "${result}")" \
-      "$(json_string "${what}")"
-    printf '"asked":%s,"evidence":%s,"remedy":%s}\n' \
-      "$(json_string "${asked}")" "$(json_string "${evidence}")" \
-      "$(json_string "${remedy}")"
-  else
-    printf '%-8s %s  %s\n' "${id}" "${result}" "${what}"
-    if [[ ${result} != PASS ]]; then
-      printf '              found: %s\n' "${evidence}"
-      [[ ${result} == SKIP ]] || printf '              do:    %s\n' "${remedy}"
+# Prints the sentence of the first pattern that fits, with its groups put in.
+find_reason() { # find_reason TEXT PATTERN SENTENCE...
+  local text=$1 sentence number
+  shift
+  while (($# > 1)); do
+    if [[ ${text} =~ $1 ]]; then
+      sentence=$2
+      for number in 1 2 3; do
+        sentence=${sentence//"@${number}"/"${BASH_REMATCH[number]:-}"}
+      done
+      printf '%s\n' "${sentence}"
+      return
     fi
+    shift 2
+  done
+  return 1
+}
+
+# Prints one sentence: which side refuses, why, and what to do. TEXT is what
+# the client printed, LOG what the daemon's log has said of it.
+explain_handshake() { # explain_handshake TEXT [LOG]
+  local text log=${2:-}
+  text=$(time_in "$1")$'\n'$1
+  log=$(time_in "${log}")$'\n'${log}
+  if [[ ${text} =~ ${refusals} ]] &&
+    find_reason "${log}" "${server_reasons[@]}"; then
+    return
   fi
+  find_reason "${text}" "${client_reasons[@]}" ||
+    printf 'client: %s: no known reason; %s\n' "${1%%$'\n'*}" "${read_log}"
+}
+
+# ---- Controls: one line each, a table or --json -----------------------------
+
+readonly benchmark='CIS Docker Benchmark v1.6.0'
+
+failed=0
+asked=''         # what was run for the control that is reported next
+show_evidence=0  # 1: also of the controls that hold
+has_items=0      # 1 once a control has an item of the benchmark
+junit_cases=''   # what --junit writes at the end
+junit_failures=0 # and how many of them are FAIL, SKIP, or any
+junit_skips=0
+junit_tests=0
+
+# What came back may be a stranger's: bytes that a terminal would obey, or that
+# JSON and XML may not hold, become blanks. Line ends stay.
+plain_text() { # plain_text TEXT
+  printf '%s' "${1//[^[:print:]$'\n']/ }"
+}
+
+json_string() { # json_string TEXT
+  local text
+  text=$(plain_text "$1")
+  text=${text//\\/\\\\}
+  text=${text//\"/\\\"}
+  printf '"%s"' "${text//$'\n'/\\n}"
+}
+
+xml_text() { # xml_text TEXT
+  local text
+  text=$(plain_text "$1")
+  text=${text//'&'/'&amp;'}
+  text=${text//'<'/'&lt;'}
+  text=${text//'>'/'&gt;'}
+  printf '%s' "${text//'"'/'&quot;'}"
+}
+
+report_as_json() { # report_as_json ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
+  printf '{"id":%s,"result":%s,"what":%s,' "$(json_string "$1")" \
+    "$(json_string "$2")" "$(json_string "$3")"
+  printf '"asked":%s,"evidence":%s,"remedy":%s,"benchmark":%s}\n' \
+    "$(json_string "${asked}")" "$(json_string "$4")" "$(json_string "$5")" \
+    "$(json_string "$6")"
+}
+
+report_as_text() { # report_as_text ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
+  local evidence indent=$'\n                     '
+  printf '%-8s %s  %s%s\n' "$1" "$2" "$3" "${6:+ [CIS ${6#"${benchmark}, "}]}"
+  if [[ $2 != PASS ]] || ((show_evidence)); then
+    evidence=$(plain_text "$4")
+    printf '              found: %s\n' "${evidence//$'\n'/"${indent}"}"
+  fi
+  if [[ $2 == FAIL ]]; then printf '              do:    %s\n' "$5"; fi
+}
+
+# The form that Jenkins, GitLab and others read.
+add_junit_case() { # add_junit_case ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
+  local name
+  name=$(xml_text "$1 $3${6:+ [${6}]}")
+  junit_tests=$((junit_tests + 1))
+  junit_cases+="  <testcase classname=\"${script}\" name=\"${name}\">"$'\n'
+  case $2 in
+    FAIL)
+      junit_failures=$((junit_failures + 1))
+      junit_cases+="    <failure message=\"$(xml_text "$4")\">"
+      junit_cases+="$(xml_text "$5")</failure>"$'\n'
+      ;;
+    SKIP)
+      junit_skips=$((junit_skips + 1))
+      junit_cases+="    <skipped message=\"$(xml_text "$4")\"/>"$'\n'
+      ;;
+    *) ;;
+  esac
+  junit_cases+="    <system-out>$(xml_text "${asked}"$'\n'"$4")</system-out>"
+  junit_cases+=$'\n  </testcase>\n'
+}
+
+write_junit() {
+  {
+    printf '<?xml version="1.0" encoding="UTF-8"?>\n'
+    printf '<testsuite name="%s" tests="%d" failures="%d" skipped="%d">\n' \
+      "${script}" "${junit_tests}" "${junit_failures}" "${junit_skips}"
+    printf '%s</testsuite>\n' "${junit_cases}"
+  } >"${junit}.new"
+  mv -fT -- "${junit}.new" "${junit}"
+}
+
+# Prints the result of a control. EVIDENCE is what came back, REMEDY what to
+# do, CIS_ITEM its number in the benchmark, where it has one.
+report() { # report ID RESULT WHAT EVIDENCE REMEDY [CIS_ITEM]
+  local -a control=("${@:1:5}" "${6:+${benchmark}, ${6}}")
+  if [[ $2 == FAIL ]]; then failed=1; fi
+  if [[ -n ${control[5]} ]]; then has_items=1; fi
+  if ((json)); then
+    report_as_json "${control[@]}"
+  else
+    report_as_text "${control[@]}"
+  fi
+  if [[ -n ${junit} ]]; then add_junit_case "${control[@]}"; fi
   asked=''
 }
 
 # Reports PASS when there is no problem, FAIL with the problem otherwise.
-judge() { # judge ID WHAT PROBLEM EVIDENCE REMEDY
+judge() { # judge ID WHAT PROBLEM EVIDENCE REMEDY [CIS_ITEM]
   if [[ -z $3 ]]; then
-    report "$1" PASS "$2" "$4" ''
+    report "$1" PASS "$2" "$4" '' "${6:-}"
   else
-    report "$1" FAIL "$2" "$3" "$5"
+    report "$1" FAIL "$2" "$3" "$5" "${6:-}"
   fi
+}
+
+finish_report() {
+  if ((has_items && ! json)); then
+    printf 'CIS items are those of the %s.\n' "${benchmark}"
+  fi
+  if [[ -n ${junit} ]]; then write_junit; fi
+  if ((failed)); then exit 4; fi
+  exit 0
 }
 
 # Reports the three facts about a pair that need no daemon.
@@ -277,21 +563,535 @@ file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
   fi
 }
 
-judge_file() { # judge_file ID FILE OWNER:GROUP WIDEST_MODE
+judge_file() { # judge_file ID FILE OWNER:GROUP WIDEST_MODE [CIS_ITEM]
   asked="stat --format '%U:%G %a' $2"
   judge "$1" "$2 is $3 $4 or less" "$(file_problem "$2" "$3" "$4")" \
     "$(stat --dereference --format '%U:%G %a' -- "$2" 2>&1 || true)" \
-    "chown $3 $2; chmod $4 $2"
+    "chown $3 $2; chmod $4 $2" "${5:-}"
 }
 
-finish_report() {
-  if ((failed)); then exit 4; fi
-  exit 0
+# ---- An impostor: a TLS server of another CA on a loopback port -------------
+
+# Prints the names and addresses of all hosts, for a certificate.
+names_of_hosts() {
+  local row
+  for ((row = 2; row < ${#hosts[@]}; row += 4)); do
+    if [[ ${hosts[row]} == *:* || ${hosts[row]} =~ ^[0-9.]+$ ]]; then
+      printf ',IP:%s' "${hosts[row]}"
+    else
+      printf ',DNS:%s' "${hosts[row]}"
+    fi
+  done
+}
+
+# Its certificate has the hosts' own names too: only its CA is not theirs.
+make_impostor() {
+  local names
+  names=DNS:localhost,IP:127.0.0.1$(names_of_hosts)
+  printf '%s\n' '[req]' 'distinguished_name = subject' '[subject]' '[server]' \
+    'basicConstraints = critical, CA:FALSE' \
+    'keyUsage = critical, digitalSignature' 'extendedKeyUsage = serverAuth' \
+    "subjectAltName = ${names}" >"${scratch}/impostor.cnf"
+  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
+    -pkeyopt ec_param_enc:named_curve -out "${scratch}/impostor.key"
+  openssl req -new -config "${scratch}/impostor.cnf" -subj '/CN=impostor' \
+    -key "${scratch}/impostor.key" -sha256 -out "${scratch}/impostor.csr"
+  openssl x509 -req -days 2 -sha256 -in "${scratch}/impostor.csr" \
+    -CA "${scratch}/another-ca.pem" -CAkey "${scratch}/another-ca.key" \
+    -set_serial 2 -extfile "${scratch}/impostor.cnf" -extensions server \
+    -out "${scratch}/impostor.pem" 2>/dev/null
+}
+
+# It asks for a client certificate, takes any or none, and turns each line
+# around: docker gets an answer at once, and one that is no answer of a daemon.
+start_impostor() {
+  local text deadline=$((SECONDS + 10))
+  : >"${scratch}/impostor.log"
+  timeout 900 openssl s_server -accept 127.0.0.1:0 -rev -verify 1 \
+    -cert "${scratch}/impostor.pem" -key "${scratch}/impostor.key" \
+    </dev/null >>"${scratch}/impostor.log" 2>&1 &
+  impostor_pid=$!
+  while ((SECONDS < deadline)); do
+    text=$(<"${scratch}/impostor.log")
+    if [[ ${text} =~ ACCEPT\ 127\.0\.0\.1:([0-9]+) ]]; then
+      impostor=127.0.0.1:${BASH_REMATCH[1]}
+      return
+    fi
+    sleep 0.05
+  done
+  die 1 "openssl s_server does not start: ${text}"
+}
+
+stop_impostor() {
+  if [[ -n ${impostor_pid:-} ]]; then
+    kill "${impostor_pid}" || true
+  fi
+} 2>/dev/null
+
+# The impostor serves one connection after the other: once it has hung up on
+# this one, its log of those before is complete.
+wait_for_impostor() {
+  (
+    exec {connection}<>"/dev/tcp/${impostor%:*}/${impostor#*:}"
+    printf 'this is no handshake\n' >&"${connection}"
+    read -r -t 10 -N 100 -u "${connection}"
+  ) &>/dev/null || true
+}
+
+# ---- Folders for docker: links to the client's files, no copies -------------
+
+# own: the client's files. other: the same with the impostor's CA. none: empty.
+link_own_files() {
+  local folder
+  mkdir -- "${scratch}/own" "${scratch}/other" "${scratch}/none"
+  for folder in own other; do
+    ln -s -- "${certificate}" "${scratch}/${folder}/cert.pem"
+    ln -s -- "${key}" "${scratch}/${folder}/key.pem"
+  done
+  ln -s -- "${ca}" "${scratch}/own/ca.pem"
+  ln -s -- "${scratch}/another-ca.pem" "${scratch}/other/ca.pem"
+}
+
+# docker asks the host of the current context first, whatever it is told to do.
+context_host() { # context_host NAME
+  DOCKER_CONTEXT=default docker context inspect \
+    --format '{{.Endpoints.docker.Host}}' "$1" 2>/dev/null
+}
+
+# Links the files of a docker context to FOLDER; CA takes the place of its own.
+link_context_files() { # link_context_files CONTEXT_FOLDER FOLDER CA
+  local file
+  for file in ca.pem cert.pem key.pem; do
+    if [[ -e $1/${file} ]]; then
+      mkdir -p -- "$2"
+      ln -sf -- "$1/${file}" "$2/${file}"
+    fi
+  done
+  if [[ -e $1/ca.pem && -n $3 ]]; then ln -sf -- "$3" "$2/ca.pem"; fi
+}
+
+# Makes a docker context in own and other that leads to the impostor, not to
+# its host, and is the same else. Status 1 where there is no such context.
+link_context() { # link_context NAME
+  local digest host meta folder contexts ca_of_other=''
+  digest=$(printf '%s' "$1" | sha256sum)
+  digest=${digest%% *}
+  contexts=${docker_config}/contexts
+  [[ -r ${contexts}/meta/${digest}/meta.json ]] || return 1
+  host=$(context_host "$1") || return 1
+  meta=$(<"${contexts}/meta/${digest}/meta.json")
+  meta=${meta//"\"Host\":\"${host}\""/"\"Host\":\"tcp://${impostor}\""}
+  for folder in own other; do
+    mkdir -p -- "${scratch}/${folder}/contexts/meta/${digest}"
+    printf '%s\n' "${meta}" \
+      >"${scratch}/${folder}/contexts/meta/${digest}/meta.json"
+    link_context_files "${contexts}/tls/${digest}/docker" \
+      "${scratch}/${folder}/contexts/tls/${digest}/docker" "${ca_of_other}"
+    ca_of_other=${scratch}/another-ca.pem
+  done
+}
+
+# ---- What docker does with its flags and variables --------------------------
+
+# Runs docker ps. WORDs are variables (NAME=VALUE) or options; HOST, CA, CERT,
+# KEY and FOLDER at their end stand for ADDRESS and for the files in CONFIG,
+# docker's own folder. POOL is the system's pool of CAs, '' for its real one.
+docker_ps() { # docker_ps CONFIG POOL ADDRESS WORD...
+  local word
+  local -a options=()
+  export DOCKER_CONFIG=$1
+  unset SSL_CERT_FILE SSL_CERT_DIR
+  if [[ -n $2 ]]; then export SSL_CERT_FILE=$2 SSL_CERT_DIR=/dev/null; fi
+  for word in "${@:4}"; do
+    word=${word/%=HOST/"=$3"}
+    word=${word/%=CA/"=$1/ca.pem"}
+    word=${word/%=CERT/"=$1/cert.pem"}
+    word=${word/%=KEY/"=$1/key.pem"}
+    word=${word/%=FOLDER/"=$1"}
+    if [[ ${word} == -* ]]; then
+      options+=("${word}")
+    else
+      export "${word?}"
+    fi
+  done
+  timeout 20 docker "${options[@]}" ps --quiet 2>&1
+}
+
+# What the impostor sees of it.
+ask_impostor() { # ask_impostor CONFIG POOL WORD...; sets said and seen
+  : >"${scratch}/impostor.log"
+  said=$(docker_ps "$1" "$2" "tcp://${impostor}" "${@:3}") || true
+  wait_for_impostor
+  seen=$(<"${scratch}/impostor.log")
+}
+
+# Tells yes, no or - (docker stopped before it connected) of three questions:
+# server: did it refuse the impostor? sent: was there a client certificate?
+# plain: was it plain text?
+measure() { # measure WORD...; sets server, sent, plain and said
+  server=- sent=- plain=-
+  ask_impostor "${scratch}/own" '' "$@"
+  case ${seen} in
+    *'http request'*) server=no sent=no plain=yes ;;
+    *'CONNECTION ESTABLISHED'*) server=no plain=no ;;
+    *' alert '*)
+      server=yes plain=no
+      ask_with_its_own_ca "$@"
+      ;;
+    *) ;;
+  esac
+  case ${seen} in
+    *'No peer certificate'*) sent=no ;;
+    *'Peer certificate: '*) sent=yes ;;
+    *) ;;
+  esac
+}
+
+# The positive control of a refusal: the impostor is accepted when its own CA
+# stands in the place of the client's. Only then does a client certificate show.
+ask_with_its_own_ca() { # ask_with_its_own_ca WORD...
+  local refusal=${said}
+  ask_impostor "${scratch}/other" "${scratch}/another-ca.pem" "$@"
+  [[ ${seen} == *'CONNECTION ESTABLISHED'* ]] || server='?'
+  said=${refusal}
+}
+
+# ---- D19: docker's modes, measured ------------------------------------------
+
+# The variables and options of a mode; whether docker finds its default files
+# ({ca,cert,key}.pem in ~/.docker); whether it is a way in which this client is
+# configured, so that it must check the server.
+readonly -a modes=(
+  '--tls' found no
+  '--tls' absent no
+  '--tls --tlscert=CERT --tlskey=KEY' found no
+  '--tls --tlscert=CERT --tlskey=KEY' absent no
+  '--tlsverify --tlscacert=CA' absent no
+  '--tlsverify --tlscacert=CA' found no
+  '--tlsverify --tlscacert=CA --tlscert=CERT --tlskey=KEY' found yes
+  '--tlsverify=false --tlscert=CERT --tlskey=KEY' found no
+  '--tlsverify --tlscacert=CA --tlscert=CERT' absent no
+  '--tlsverify --tlscacert=' absent no
+  "--tlsverify --tlscacert=''" absent no
+  "--tlsverify --tlscacert='' --tlscert=CERT --tlskey=KEY" found no
+  'DOCKER_TLS_VERIFY=1' found yes
+  'DOCKER_TLS_VERIFY=0' found no
+  'DOCKER_TLS=1' found no
+  'DOCKER_CERT_PATH=FOLDER' found no
+  '--context' found yes
+)
+
+# What is said of a mode: its number in the table above, who says it, the words,
+# and what they mean for the server, the client certificate and plain text.
+readonly -a claims=(
+  1 document 'will authenticate the server using the default CA pool'
+  'server=yes'
+  1 manual 'Authenticate server based on public/default CA pool'
+  'server=yes'
+  1 manual 'If found, the client sends its client certificate'
+  'sent=yes'
+  3 document
+  "will verify the client's certificate without authenticating the server's CA"
+  'server=no sent=yes'
+  3 manual
+  "Authenticate with client certificate, do not authenticate server based on\
+ given CA"
+  'server=no sent=yes'
+  5 document
+  'will enforce the server uses the given CA without any other checks'
+  'server=yes sent=no'
+  5 manual 'Authenticate server based on given CA'
+  'server=yes'
+  6 document
+  'will enforce the server uses the given CA without any other checks'
+  'server=yes sent=no'
+  6 manual 'If found, the client sends its client certificate'
+  'sent=yes'
+  7 manual
+  "Authenticate with client certificate and authenticate server based on\
+ given CA"
+  'server=yes sent=yes'
+)
+
+# Sets said_of_it: each claim of a mode, and whether it is true.
+judge_claims() { # judge_claims NUMBER
+  local claim cells truth
+  cells=" server=${server} sent=${sent} plain=${plain} "
+  said_of_it=()
+  for ((claim = 0; claim < ${#claims[@]}; claim += 4)); do
+    [[ ${claims[claim]} == "$1" ]] || continue
+    truth=false
+    # The cells stand in the order of the claims.
+    if [[ ${cells} == *" ${claims[claim + 3]} "* ]]; then truth=true; fi
+    said_of_it+=("the ${claims[claim + 1]}: \"${claims[claim + 2]}\": ${truth}")
+  done
+}
+
+# Sets words: what docker gets in this mode.
+words_of_mode() { # words_of_mode MODE DEFAULT_FILES CONTEXT
+  read -r -a words <<<"$1"
+  case $1 in
+    --context) words=("--context=$3") ;;
+    --*) words+=(--host=HOST) ;;
+    *) words+=(DOCKER_HOST=HOST) ;;
+  esac
+  if [[ $2 == absent ]]; then words+=("DOCKER_CERT_PATH=${scratch}/none"); fi
+}
+
+# Sets real: does the real daemon answer in this mode? Where it does not even
+# answer the complete command, it is not asked again and again.
+ask_real_daemon() { # ask_real_daemon DOCKER_HOST WORD...
+  real=-
+  ((answers)) || return 0
+  real=no
+  if said=$(docker_ps "${docker_config}" '' "$@"); then real=yes; fi
+}
+
+# ---- The table --------------------------------------------------------------
+
+print_modes_header() { # print_modes_header DOCKER_HOST
+  if ((json)); then return; fi
+  printf '%s\n' '' \
+    "What docker does with its flags and variables, measured at $1" \
+    'and at an impostor: a server of another CA with the same names. Modes 7,' \
+    "13 and 17 are this client's own: they alone can FAIL. *: there are no" \
+    'default files. Below a mode stands what is said of it, true or false.'
+  printf '%58s%-7s %-4s %-5s %s\n' '' server cert. plain real \
+    '' checked sent text answers
+}
+
+# The columns for the reader, the mode for a program.
+name_of_mode() { # name_of_mode MODE DEFAULT_FILES CONTEXT
+  local shown=$1
+  shown=${shown//=CA/}
+  shown=${shown//=CERT/}
+  shown=${shown//=KEY/}
+  shown=${shown/=FOLDER/=~\/.docker}
+  if [[ $1 == --context ]]; then shown="--context $3"; fi
+  if ((json)) && [[ $2 == absent ]]; then
+    printf 'docker %s, without the files in ~/.docker' "${shown}"
+  elif ((json)); then
+    printf 'docker %s' "${shown}"
+  else
+    if [[ $2 == absent ]]; then shown+=' *'; fi
+    printf '%-42s %-7s %-4s %-5s %s' "${shown}" "${server}" "${sent}" \
+      "${plain}" "${real}"
+  fi
+}
+
+# Sets problem: what is wrong with a mode in which this client is configured.
+judge_mode() { # judge_mode OWN
+  problem=''
+  if [[ $1 == no ]]; then return; fi
+  case ${server}${plain} in
+    ?yes | noyes) problem='docker sends plain text' ;;
+    no*) problem='docker accepts a server of another CA' ;;
+    '?'*) problem='docker refuses each server: the refusal shows nothing' ;;
+    *) ;;
+  esac
+}
+
+report_mode() { # report_mode NUMBER MODE DEFAULT_FILES OWN CONTEXT
+  local name evidence claim
+  name=$(name_of_mode "$2" "$3" "$5")
+  judge_claims "$1"
+  judge_mode "$4"
+  evidence="server authenticated: ${server}; client certificate sent: ${sent};"
+  evidence+=" plain text: ${plain}; the real daemon answers: ${real}"
+  evidence+="; docker said: ${said%%$'\n'*}"
+  for claim in "${said_of_it[@]}"; do evidence+=$'\n'${claim}; done
+  if [[ $4 == yes && ${server} == - ]]; then
+    report "MODE-$1" SKIP "${name}" "$(explain_handshake "${said}")" ''
+  else
+    judge "MODE-$1" "${name}" "${problem}" "${evidence}" \
+      'run 20-configure-client.sh again; give --tlsverify and a CA'
+  fi
+  if ((! json)) && ((${#said_of_it[@]})); then
+    printf '              %s\n' "${said_of_it[@]}"
+  fi
+}
+
+# Prints the command that was run, as it can be typed.
+typed() { # typed DOCKER_HOST WORD...
+  local word
+  local -a variables=() options=()
+  for word in "${@:2}"; do
+    word=${word/%=HOST/"=$1"}
+    word=${word/%=CA/"=${ca}"}
+    word=${word/%=CERT/"=${certificate}"}
+    word=${word/%=KEY/"=${key}"}
+    word=${word/%=FOLDER/"=${docker_config}"}
+    if [[ ${word} == -* ]]; then
+      options+=("${word}")
+    else
+      variables+=("${word}")
+    fi
+  done
+  printf '%q ' "${variables[@]}" docker "${options[@]}" ps
+  printf '%s' --quiet
+}
+
+verify_modes() { # verify_modes NAME DOCKER_HOST
+  local row
+  local -a words
+  print_modes_header "$2"
+  link_context "$1" || true
+  for ((row = 0; row < ${#modes[@]}; row += 3)); do
+    words_of_mode "${modes[row]}" "${modes[row + 1]}" "$1"
+    measure "${words[@]}"
+    measured=${said}
+    ask_real_daemon "$2" "${words[@]}"
+    said=${measured}
+    asked="$(typed "$2" "${words[@]}"), and at tcp://${impostor}"
+    report_mode "$((row / 3 + 1))" "${modes[@]:row:3}" "$1"
+  done
+}
+
+# ---- Ways in which this user falls back to plain text -----------------------
+
+readonly docker_variable='DOCKER_(HOST|CONTEXT|TLS|TLS_VERIFY|CERT_PATH)'
+
+# Prints the value of a variable; a later one counts, as in the shell.
+value_of() { # value_of VARIABLE NAME=VALUE...
+  local setting value=''
+  for setting in "${@:2}"; do
+    if [[ ${setting} == "$1="* ]]; then value=${setting#*=}; fi
+  done
+  printf '%s\n' "${value}"
+}
+
+# Prints why no TCP comes of these variables, or nothing.
+why_harmless() { # why_harmless NAME=VALUE...
+  local host context
+  host=$(value_of DOCKER_HOST "$@")
+  context=$(value_of DOCKER_CONTEXT "$@")
+  if (($# == 0)); then
+    printf "none of docker's variables is set\n"
+  elif [[ ${host} =~ ^(unix|fd|npipe|ssh):// ]]; then
+    printf '%s is no TCP\n' "${host}"
+  elif [[ -z ${host} && -n ${context} ]]; then
+    printf 'the docker context %s: see PLAIN-3\n' "${context}"
+  fi
+}
+
+# Judges variables by what docker does with them at the impostor.
+judge_variables() { # judge_variables ID WHAT PLACE NAME=VALUE...
+  local problem='' evidence setting
+  local -a with=()
+  asked='env'
+  evidence=$(why_harmless "${@:4}")
+  if [[ -z ${evidence} ]]; then
+    for setting in "${@:4}"; do
+      [[ ${setting} =~ ^DOCKER_(HOST|CONTEXT)= ]] || with+=("${setting}")
+    done
+    measure DOCKER_HOST=HOST "${with[@]}"
+    asked=$(typed "tcp://${impostor}" DOCKER_HOST=HOST "${with[@]}")
+    problem=$(problem_of "$3" "${@:4}")
+    evidence="docker said: ${said}"
+  fi
+  judge "$1" "$2" "${problem}" "${evidence}" \
+    'export DOCKER_TLS_VERIFY=1 beside it, or unset it and use --context'
+}
+
+# Prints what docker does wrong, after measure.
+problem_of() { # problem_of PLACE NAME=VALUE...
+  local settings="${*:2}"
+  if [[ ${plain} == yes ]]; then
+    printf '%s sets %s and no DOCKER_TLS_VERIFY: docker sends plain text' \
+      "$1" "${settings}"
+  elif [[ ${server} == no ]]; then
+    printf '%s sets %s and no DOCKER_TLS_VERIFY: docker accepts any server' \
+      "$1" "${settings}"
+  fi
+}
+
+# Prints the docker variables that a shell profile sets, one a line. It is
+# read, not run: of other variables only HOME is known.
+variables_in() { # variables_in FILE
+  local line word
+  local -a line_words
+  while IFS= read -r line || [[ -n ${line} ]]; do
+    [[ ${line} =~ ^[[:space:]]*(export[[:space:]]+)?${docker_variable}= ]] ||
+      continue
+    read -r -a line_words <<<"${line%%[[:space:]]#*}"
+    for word in "${line_words[@]}"; do
+      [[ ${word} =~ ^${docker_variable}= ]] || continue
+      word=${word%;}
+      word=${word//[\"\']/}
+      word=${word//\$\{HOME\}/"${HOME}"}
+      printf '%s\n' "${word//\$HOME/"${HOME}"}"
+    done
+  done <"$1"
+}
+
+# All profiles of the user count together: one shell reads one, then another.
+verify_profiles() {
+  local file path found places=''
+  local -a settings=() of_file
+  for file in .profile .bash_profile .bashrc .zprofile .zshrc \
+    "${shell_profile}"; do
+    path=${HOME}/${file}
+    if [[ ! -f ${path} || ${places} == *" ${path}"* ]]; then continue; fi
+    found=$(variables_in "${path}")
+    if [[ -z ${found} ]]; then continue; fi
+    mapfile -t of_file <<<"${found}"
+    settings+=("${of_file[@]}")
+    places+=" ${path}"
+  done
+  judge_variables PLAIN-2 'no shell profile lets docker send plain text' \
+    "${places# }" "${settings[@]}"
+}
+
+is_current() { # is_current CONTEXT
+  local text
+  [[ -r ${docker_config}/config.json ]] || return 1
+  text=$(<"${docker_config}/config.json")
+  [[ ${text} =~ \"currentContext\":[[:space:]]*\"$1\" ]]
+}
+
+# Prints what is wrong with a docker context, or nothing.
+problem_of_context() { # problem_of_context NAME
+  local host current=''
+  host=$(context_host "$1") || return 0
+  if [[ ${host} =~ ^(unix|fd|npipe|ssh):// ]]; then return; fi
+  link_context "$1" || return 0
+  measure "--context=$1"
+  if is_current "$1"; then
+    current=", the current one in ${docker_config}/config.json,"
+  fi
+  if [[ ${plain} == yes ]]; then
+    printf 'the context %s (%s)%s has no CA: docker sends plain text' \
+      "$1" "${host}" "${current}"
+  elif [[ ${server} == no ]]; then
+    printf 'the context %s (%s)%s skips the check: docker accepts any server' \
+      "$1" "${host}" "${current}"
+  fi
+}
+
+verify_contexts() {
+  local name names problem='' one
+  asked='docker context ls --quiet; docker --context NAME ps'
+  names=$(DOCKER_CONTEXT=default docker context ls --quiet 2>/dev/null) ||
+    names=''
+  while IFS= read -r name; do
+    if [[ -z ${name} || ${name} == default ]]; then continue; fi
+    one=$(problem_of_context "${name}")
+    problem+=${one:+${problem:+; }${one}}
+  done <<<"${names}"
+  judge PLAIN-3 'no docker context lets docker send plain text' "${problem}" \
+    "${names//$'\n'/ }" 'docker context rm it, or give it ca=, cert= and key='
+}
+
+verify_plain_text() {
+  judge_variables PLAIN-1 'no variable lets docker send plain text' \
+    'the environment' "${caller_variables[@]}"
+  verify_profiles
+  verify_contexts
 }
 
 # ---- This script ------------------------------------------------------------
 
-accepts=' --dir --json --yes --check --undo --remove-keys --help '
+accepts=' --dir --json --junit --yes --check --undo --remove-keys --help '
 readonly accepts
 
 verify_files() {
@@ -299,6 +1099,19 @@ verify_files() {
   owner=$(id -un):$(id -gn)
   judge_file FILE-1 "${docker_config}" "${owner}" 700
   judge_file FILE-2 "${key}" "${owner}" 600
+}
+
+# There is no daemon's log here: what is wrong with this client's certificate
+# is what the daemon will have found.
+explain() { # explain TEXT
+  local log said
+  log=$(why_not_valid "${certificate}" "${ca}" sslclient)
+  if [[ -n ${log} ]]; then
+    log+=$'\n'$(openssl x509 -in "${certificate}" -noout -dates)
+  fi
+  said=$(reason_in "$1")
+  if [[ ${said} == 'no answer' && -n $1 ]]; then said=${1%%$'\n'*}; fi
+  printf '%s (%s)\n' "$(explain_handshake "$1" "${log}")" "${said}"
 }
 
 # D17: docker -H tcp://HOST:2376 --tlsverify --tlscacert=ca-public.pem
@@ -312,7 +1125,9 @@ verify_docker() { # verify_docker DOCKER_HOST
   asked="docker -H $1 --tlsverify --tlscacert=${ca}"
   asked+=" --tlscert=${certificate} --tlskey=${key} ps"
   text=$(timeout 20 docker -H "$1" --tlsverify --tlscacert="${ca}" \
-    --tlscert="${certificate}" --tlskey="${key}" ps 2>&1) || problem=${text}
+    --tlscert="${certificate}" --tlskey="${key}" ps 2>&1) ||
+    problem=$(explain "${text}")
+  if [[ -z ${problem} ]]; then answers=1; fi
   judge CLIENT-3 "docker ps on $1" "${problem}" "${text}" \
     "read journalctl --unit docker.service on that host"
 }
@@ -326,7 +1141,7 @@ verify_context() { # verify_context NAME
   fi
   asked="docker --context $1 version"
   text=$(timeout 20 docker --context "$1" version \
-    --format '{{.Server.Version}}' 2>&1) || problem=${text}
+    --format '{{.Server.Version}}' 2>&1) || problem=$(explain "${text}")
   judge CLIENT-4 "docker --context $1 gets an answer" "${problem}" \
     "server ${text}" 'run 20-configure-client.sh again'
 }
@@ -338,7 +1153,7 @@ verify_server() { # verify_server CONNECT PORT
   asked+=" -cert ${certificate} -key ${key}"
   answer=$(ask_daemon "$1" "$2" "$1" "${ca}" -cert "${certificate}" \
     -key "${key}")
-  is_answer "${answer}" || problem=$(reason_in "${answer}")
+  is_answer "${answer}" || problem=$(explain "${answer}")
   judge CLIENT-1 "$1:$2 answers and has a certificate of this CA" "${problem}" \
     'HTTP/1.1 200 OK' \
     "is $1 that machine, does its dockerd run, is the name in its certificate?"
@@ -349,7 +1164,7 @@ verify_server() { # verify_server CONNECT PORT
   if is_answer "${answer}"; then
     problem='it got an answer'
   elif [[ ${answer} != *'certificate verify failed'* ]]; then
-    problem="it failed for another reason: $(reason_in "${answer}")"
+    problem="it failed for another reason: $(explain "${answer}")"
   fi
   judge CLIENT-2 "$1:$2 is refused by a client that trusts another CA" \
     "${problem}" "$(reason_in "${answer}")" 'compare the CA of host and client'
@@ -363,6 +1178,30 @@ make_another_ca() {
   openssl req -new -x509 -config "${scratch}/openssl.cnf" -extensions ca \
     -days 2 -subj '/CN=another CA' -key "${scratch}/another-ca.key" -sha256 \
     -out "${scratch}/another-ca.pem"
+}
+
+# D19. Sets has_docker.
+prepare_docker() {
+  has_docker=0
+  if ! command -v docker >/dev/null; then
+    report MODE-1 SKIP "docker's modes" 'there is no docker client here' ''
+    report PLAIN-1 SKIP 'docker never sends plain text' \
+      'there is no docker client here' ''
+    return
+  fi
+  has_docker=1
+  make_impostor
+  link_own_files
+  start_impostor
+}
+
+verify_host() { # verify_host NAME DOCKER_HOST CONNECT PORT
+  # 1 once docker got an answer
+  answers=0
+  verify_server "$3" "$4"
+  verify_docker "$2"
+  verify_context "$1"
+  if ((has_docker)); then verify_modes "$1" "$2"; fi
 }
 
 main() {
@@ -380,14 +1219,14 @@ main() {
       die 2 "${file} is not there: run 20-configure-client.sh first"
   done
   scratch=$(mktemp -d)
-  trap 'rm -rf -- "${scratch}"' EXIT
+  trap 'stop_impostor; rm -rf -- "${scratch}"' EXIT
   make_another_ca
   report_pair "${certificate}" "${key}" "${ca}" sslclient
   verify_files
+  prepare_docker
+  if ((has_docker)); then verify_plain_text; fi
   for ((row = 0; row < ${#hosts[@]}; row += 4)); do
-    verify_server "${hosts[row + 2]}" "${hosts[row + 3]}"
-    verify_docker "${hosts[row + 1]}"
-    verify_context "${hosts[row]}"
+    verify_host "${hosts[@]:row:4}"
   done
   finish_report
 }

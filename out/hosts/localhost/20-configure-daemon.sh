@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Configures dockerd for mutual TLS: it answers only to clients with a
-# certificate of the site's CA. Then proves it, or puts back what was there.
+# Configures dockerd for TLS. Mode mutual: only clients with a certificate of
+# the site's CA are answered. Mode server-only: the server shows a certificate,
+# everyone is answered. Then proves it, or puts back what was there.
 #
 # Reads:      DIR/hosts/NAME/{server-key.pem,certificate.pem,ca-public.pem}
 # Writes:     /etc/docker/tls and the systemd drop-in of docker.service
@@ -27,9 +28,17 @@ ulimit -c 0
 # certificates openssl trusts, or which daemon docker talks to.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+# Kept for the script that judges them.
+caller_variables=()
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
+  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+done
+readonly -a caller_variables
 unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 
 readonly script='hosts/localhost/20-configure-daemon.sh'
+# mutual: TLS on both sides; server-only: without client certificates.
+readonly daemon_mode='mutual'
 readonly alternative_names='DNS:localhost,IP:127.0.0.1'
 readonly listen='127.0.0.1:2376'
 readonly listen_address='127.0.0.1'
@@ -51,6 +60,8 @@ readonly -a client_folders=(
 )
 readonly client_key_file='client-key.pem'
 readonly client_certificate_file='client-certificate.pem'
+readonly userns_remap=''
+readonly icc='true'
 
 # ==== Below this line every site has the same bytes ==========================
 
@@ -62,6 +73,8 @@ yes=0
 remove_keys=0
 passphrase_file=''
 json=0
+junit=''                     # the file for --junit
+containers=1                 # 0: --no-containers
 leaves='nothing was changed' # the state to report when a command fails
 
 die() { # die STATUS MESSAGE...
@@ -104,13 +117,18 @@ parse_options() { # parse_options ARGUMENT...
       --yes) yes=1 ;;
       --remove-keys) remove_keys=1 ;;
       --json) json=1 ;;
+      --no-containers) containers=0 ;;
       --help)
         print_help
         exit 0
         ;;
-      --dir | --passphrase-file)
+      --dir | --passphrase-file | --junit)
         [[ -n ${1:-} ]] || die 2 "${option} needs a value"
-        if [[ ${option} == --dir ]]; then dir=$1; else passphrase_file=$1; fi
+        case ${option} in
+          --dir) dir=$1 ;;
+          --junit) junit=$1 ;;
+          *) passphrase_file=$1 ;;
+        esac
         shift
         ;;
       *) die 2 "option ${option} is not handled" ;;
@@ -299,6 +317,21 @@ ask_once() { # ask_once ADDRESS PORT NAME CA S_CLIENT_OPTION...
     true
 }
 
+# Prints the names of the certificate that a server shows, as Go lists them.
+names_shown() { # names_shown ADDRESS PORT NAME
+  local address=$1 text
+  local -a name_options
+  if [[ ${address} == *:* ]]; then address="[${address}]"; fi
+  expect_name "$3"
+  text=$(timeout 10 openssl s_client -connect "${address}:$2" \
+    "${name_options[@]}" </dev/null 2>/dev/null |
+    openssl x509 -noout -ext subjectAltName 2>/dev/null) || true
+  text=${text#*$'\n'}
+  text=${text//DNS:/}
+  text=${text//IP Address:/}
+  printf '%s\n' "${text#"${text%%[![:space:]]*}"}"
+}
+
 # dockerd hangs up right after its alert. When that overtakes the request, the
 # client fails to write it (a reset) and never reads the alert: it asks again.
 ask_daemon() { # ask_daemon ADDRESS PORT NAME CA S_CLIENT_OPTION...
@@ -308,6 +341,10 @@ ask_daemon() { # ask_daemon ADDRESS PORT NAME CA S_CLIENT_OPTION...
     if [[ ${answer} != *write:errno=* ]]; then break; fi
   done
   printf '%s\n' "${answer}"
+  if [[ ${answer} =~ 'verify error'.*mismatch ]]; then
+    printf 'x509: certificate is valid for %s, not %s\n' \
+      "$(names_shown "$1" "$2" "$3")" "$3"
+  fi
 }
 
 is_answer() { # is_answer TEXT
@@ -327,15 +364,262 @@ reason_in() { # reason_in TEXT
   printf 'no answer\n'
 }
 
-# ---- The docker daemon on this machine --------------------------------------
+# ---- Why a handshake failed -------------------------------------------------
+
+# What a client says when the server has refused it: the server's log knows why.
+refusals='alert|remote error|reset by peer|broken pipe|errno=(32|104)|EOF'
+readonly refusals
+readonly renew_client='make a request and sign it with ca/30-sign-clients.sh'
+readonly renew_server='make a request and sign it with ca/20-sign-servers.sh'
+readonly read_log='journalctl --unit docker.service on that host says more'
+
+# Go's words for a certificate that is not of the CA, then OpenSSL's.
+unknown_ca='signed by unknown authority|unable to get local issuer'
+unknown_ca+='|self.signed certificate|certificate signature failure'
+readonly unknown_ca
+readonly wrong_usage='incompatible key usage|certificate purpose'
+readonly is_after='current time ([^ ]+) is after ([^[:space:],"]+)'
+readonly is_before='current time ([^ ]+) is before ([^[:space:],"]+)'
+
+# What the daemon's log says: a pattern, and the sentence for it.
+readonly -a server_reasons=(
+  "didn't provide a certificate"
+  "server: the client sent no certificate of the daemon's CA: run\
+ 20-configure-client.sh and use --tlsverify with cert.pem and key.pem"
+  "${is_after}"
+  "server: the client's certificate ended @2, and the clock says @1:\
+ ${renew_client}, or set the clock"
+  "${is_before}"
+  "server: the client's certificate begins @2, and the clock says @1:\
+ set the clock, or wait"
+  "${unknown_ca}"
+  "server: the client's certificate is of another CA than the daemon's:\
+ ${renew_client}"
+  "${wrong_usage}"
+  "server: the client's certificate is not for clients\
+ (extendedKeyUsage): ${renew_client}"
+  'unsupported versions'
+  'server: the client offered no TLS 1.2 or newer: use a newer client'
+  'no cipher suite supported'
+  "server: it shares no cipher suite with the client: let the client offer\
+ an ECDHE suite with AES-GCM or ChaCha20"
+  'does not look like a TLS handshake'
+  'server: it speaks TLS and was asked in plain text: set DOCKER_TLS_VERIFY=1'
+  'bad record MAC'
+  "client: it refused the server's certificate, before it could say why: its\
+ ca.pem is of another CA, or the name is not in the certificate"
+  'remote error: tls: ([a-z ]+)'
+  "client: it refused the server's certificate (@1): its ca.pem is of another\
+ CA, or the name is not in the certificate"
+)
+
+# What the client says, docker or openssl s_client. The first that fits counts.
+readonly -a client_reasons=(
+  'ontext "([^"]+)"(: context not found| does not exist| is not found)'
+  'client: there is no docker context @1: run 20-configure-client.sh'
+  'open "?([^ :"]+)"?[^:]*: (no such file|No such file)'
+  'client: @1 is not there: run 20-configure-client.sh'
+  'open "?([^ :,"]+)"?( for reading, |: )([Nn]o such file|[Pp]ermission denied)'
+  'client: @1 cannot be read (@3): run this as its owner'
+  'does not match public key|key values mismatch'
+  'client: the key belongs to another certificate: install both from one run'
+  'private key from ([^[:space:]:]+)'
+  'client: the key @1 cannot be read: run this as its owner'
+  'valid for ([^"]+), not ([^[:space:]"]+)'
+  'client: the certificate is valid for @1, not @2: use a name from the SAN'
+  'valid for any names, but wanted to match ([^[:space:]"]+)'
+  "client: the certificate has no name in its SAN, not @1 either:\
+ ${renew_server}"
+  "certificate for ([^ ]+) because it doesn't contain any IP SANs"
+  "client: the certificate is valid for no address, not @1 either: use a name\
+ from the SAN"
+  '(hostname|IP address) mismatch|legacy Common Name'
+  'client: the certificate is not for this name: use a name from the SAN'
+  "${is_after}"
+  "client: the server's certificate ended @2, and the clock says @1:\
+ ${renew_server}, or set the clock"
+  "${is_before}"
+  "client: the server's certificate begins @2, and the clock says @1:\
+ set the clock, or wait"
+  "${unknown_ca}"
+  "client: the server's certificate is not of the CA in ca.pem: compare\
+ ca.pem with the host's, and find out who answers at this address"
+  "${wrong_usage}"
+  "client: the server's certificate is not for servers (extendedKeyUsage):\
+ ${renew_server}"
+  'HTTP request to an HTTPS server'
+  'server: it speaks TLS and was asked in plain text: set DOCKER_TLS_VERIFY=1'
+  'HTTP response to HTTPS client|wrong version number|packet length too long'
+  "client: the server speaks plain text on this port: run\
+ 20-configure-daemon.sh there"
+  'does not look like a TLS handshake'
+  "client: the server speaks plain text on this port: run\
+ 20-configure-daemon.sh there"
+  'alert protocol version|protocol version not supported'
+  'server: the client offered no TLS 1.2 or newer: use a newer client'
+  'unsupported protocol|no protocols available'
+  'client: the server offers no TLS version that this client takes'
+  'handshake failure|no cipher'
+  "server: it shares no cipher suite with the client: let the client offer\
+ an ECDHE suite with AES-GCM or ChaCha20"
+  'certificate required'
+  "server: the client sent no certificate of the daemon's CA: run\
+ 20-configure-client.sh and use --tlsverify with cert.pem and key.pem"
+  'alert certificate expired|expired certificate'
+  "server: the client's certificate has ended: ${renew_client}, or set the\
+ clock"
+  'unknown ca|unknown certificate authority'
+  "server: the client's certificate is of another CA than the daemon's:\
+ ${renew_client}"
+  'unsupported certificate'
+  "server: the client's certificate is not for clients\
+ (extendedKeyUsage): ${renew_client}"
+  'bad certificate'
+  "server: it got no client certificate, or not one that it accepts:\
+ ${read_log}"
+  'no such host|not known|name resolution|No address associated'
+  "client: the host's name has no address here: add it to the DNS or to\
+ /etc/hosts"
+  'errno=111|onnection refused'
+  "server: nothing listens on this address and port: start dockerd there, or\
+ run 20-configure-daemon.sh"
+  'errno=(101|113)|o route to host|etwork is unreachable'
+  'client: there is no way to this address: look at the network between them'
+  'errno=110|imed out|i/o timeout|deadline exceeded|^[[:space:]]*$'
+  "client: no answer in time: is the host up, does a firewall drop the\
+ packets?"
+  'Cannot connect to the Docker daemon at ([^ ]+)\. '
+  "server: nothing listens at @1, or its name has no address here: start\
+ dockerd there, or run 20-configure-daemon.sh"
+  "${refusals}"
+  "server: it hung up without a word: ${read_log}"
+)
+
+# Says the time that OpenSSL prints with an expired certificate as Go does.
+time_in() { # time_in TEXT
+  local now word=after
+  local ends='has expired.*notAfter=([^'$'\n'']+)'
+  local begins='not yet valid.*notBefore=([^'$'\n'']+)'
+  now=$(date --utc '+%FT%TZ')
+  [[ $1 =~ ${ends} ]] || {
+    [[ $1 =~ ${begins} ]] || return 0
+    word=before
+  }
+  printf 'current time %s is %s %s\n' "${now}" "${word}" \
+    "$(date --utc --date "${BASH_REMATCH[1]}" '+%FT%TZ')"
+}
+
+# Prints the sentence of the first pattern that fits, with its groups put in.
+find_reason() { # find_reason TEXT PATTERN SENTENCE...
+  local text=$1 sentence number
+  shift
+  while (($# > 1)); do
+    if [[ ${text} =~ $1 ]]; then
+      sentence=$2
+      for number in 1 2 3; do
+        sentence=${sentence//"@${number}"/"${BASH_REMATCH[number]:-}"}
+      done
+      printf '%s\n' "${sentence}"
+      return
+    fi
+    shift 2
+  done
+  return 1
+}
+
+# Prints one sentence: which side refuses, why, and what to do. TEXT is what
+# the client printed, LOG what the daemon's log has said of it.
+explain_handshake() { # explain_handshake TEXT [LOG]
+  local text log=${2:-}
+  text=$(time_in "$1")$'\n'$1
+  log=$(time_in "${log}")$'\n'${log}
+  if [[ ${text} =~ ${refusals} ]] &&
+    find_reason "${log}" "${server_reasons[@]}"; then
+    return
+  fi
+  find_reason "${text}" "${client_reasons[@]}" ||
+    printf 'client: %s: no known reason; %s\n' "${1%%$'\n'*}" "${read_log}"
+}
+
+# Sets cursor to the end of the daemon's log.
+mark_log() {
+  cursor=$(journalctl --unit docker.service --quiet --lines 0 --show-cursor \
+    2>/dev/null || true)
+  cursor=${cursor#*cursor: }
+}
+
+# Prints what the daemon's log has said of a handshake since mark_log, and
+# waits for it up to 5 seconds. Without a log, prints nothing.
+refusal_in_log() {
+  local text deadline=$((SECONDS + 5))
+  [[ -n ${cursor} ]] || return 0
+  while ((SECONDS < deadline)); do
+    text=$(journalctl --unit docker.service --quiet --output cat \
+      --after-cursor "${cursor}" 2>/dev/null || true)
+    if [[ ${text} == *'TLS handshake error'* ]]; then
+      text=${text#*TLS handshake error from }
+      printf '%s\n' "${text%%$'\n'*}"
+      return
+    fi
+    sleep 0.1
+  done
+}
+
+# Prints what the client saw since mark_log, and why, with what to do.
+why_no_answer() { # why_no_answer ANSWER
+  printf '%s; %s\n' "$(reason_in "$1")" \
+    "$(explain_handshake "$1" "$(refusal_in_log)")"
+}
+
+# Asks in plain text and prints what comes back. A dockerd with TLS hangs up as
+# soon as it sees no handshake: writing on must not end the script.
+ask_in_plain_text() { # ask_in_plain_text PATH
+  local connection
+  trap '' PIPE
+  exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}" || return 0
+  printf 'GET %s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' "$1" \
+    >&"${connection}" || true
+  timeout 10 cat <&"${connection}" || true
+} 2>/dev/null
+
+# Prints the folder of a client whose key and certificate are on this machine.
+find_client() {
+  local folder
+  for folder in "${client_folders[@]}"; do
+    if [[ -r ${dir}/${folder}/${client_key_file} &&
+      -r ${dir}/${folder}/${client_certificate_file} ]]; then
+      printf '%s\n' "${dir}/${folder}"
+      return
+    fi
+  done
+}
 
 # D16, with absolute paths: under systemd the working directory is /.
-readonly -a flags=(
-  --tlsverify
-  "--tlscacert=${tls_directory}/${ca_certificate_file}"
+flags=(
   "--tlscert=${tls_directory}/${certificate_file}"
   "--tlskey=${tls_directory}/${key_file}"
 )
+case ${daemon_mode} in
+  mutual)
+    flags=(
+      --tlsverify
+      "--tlscacert=${tls_directory}/${ca_certificate_file}"
+      "${flags[@]}"
+    )
+    ;;
+  # D19: with certificate and key, =false is TLS that asks clients for none.
+  server-only) flags=(--tlsverify=false "${flags[@]}") ;;
+  *) die 2 "unknown mode ${daemon_mode}" ;;
+esac
+
+# ---- The docker daemon on this machine --------------------------------------
+
+if [[ ${icc} == false ]]; then flags+=(--icc=false); fi
+# D22: sudo dockerd --userns-remap=default &
+if [[ -n ${userns_remap} ]]; then
+  flags+=("--userns-remap=${userns_remap}")
+fi
+readonly -a flags
 
 daemon_property() { # daemon_property PROPERTY
   systemctl show --property "$1" --value docker.service
@@ -356,27 +640,390 @@ is_running_with_flags() {
   done
 }
 
-# Prints the folder of a client whose key and certificate are on this machine.
-find_client() {
-  local folder
-  for folder in "${client_folders[@]}"; do
-    if [[ -r ${dir}/${folder}/${client_key_file} &&
-      -r ${dir}/${folder}/${client_certificate_file} ]]; then
-      printf '%s\n' "${dir}/${folder}"
-      return
-    fi
+# ---- Who listens where: the kernel's own tables -----------------------------
+
+# The kernel lists addresses in groups of four octets, each group reversed.
+reverse_octets() { # reverse_octets HEX
+  local group text=''
+  for ((group = 0; group < ${#1}; group += 8)); do
+    text+=${1:group+6:2}${1:group+4:2}${1:group+2:2}${1:group:2}
   done
+  printf '%s\n' "${text}"
+}
+
+# True for 0.0.0.0 and ::, which stand for every address.
+is_any() { # is_any HEX
+  [[ ! $1 =~ [^0] ]]
+}
+
+# Prints ADDRESS:PORT in hexadecimal and the inode of each listening socket.
+listening_sockets() {
+  local place state inode
+  while read -r _ place _ state _ _ _ _ _ inode _; do
+    [[ ${state} != 0A ]] || printf '%s %s\n' "${place}" "${inode}"
+  done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+}
+
+is_listen_address() { # is_listen_address HEX: the site's, as the kernel has it
+  local own
+  own=$(reverse_octets "${listen_hex}")
+  [[ $1 == "${own}" ]] || { is_any "$1" && is_any "${own}"; }
+}
+
+# ---- Subordinate ids: what containers get in place of the host's ------------
+
+# Prints the user whose ranges dockerd takes; dockremap it makes itself.
+remap_user() {
+  if [[ ${userns_remap} == default ]]; then
+    printf 'dockremap\n'
+  else
+    printf '%s\n' "${userns_remap}"
+  fi
+}
+
+has_user() { # has_user NAME
+  id -u -- "$1" &>/dev/null
+}
+
+# Sets owner, first and last from a line; false for what is no range.
+is_range() { # is_range LINE
+  [[ $1 =~ ^([^:]+):([0-9]+):([1-9][0-9]*)$ ]] || return 1
+  owner=${BASH_REMATCH[1]}
+  first=${BASH_REMATCH[2]}
+  last=$((first + BASH_REMATCH[3] - 1))
+}
+
+# Sets own and others to the lines of a file that are USER's, by name or number,
+# and to all other users'.
+read_ranges() { # read_ranges FILE USER
+  local line uid
+  own=()
+  others=()
+  uid=$(id -u -- "$2" 2>/dev/null) || uid=$2
+  while IFS= read -r line || [[ -n ${line} ]]; do
+    is_range "${line}" || continue
+    if [[ ${owner} == "$2" || ${owner} == "${uid}" ]]; then
+      own+=("${line}")
+    else
+      others+=("${line}")
+    fi
+  done < <(cat -- "$1" 2>/dev/null || true)
+}
+
+# Prints a line of USER and another user's with the same ids in it, or nothing.
+# Who has ids in common can reach the files of the other's containers.
+overlap_in() { # overlap_in FILE USER
+  local mine other own_first own_last
+  read_ranges "$1" "$2"
+  for mine in "${own[@]}"; do
+    is_range "${mine}"
+    own_first=${first} own_last=${last}
+    for other in "${others[@]}"; do
+      is_range "${other}"
+      ((first <= own_last && own_first <= last)) || continue
+      printf '%s and %s\n' "${mine}" "${other}"
+      return
+    done
+  done
+}
+
+has_range() { # has_range FILE USER
+  read_ranges "$1" "$2"
+  ((${#own[@]}))
+}
+
+# ---- User namespaces: what must be right, what vanishes from view -----------
+
+# Prints 65536 ids that nobody has, as usermod takes them.
+free_ids() {
+  local line free=100000
+  while IFS= read -r line; do
+    if is_range "${line}" && ((last >= free)); then free=$((last + 1)); fi
+  done < <(cat /etc/subuid /etc/subgid 2>/dev/null || true)
+  printf '%d-%d\n' "${free}" $((free + 65535))
+}
+
+# dockerd makes the user of --userns-remap=default, and ranges with it. It does
+# not mend one that has none.
+check_subordinate_ids() {
+  local user
+  [[ -n ${userns_remap} ]] || return 0
+  user=$(remap_user)
+  if [[ ${userns_remap} != default ]]; then check_remap_user "${user}"; fi
+  check_ranges /etc/subuid "${user}" --add-subuids
+  check_ranges /etc/subgid "${user}" --add-subgids
+}
+
+check_remap_user() { # check_remap_user USER
+  has_user "$1" ||
+    die 2 \
+      "there is no user $1 for userns_remap; run: useradd --system" \
+      "--user-group --shell /usr/sbin/nologin $1, or set userns_remap:" \
+      "default; ${leaves}"
+  getent group "$1" >/dev/null ||
+    die 2 \
+      "there is no group $1, which dockerd takes too; run: groupadd $1;" \
+      "${leaves}"
+}
+
+check_ranges() { # check_ranges FILE USER OPTION
+  local overlap
+  if ! has_range "$1" "$2"; then
+    if [[ ${userns_remap} == default ]] && ! has_user "$2"; then return; fi
+    die 2 \
+      "$1 has no range for $2, and dockerd adds none; run: usermod $3" \
+      "$(free_ids) $2; ${leaves}"
+  fi
+  overlap=$(overlap_in "$1" "$2")
+  [[ -z ${overlap} ]] ||
+    die 2 \
+      "in $1 these have ids in common: ${overlap}; take the range of $2 out" \
+      "and run: usermod $3 $(free_ids) $2; ${leaves}"
+}
+
+# Prints the value of the last --userns-remap in TEXT, or nothing.
+remap_in() { # remap_in TEXT
+  local text=$1
+  [[ ${text} == *--userns-remap=* ]] || return 0
+  text=${text##*--userns-remap=}
+  printf '%s\n' "${text%%[[:space:]]*}"
+}
+
+# Whether a restart takes dockerd to another data folder. What somebody else
+# gives it stays: only the drop-in from before this run counts.
+is_remap_switched() { # is_remap_switched USERNS_REMAP
+  local text='' before=${drop_in}
+  if [[ -e ${previous} ]]; then before=${previous}/${drop_in##*/}; fi
+  if [[ -e ${before} ]]; then text=$(<"${before}"); fi
+  [[ $(remap_in "${text}") != "$1" ]] &&
+    [[ $(remap_in "$(running_arguments)") != "$1" ]]
+}
+
+# Prints what dockerd has now.
+things_in_view() {
+  local images containers volumes
+  if images=$(docker -H unix:///var/run/docker.sock image ls --quiet \
+    2>/dev/null | sort --unique | wc -l) &&
+    containers=$(docker -H unix:///var/run/docker.sock ps --all --quiet \
+      2>/dev/null | wc -l) &&
+    volumes=$(docker -H unix:///var/run/docker.sock volume ls --quiet \
+      2>/dev/null | wc -l); then
+    printf '%d image(s), %d container(s) and %d volume(s)\n' "${images}" \
+      "${containers}" "${volumes}"
+  else
+    printf 'all images, containers and volumes (docker gives no number)\n'
+  fi
+}
+
+# Prints the running containers that dockerd starts no more with user
+# namespaces, each with its reason.
+refused_containers() {
+  local name names=''
+  local -a ids
+  local format='{{with .HostConfig}}{{if ne .UsernsMode "host"}}'
+  format+='{{if .Privileged}}{{$.Name}} (--privileged)'
+  format+='{{else if eq .NetworkMode "host"}}{{$.Name}} (--network=host)'
+  format+='{{else if eq .PidMode "host"}}{{$.Name}} (--pid=host)'
+  format+='{{end}}{{end}}{{end}}'
+  mapfile -t ids < <(docker -H unix:///var/run/docker.sock ps --quiet \
+    2>/dev/null || true)
+  ((${#ids[@]})) || return 0
+  while IFS= read -r name; do
+    [[ -z ${name} ]] || names+=", ${name#/}"
+  done < <(docker -H unix:///var/run/docker.sock inspect --format "${format}" \
+    "${ids[@]}" | sort)
+  printf '%s\n' "${names#, }"
+}
+
+announce_remap() { # announce_remap USERNS_REMAP
+  local refused
+  if [[ -z $1 ]]; then
+    note \
+      'dockerd goes back to the data folder without user namespaces: what was' \
+      "hidden there comes back. Out of view until they are on again:" \
+      "$(things_in_view)"
+    return
+  fi
+  note \
+    "with --userns-remap=$1 dockerd has another data folder. Out of view" \
+    "until --undo, and not lost: $(things_in_view)"
+  refused=$(refused_containers)
+  [[ -z ${refused} ]] ||
+    note \
+      "with user namespaces dockerd refuses containers like ${refused};" \
+      '--userns=host exempts one'
+}
+
+# Prints what does not hold of the user namespaces, or nothing.
+userns_problem() {
+  local file overlap
+  [[ -n ${userns_remap} ]] || return 0
+  is_remapped || printf 'dockerd does not use user namespaces\n'
+  # From 28.0 on dockerd gives dockremap ids that others may have.
+  for file in /etc/subuid /etc/subgid; do
+    overlap=$(overlap_in "${file}" "$(remap_user)")
+    [[ -z ${overlap} ]] ||
+      printf 'in %s these have ids in common: %s\n' "${file}" "${overlap}"
+  done
+}
+
+is_remapped() {
+  local text
+  text=$(docker -H unix:///var/run/docker.sock info \
+    --format '{{.SecurityOptions}}' 2>/dev/null) || return 1
+  [[ ${text} == *name=userns* ]]
+}
+
+# Sets left to what --userns-remap has made, before it is switched off.
+find_remap_data() { # find_remap_data USERNS_REMAP: the one that is to be
+  left=''
+  [[ -z $1 ]] && is_remap_switched "$1" && is_remapped || return 0
+  left=$(docker -H unix:///var/run/docker.sock info \
+    --format '{{.DockerRootDir}}' 2>/dev/null) || left=''
+}
+
+note_remap_data() {
+  [[ -z ${left} ]] ||
+    note \
+      "kept: ${left}, with what was made in user namespaces, and the user" \
+      'whose ids it has'
+}
+
+# ---- What would make dockerd refuse -----------------------------------------
+
+# Options that the drop-in sets: in daemon.json, and on the command line.
+own_keys=(hosts)
+own_flags='-H|--host|--tls'
+if [[ ${icc} == false ]]; then
+  own_keys+=(icc)
+  own_flags+='|--icc'
+fi
+if [[ -n ${userns_remap} ]]; then
+  own_keys+=(userns-remap)
+  own_flags+='|--userns-remap'
+fi
+readonly -a own_keys
+readonly own_flags
+
+# Stops when daemon.json sets one of these keys.
+refuse_keys() { # refuse_keys REASON KEY...
+  local file=/etc/docker/daemon.json word key text
+  for word in "${kept[@]}"; do
+    if [[ ${word} == --config-file=* ]]; then file=${word#*=}; fi
+  done
+  [[ -e ${file} ]] || return 0
+  text=$(<"${file}")
+  for key in "${@:2}"; do
+    [[ ! ${text} =~ \"${key}\"[[:space:]]*: ]] ||
+      die 2 \
+        "${file} sets \"${key}\" too, $1; remove that key and run this" \
+        "again; ${leaves}"
+  done
+}
+
+check_drop_ins() {
+  local file text
+  local -a files
+  if [[ -e ${drop_in} && $(<"${drop_in}") != "${marker}"* ]]; then
+    die 2 \
+      "${drop_in} is there and not made by this script; rename it, or set" \
+      "drop_in in the site file; ${leaves}"
+  fi
+  read -r -a files < <(daemon_property DropInPaths)
+  for file in "${files[@]}"; do
+    [[ ${file} != "${drop_in}" ]] || continue
+    text=$'\n'$(<"${file}")
+    [[ ! ${text} =~ $'\n'[[:space:]]*ExecStart[[:space:]]*= ]] ||
+      die 2 \
+        "${file} sets ExecStart too; remove that line and run this again;" \
+        "${leaves}"
+  done
+}
+
+# Where $DOCKER_OPTS comes from, which the unit passes on: files such as
+# /etc/default/docker, and Environment= lines.
+check_environment() {
+  local file line
+  while read -r file _; do
+    [[ -r ${file#-} ]] || continue
+    while IFS= read -r line; do
+      [[ ! ${line} =~ ^[A-Z_]+=.*(${own_flags}) ]] ||
+        die 2 \
+          "${file#-} passes ${BASH_REMATCH[1]} to dockerd too; remove it" \
+          "there; ${leaves}"
+    done <"${file#-}"
+  done < <(daemon_property EnvironmentFiles)
+  [[ ! $(daemon_property Environment) =~ [A-Z_]+=.*(${own_flags}) ]] ||
+    die 2 "an Environment= line of docker.service passes" \
+      "${BASH_REMATCH[1]} to dockerd too; systemctl cat docker.service shows" \
+      "it; ${leaves}"
+}
+
+# 0.0.0.0 and :: are on every machine.
+check_address() {
+  local text pattern
+  case ${listen_address} in
+    0.0.0.0 | :: | 127.*) return ;;
+    *:*)
+      text=$(</proc/net/if_inet6)
+      [[ ${text} != *"${listen_hex,,}"* ]] || return 0
+      ;;
+    *)
+      text=$(</proc/net/fib_trie)
+      pattern="[|]-- ${listen_address//./[.]}"$'\n *'/32\ host\ LOCAL
+      [[ ! ${text} =~ ${pattern} ]] || return 0
+      ;;
+  esac
+  die 2 \
+    "this machine does not have the address ${listen_address} to listen on;" \
+    'correct listen in the site file, or give the address to an interface;' \
+    "${leaves}"
+}
+
+# Prints the inodes of the sockets that listen where dockerd is to listen.
+sockets_in_the_way() {
+  local port place inode
+  printf -v port '%04X' "${listen_port}"
+  while read -r place inode; do
+    [[ ${place##*:} == "${port}" ]] || continue
+    is_listen_address "${place%:*}" || is_any "${place%:*}" ||
+      is_any "${listen_hex}" || continue
+    printf '%s\n' "${inode}"
+  done < <(listening_sockets)
+}
+
+check_port() {
+  local inode text pid daemon pattern
+  daemon=$(daemon_property MainPID)
+  for inode in $(sockets_in_the_way); do
+    text=$(stat --format '%N' /proc/[0-9]*/fd/* 2>/dev/null) || true
+    pid=0
+    pattern="/proc/([0-9]+)/fd/[0-9]+' -> 'socket:.${inode}.'"
+    if [[ ${text} =~ ${pattern} ]]; then
+      pid=${BASH_REMATCH[1]}
+    fi
+    ((pid)) ||
+      die 2 \
+        "something listens on port ${listen_port} already; ${leaves}"
+    if ((pid == daemon)); then continue; fi
+    die 2 \
+      "port ${listen_port} is in use by $(<"/proc/${pid}/comm") (process" \
+      "${pid}); stop it, or set another port in the site file; ${leaves}"
+  done
+}
+
+# What every mode checks; each names the keys of daemon.json itself.
+check_machine() {
+  check_drop_ins
+  check_environment
+  check_address
+  check_port
+  check_subordinate_ids
 }
 
 # ---- What dockerd gets ------------------------------------------------------
 
-readonly purpose=sslserver signer=ca/20-sign-servers.sh
-readonly accepts=' --dir --yes --check --undo --remove-keys --help '
 readonly marker="# Written by dockseal ${script}; --undo removes it."
-
-# The previous drop-in and files are kept here until the new ones are proven.
-# While it exists, a run was interrupted: the next one finishes the work.
-readonly previous=${tls_directory}.previous
 
 # Prints the ExecStart= of the unit file itself, its continuation lines joined.
 stock_command() {
@@ -409,13 +1056,16 @@ read_stock_command() {
     case ${word} in
       -H | --host) skip=1 ;;
       -H* | --host=*) ;;
-      --tls*) die 2 "the unit file of docker.service passes ${word} itself" ;;
-      *) kept+=("${word}") ;;
+      *)
+        [[ ! ${word} =~ ^(${own_flags}) ]] ||
+          die 2 "the unit file of docker.service passes ${word} itself"
+        kept+=("${word}")
+        ;;
     esac
   done
 }
 
-# D02, D16: the empty ExecStart= clears the stock one.
+# D02: the empty ExecStart= clears the stock one.
 drop_in_text() {
   printf '%s\n' "${marker}" '[Service]' 'ExecStart='
   printf 'ExecStart=%s' "${dockerd}"
@@ -424,130 +1074,165 @@ drop_in_text() {
   printf '\n'
 }
 
-# ---- What would make dockerd refuse -----------------------------------------
-
-# The same option as a flag and in daemon.json is fatal to dockerd.
-check_daemon_json() {
-  local file=/etc/docker/daemon.json word option text
-  for word in "${kept[@]}"; do
-    if [[ ${word} == --config-file=* ]]; then file=${word#*=}; fi
-  done
-  [[ -e ${file} ]] || return 0
-  text=$(<"${file}")
-  for option in hosts tls tlsverify tlscacert tlscert tlskey; do
-    [[ ! ${text} =~ \"${option}\"[[:space:]]*: ]] ||
-      die 2 \
-        "${file} sets \"${option}\" too, and dockerd refuses both; remove" \
-        "that key and run this again; ${leaves}"
-  done
+install_drop_in() {
+  if [[ ! -d ${drop_in%/*} ]]; then run mkdir -p -m 0755 -- "${drop_in%/*}"; fi
+  write_file "${drop_in}" 0644 "$(drop_in_text)"
 }
 
-check_drop_ins() {
-  local file text
-  local -a files
-  if [[ -e ${drop_in} && $(<"${drop_in}") != "${marker}"* ]]; then
-    die 2 \
-      "${drop_in} is there and not made by this script; rename it, or set" \
-      "drop_in in the site file; ${leaves}"
-  fi
-  read -r -a files < <(daemon_property DropInPaths)
-  for file in "${files[@]}"; do
-    [[ ${file} != "${drop_in}" ]] || continue
-    text=$'\n'$(<"${file}")
-    [[ ! ${text} =~ $'\n'[[:space:]]*ExecStart ]] ||
-      die 2 \
-        "${file} sets ExecStart too; remove that line and run this again;" \
-        "${leaves}"
-  done
+is_drop_in_ours() {
+  [[ -e ${drop_in} && $(<"${drop_in}") == "${marker}"* ]]
 }
 
-# Where $DOCKER_OPTS comes from, which the unit passes on: files such as
-# /etc/default/docker, and Environment= lines.
-check_environment() {
-  local file line
-  while read -r file _; do
-    [[ -r ${file#-} ]] || continue
-    while IFS= read -r line; do
-      [[ ! ${line} =~ ^[A-Z_]+=.*(-H|--host|--tls) ]] ||
-        die 2 \
-          "${file#-} passes ${BASH_REMATCH[1]} to dockerd too; remove it" \
-          "there; ${leaves}"
-    done <"${file#-}"
-  done < <(daemon_property EnvironmentFiles)
-  [[ ! $(daemon_property Environment) =~ [A-Z_]+=.*(-H|--host|--tls) ]] ||
-    die 2 "an Environment= line of docker.service passes" \
-      "${BASH_REMATCH[1]} to dockerd too; systemctl cat docker.service shows" \
-      "it; ${leaves}"
-}
+# ---- The switch to the new flags, and the way back --------------------------
 
-# The kernel's own tables: 0.0.0.0 and :: are on every machine.
-check_address() {
-  local text pattern
-  case ${listen_address} in
-    0.0.0.0 | :: | 127.*) return ;;
-    *:*)
-      text=$(</proc/net/if_inet6)
-      [[ ${text} != *"${listen_hex,,}"* ]] || return 0
-      ;;
-    *)
-      text=$(</proc/net/fib_trie)
-      pattern="[|]-- ${listen_address//./[.]}"$'\n *'/32\ host\ LOCAL
-      [[ ! ${text} =~ ${pattern} ]] || return 0
-      ;;
-  esac
-  die 2 \
-    "this machine does not have the address ${listen_address} to listen on;" \
-    'correct listen in the site file, or give the address to an interface;' \
-    "${leaves}"
-}
+# The script that has this part names what it replaces, in the array replaced:
+# files and links. Their copies are kept in the folder previous until the new
+# ones are proven. While it exists, a run was interrupted: the next one
+# finishes the work.
 
-# The kernel lists addresses in groups of four octets, each group reversed.
-reverse_octets() { # reverse_octets HEX
-  local group text=''
-  for ((group = 0; group < ${#1}; group += 8)); do
-    text+=${1:group+6:2}${1:group+4:2}${1:group+2:2}${1:group:2}
-  done
-  printf '%s\n' "${text}"
-}
-
-# True for 0.0.0.0 and ::, which stand for every address.
-is_any() { # is_any HEX
-  [[ ! $1 =~ [^0] ]]
-}
-
-# Prints the socket inodes that listen where dockerd is to listen.
-listening_sockets() {
-  local port own place state inode address
-  printf -v port '%04X' "${listen_port}"
-  own=$(reverse_octets "${listen_hex}")
-  while read -r _ place _ state _ _ _ _ _ inode _; do
-    address=${place%:*}
-    [[ ${state} == 0A && ${place##*:} == "${port}" ]] || continue
-    [[ ${address} == "${own}" ]] || is_any "${address}" || is_any "${own}" ||
-      continue
-    printf '%s\n' "${inode}"
-  done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
-}
-
-check_port() {
-  local inode text pid daemon pattern
-  daemon=$(daemon_property MainPID)
-  for inode in $(listening_sockets); do
-    text=$(stat --format '%N' /proc/[0-9]*/fd/* 2>/dev/null) || true
-    pid=0
-    pattern="/proc/([0-9]+)/fd/[0-9]+' -> 'socket:.${inode}.'"
-    if [[ ${text} =~ ${pattern} ]]; then
-      pid=${BASH_REMATCH[1]}
+save_replaced() {
+  local path
+  if [[ -e ${previous} ]]; then return; fi
+  if [[ -e ${previous}.new ]]; then run rm -rf -- "${previous}.new"; fi
+  run mkdir -p -m 0700 -- "${previous}.new"
+  for path in "${replaced[@]}"; do
+    if [[ -e ${path} || -L ${path} ]]; then
+      run cp -PpT -- "${path}" "${previous}.new/${path##*/}"
     fi
-    ((pid)) ||
-      die 2 \
-        "something listens on port ${listen_port} already; ${leaves}"
-    if ((pid == daemon)); then continue; fi
-    die 2 \
-      "port ${listen_port} is in use by $(<"/proc/${pid}/comm") (process" \
-      "${pid}); stop it, or set another port in the site file; ${leaves}"
+  done
+  run mv -T -- "${previous}.new" "${previous}"
+}
+
+restore_replaced() {
+  local path copy
+  for path in "${replaced[@]}"; do
+    copy=${previous}/${path##*/}
+    if [[ -e ${copy} || -L ${copy} ]]; then
+      run rm -f -- "${path}.new"
+      run cp -PpT -- "${copy}" "${path}.new"
+      run mv -fT -- "${path}.new" "${path}"
+    else
+      run rm -f -- "${path}"
+    fi
+  done
+  remove_drop_in_folder
+}
+
+# Where nothing else stands in it.
+remove_drop_in_folder() {
+  if [[ -e ${drop_in} || ! -d ${drop_in%/*} ]]; then return; fi
+  run rmdir --ignore-fail-on-non-empty -- "${drop_in%/*}"
+}
+
+# docker.socket too, where it is used: dockerd replaces the socket's file. To
+# stop it ends dockerd, and dockerd's start pulls it in: systemctl would restart
+# two units one by one, and the socket refuses once dockerd is on its way.
+# KillMode=process leaves containers of a live-restore daemon running.
+restart_docker() {
+  local socket
+  # D03: and a restart, without which the old flags stay.
+  run systemctl daemon-reload
+  run systemctl reset-failed docker.service
+  socket=$(systemctl show --property LoadState --value docker.socket)
+  if [[ ${socket} == loaded ]]; then
+    run systemctl reset-failed docker.socket
+    run systemctl stop docker.socket
+  fi
+  run systemctl restart docker.service
+}
+
+# Waits until all holds; sets problem to what does not after 30 seconds. Before
+# it answers, dockerd itself waits 1 second for TCP without client certificates,
+# and 15 more for plain TCP on other addresses than loopback.
+wait_for_daemon() {
+  local deadline=$((SECONDS + 30))
+  problem='docker.service is not active'
+  while ((SECONDS < deadline)); do
+    if systemctl --quiet is-active docker.service; then
+      problem=$(daemon_problem)
+      [[ -n ${problem} ]] || return 0
+    elif systemctl --quiet is-failed docker.service; then
+      return 0
+    fi
+    sleep 0.2
   done
 }
+
+# Sets daemon_log and outcome, for give_up.
+put_back() { # put_back PROBLEM
+  outcome='the previous state is back and docker.service runs with it'
+  daemon_log=$(journalctl --unit docker.service --no-pager --output cat \
+    --lines 12) || true
+  note "$1; putting the previous state back"
+  restore_replaced
+  restart_docker ||
+    outcome='docker.service does not start with the previous state either'
+  run rm -rf -- "${previous}"
+}
+
+give_up() { # give_up PROBLEM
+  printf '%s\n' '---- the daemon said ----' "${daemon_log}" '----' >&2
+  die 1 "$1; ${outcome}"
+}
+
+# ---- Questions and requirements ---------------------------------------------
+
+# Prints how many containers a restart interrupts.
+running_containers() {
+  local text
+  local -a ids=()
+  if text=$(docker -H unix:///var/run/docker.sock ps --quiet 2>/dev/null); then
+    if [[ -n ${text} ]]; then mapfile -t ids < <(printf '%s\n' "${text}"); fi
+    printf '%d running container(s)\n' "${#ids[@]}"
+  else
+    printf 'an unknown number of containers (docker ps got no answer)\n'
+  fi
+}
+
+# WARNING is what the operator must know of the state that this leads to.
+confirm_restart() { # confirm_restart USERNS_REMAP WARNING
+  local hidden=''
+  if is_remap_switched "$1"; then
+    announce_remap "$1"
+    hidden=" and hides $(things_in_view)"
+  fi
+  confirm "Restart dockerd now? It interrupts $(running_containers)${hidden}.$2"
+}
+
+# Without systemd as the init system there is nothing that this can configure.
+need_systemd() { # need_systemd BY_HAND
+  local flag
+  [[ -d /run/systemd/system ]] && return
+  note "systemd does not run this machine. To start dockerd by hand, $1"
+  {
+    printf '%s -H unix:///var/run/docker.sock -H tcp://%s' \
+      "$(command -v dockerd)" "${listen}"
+    for flag in "${flags[@]}"; do printf ' %s' "${flag}"; done
+    printf '\n'
+  } >&2
+  die 2 "systemd is needed; ${leaves}"
+}
+
+need_daemon() { # need_daemon BY_HAND
+  command -v dockerd >/dev/null ||
+    die 2 \
+      'dockerd is not installed; install the package docker.io, or run this' \
+      'on the Docker host'
+  need_systemd "$1"
+  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
+  [[ $(daemon_property LoadState) == loaded ]] ||
+    die 2 \
+      "there is no docker.service; install dockerd's systemd unit; ${leaves}"
+  # One daemon, one run, whatever the working folder.
+  if [[ ${verb} != check ]]; then lock /etc/systemd/system; fi
+}
+
+# ---- Installing the certificate ---------------------------------------------
+
+readonly purpose=sslserver signer=ca/20-sign-servers.sh
+readonly accepts=' --dir --yes --check --undo --remove-keys --help '
+readonly previous=${tls_directory}.previous
+readonly -a replaced=("${drop_in}" "${tls_directory}")
 
 check_tls_directory() {
   local target
@@ -558,8 +1243,6 @@ check_tls_directory() {
       "${tls_directory} is there and not made by this script; move it away," \
       "or set tls_directory in the site file; ${leaves}"
 }
-
-# ---- Installing and switching -----------------------------------------------
 
 # A pair gets a folder of its own; the switch to it is one rename of a link.
 # Its name comes from the public files: the same pair has the same folder.
@@ -606,44 +1289,9 @@ remove() { # remove FOLDER
   if [[ -e $1 ]]; then run rm -rf -- "$1"; fi
 }
 
-save_previous() {
-  if [[ -e ${previous} ]]; then return; fi
-  remove "${previous}.new"
-  run mkdir -p -m 0700 -- "${previous}.new"
-  if [[ -e ${drop_in} ]]; then
-    run cp -pT -- "${drop_in}" "${previous}.new/drop-in.conf"
-  fi
-  if [[ -L ${tls_directory} ]]; then
-    run cp -PT -- "${tls_directory}" "${previous}.new/link"
-  fi
-  run mv -T -- "${previous}.new" "${previous}"
-}
-
 point_link_at() { # point_link_at FOLDER
   run ln -sfnT -- "${1##*/}" "${tls_directory}.new"
   run mv -T -- "${tls_directory}.new" "${tls_directory}"
-}
-
-install_drop_in() {
-  if [[ ! -d ${drop_in%/*} ]]; then run mkdir -p -m 0755 -- "${drop_in%/*}"; fi
-  write_file "${drop_in}" 0644 "$(drop_in_text)"
-}
-
-# docker.socket too, where it is used: dockerd replaces the socket's file. To
-# stop it ends dockerd, and dockerd's start pulls it in: systemctl would restart
-# two units one by one, and the socket refuses once dockerd is on its way.
-# KillMode=process leaves containers of a live-restore daemon running.
-restart_docker() {
-  local socket
-  # D03: and a restart, without which the old flags stay.
-  run systemctl daemon-reload
-  run systemctl reset-failed docker.service
-  socket=$(systemctl show --property LoadState --value docker.socket)
-  if [[ ${socket} == loaded ]]; then
-    run systemctl reset-failed docker.socket
-    run systemctl stop docker.socket
-  fi
-  run systemctl restart docker.service
 }
 
 remove_generations() { # remove_generations KEEP: all folders but KEEP
@@ -660,97 +1308,73 @@ remove_generations() { # remove_generations KEEP: all folders but KEEP
   done
 }
 
-# ---- Proof, and the way back ------------------------------------------------
+# ---- Proof ------------------------------------------------------------------
 
 # Prints what does not hold, or nothing.
 daemon_problem() {
-  local client answer
-  local -a where=("${probe_address}" "${listen_port}" "${probe_name}" "${ca}")
   is_running_with_flags || {
     printf 'dockerd does not run with the new flags\n'
     return
   }
+  case ${daemon_mode} in
+    mutual) mutual_problem ;;
+    *) server_only_problem ;;
+  esac
+  userns_problem
+}
+
+ask() { # ask S_CLIENT_OPTION...
+  ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" "${ca}" "$@"
+}
+
+mutual_problem() {
+  local client answer refused='alert (bad certificate|certificate required)'
   client=$(find_client)
+  mark_log
   if [[ -n ${client} ]]; then
-    answer=$(ask_daemon "${where[@]}" \
-      -cert "${client}/${client_certificate_file}" \
+    answer=$(ask -cert "${client}/${client_certificate_file}" \
       -key "${client}/${client_key_file}")
     is_answer "${answer}" || {
       printf 'a client with a certificate got no answer: %s\n' \
-        "$(reason_in "${answer}")"
+        "$(why_no_answer "${answer}")"
       return
     }
   fi
-  answer=$(ask_daemon "${where[@]}")
-  [[ ${answer} =~ alert\ (bad\ certificate|certificate\ required) ]] ||
+  answer=$(ask)
+  if is_answer "${answer}"; then
+    printf 'a client without a certificate was not refused: it got an answer\n'
+  elif [[ ! ${answer} =~ ${refused} ]]; then
     printf 'a client without a certificate was not refused: %s\n' \
-      "$(reason_in "${answer}")"
-}
-
-# Waits until all holds; sets problem to what does not after 30 seconds.
-wait_for_daemon() {
-  local deadline=$((SECONDS + 30))
-  problem='docker.service is not active'
-  while ((SECONDS < deadline)); do
-    if systemctl --quiet is-active docker.service; then
-      problem=$(daemon_problem)
-      [[ -n ${problem} ]] || return 0
-    elif systemctl --quiet is-failed docker.service; then
-      return 0
-    fi
-    sleep 0.2
-  done
-}
-
-restore_previous() {
-  if [[ -e ${previous}/drop-in.conf ]]; then
-    run cp -pT -- "${previous}/drop-in.conf" "${drop_in}.new"
-    run mv -fT -- "${drop_in}.new" "${drop_in}"
-  else
-    run rm -f -- "${drop_in}"
-    run rmdir --ignore-fail-on-non-empty -- "${drop_in%/*}"
-  fi
-  if [[ -L ${previous}/link ]]; then
-    point_link_at "$(readlink -- "${previous}/link")"
-  else
-    run rm -f -- "${tls_directory}"
+      "$(why_no_answer "${answer}")"
   fi
 }
 
-roll_back() { # roll_back PROBLEM
-  local log outcome='the previous state is back and docker.service runs with it'
-  log=$(journalctl --unit docker.service --no-pager --output cat --lines 12) ||
-    true
-  note "$1; putting the previous state back"
-  restore_previous
-  restart_docker ||
-    outcome='docker.service does not start with the previous state either'
-  remove_generations "$(realpath -m -- "${tls_directory}")"
-  run rm -rf -- "${previous}"
-  printf '%s\n' '---- the daemon said ----' "${log}" '----' >&2
-  die 1 "$1; ${outcome}"
-}
-
-# Prints how many containers a restart interrupts.
-running_containers() {
-  local text
-  local -a ids=()
-  if text=$(docker -H unix:///var/run/docker.sock ps --quiet 2>/dev/null); then
-    if [[ -n ${text} ]]; then mapfile -t ids < <(printf '%s\n' "${text}"); fi
-    printf '%d running container(s)\n' "${#ids[@]}"
-  else
-    printf 'an unknown number of containers (docker ps got no answer)\n'
-  fi
+server_only_problem() {
+  local answer
+  mark_log
+  answer=$(ask)
+  is_answer "${answer}" || {
+    printf 'a client that trusts this CA got no answer: %s\n' \
+      "$(why_no_answer "${answer}")"
+    return
+  }
+  answer=$(ask_in_plain_text /_ping)
+  [[ ${answer} == *'HTTP request to an HTTPS server'* ]] ||
+    printf 'plain HTTP was not refused: %s\n' "${answer:-no answer}"
 }
 
 # ---- The verbs --------------------------------------------------------------
 
+# What the operator must know of the state that this leads to.
+warning() {
+  [[ ${daemon_mode} != server-only ]] ||
+    printf ' Then everyone who reaches %s is root on this machine.' "${listen}"
+}
+
 check_conflicts() {
-  check_daemon_json
-  check_drop_ins
-  check_environment
-  check_address
-  check_port
+  refuse_keys 'and dockerd refuses both' \
+    tls tlsverify tlscacert tlscert tlskey "${own_keys[@]}"
+  check_machine
   check_tls_directory
 }
 
@@ -761,10 +1385,8 @@ is_installed() {
     is_generation_whole "${generation}" && is_running_with_flags
 }
 
-apply() {
-  local problem=''
-  read_stock_command
-  check_conflicts
+# Sets generation to the folder of the pair that is to be installed.
+choose_generation() {
   if [[ ${verb} == check && ! -e ${certificate} ]]; then
     note "${certificate} is not here yet"
     generation=${tls_directory}-DIGEST
@@ -772,14 +1394,30 @@ apply() {
     check_certificate
     generation=$(generation_of)
   fi
+}
+
+roll_back() { # roll_back PROBLEM
+  put_back "$1"
+  remove_generations "$(realpath -m -- "${tls_directory}")"
+  give_up "$1"
+}
+
+apply() {
+  local problem='' left
+  read_stock_command
+  check_conflicts
+  choose_generation
   if is_installed; then
     remove_request
     finish
   fi
-  confirm "Restart dockerd now? It interrupts $(running_containers)."
-  save_previous
+  confirm_restart "${userns_remap}" "$(warning)"
+  find_remap_data "${userns_remap}"
+  save_replaced
   leaves="${previous} holds the previous state; run this again to finish"
-  install_generation "${generation}"
+  if ! is_generation_whole "${generation}"; then
+    install_generation "${generation}"
+  fi
   point_link_at "${generation}"
   install_drop_in
   if [[ ${verb} == check ]]; then
@@ -792,23 +1430,34 @@ apply() {
   run rm -rf -- "${previous}"
   remove_generations "${generation}"
   remove_request
-  note \
-    'dockerd answers clients of this CA, and refuses a client without a' \
-    'certificate'
-  if [[ -z $(find_client) ]]; then
-    note \
-      "no client's files are here: clients/NAME/90-verify.sh shows that a" \
-      'client gets an answer'
-  fi
+  note_remap_data
+  note_what_holds
   finish
 }
 
+note_what_holds() {
+  if [[ ${daemon_mode} == server-only ]]; then
+    note \
+      "dockerd shows a certificate of this CA and asks for none: everyone who" \
+      "reaches ${listen} is root on this machine"
+    return
+  fi
+  note \
+    'dockerd answers clients of this CA, and refuses a client without a' \
+    'certificate'
+  [[ -n $(find_client) ]] ||
+    note \
+      "no client's files are here: clients/NAME/90-verify.sh shows that a" \
+      'client gets an answer'
+}
+
 undo() {
-  local restart=0
-  if [[ -e ${drop_in} && $(<"${drop_in}") == "${marker}"* ]]; then
-    confirm "Restart dockerd now? It interrupts $(running_containers)."
+  local restart=0 left=''
+  if is_drop_in_ours; then
+    confirm_restart '' ''
+    find_remap_data ''
     run rm -f -- "${drop_in}"
-    run rmdir --ignore-fail-on-non-empty -- "${drop_in%/*}"
+    remove_drop_in_folder
     restart=1
   fi
   leaves="the drop-in ${drop_in} is removed; run this again to finish"
@@ -816,17 +1465,8 @@ undo() {
   if [[ -L ${tls_directory} ]]; then run rm -f -- "${tls_directory}"; fi
   if [[ -e ${previous} ]]; then run rm -rf -- "${previous}"; fi
   remove_generations ''
+  note_remap_data
   finish
-}
-
-# Without systemd as the init system there is nothing that this can configure.
-need_systemd() {
-  [[ -d /run/systemd/system ]] && return
-  note 'systemd does not run this machine. To start dockerd by hand, install' \
-    "the files of ${folder} in ${tls_directory} and run:"
-  printf '%s -H unix:///var/run/docker.sock -H tcp://%s %s\n' \
-    "$(command -v dockerd)" "${listen}" "${flags[*]}" >&2
-  die 2 "systemd is needed; ${leaves}"
 }
 
 main() {
@@ -836,17 +1476,8 @@ main() {
   certificate=${folder}/${certificate_file}
   ca=${folder}/${ca_certificate_file}
   need_openssl
-  command -v dockerd >/dev/null ||
-    die 2 \
-      'dockerd is not installed; install the package docker.io, or run this' \
-      'on the Docker host'
-  need_systemd
-  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
-  [[ $(daemon_property LoadState) == loaded ]] ||
-    die 2 \
-      "there is no docker.service; install dockerd's systemd unit; ${leaves}"
-  # One daemon, one run, whatever the working folder.
-  if [[ ${verb} != check ]]; then lock /etc/systemd/system; fi
+  need_daemon \
+    "install the files of ${folder} in ${tls_directory} and run:"
   if [[ ${verb} == undo ]]; then undo; else apply; fi
 }
 

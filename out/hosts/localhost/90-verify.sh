@@ -3,11 +3,12 @@
 # it. Shown by handshakes, each refusal beside a client that is answered.
 #
 # Reads:      the installed files, DIR/clients where a client's files are here
-# Writes:     a temporary folder, removed at the end
+# Writes:     a temporary folder, throwaway containers and a network of theirs
 # Restarts:   nothing
 # Needs root: yes, to read the daemon's key and its log
 # Undo:       nothing to undo: it is read-only
-# Options:    --dir DIR (docker-tls)  --json  --yes  --check
+# Options:    --dir DIR (docker-tls)  --json  --junit FILE
+#             --no-containers  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
 if [ -z "${BASH_VERSION:-}" ]; then
@@ -26,9 +27,17 @@ ulimit -c 0
 # certificates openssl trusts, or which daemon docker talks to.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+# Kept for the script that judges them.
+caller_variables=()
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
+  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+done
+readonly -a caller_variables
 unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 
 readonly script='hosts/localhost/90-verify.sh'
+# mutual: TLS on both sides; server-only: without client certificates.
+readonly daemon_mode='mutual'
 readonly -a names=(
   'localhost'
   '127.0.0.1'
@@ -47,6 +56,14 @@ readonly -a client_folders=(
 )
 readonly client_key_file='client-key.pem'
 readonly client_certificate_file='client-certificate.pem'
+readonly userns_remap=''
+readonly icc='true'
+readonly probe_image=''
+# Each row: name, icc, internal, subnet, IPv6 subnet (an empty subnet is one of
+# docker's choice, an empty IPv6 subnet is no IPv6).
+readonly -a networks=(
+  'isolated' 'false' 'false' '' ''
+)
 
 # ==== Below this line every site has the same bytes ==========================
 
@@ -58,6 +75,8 @@ yes=0
 remove_keys=0
 passphrase_file=''
 json=0
+junit=''                     # the file for --junit
+containers=1                 # 0: --no-containers
 leaves='nothing was changed' # the state to report when a command fails
 
 die() { # die STATUS MESSAGE...
@@ -100,13 +119,18 @@ parse_options() { # parse_options ARGUMENT...
       --yes) yes=1 ;;
       --remove-keys) remove_keys=1 ;;
       --json) json=1 ;;
+      --no-containers) containers=0 ;;
       --help)
         print_help
         exit 0
         ;;
-      --dir | --passphrase-file)
+      --dir | --passphrase-file | --junit)
         [[ -n ${1:-} ]] || die 2 "${option} needs a value"
-        if [[ ${option} == --dir ]]; then dir=$1; else passphrase_file=$1; fi
+        case ${option} in
+          --dir) dir=$1 ;;
+          --junit) junit=$1 ;;
+          *) passphrase_file=$1 ;;
+        esac
         shift
         ;;
       *) die 2 "option ${option} is not handled" ;;
@@ -185,6 +209,21 @@ ask_once() { # ask_once ADDRESS PORT NAME CA S_CLIENT_OPTION...
     true
 }
 
+# Prints the names of the certificate that a server shows, as Go lists them.
+names_shown() { # names_shown ADDRESS PORT NAME
+  local address=$1 text
+  local -a name_options
+  if [[ ${address} == *:* ]]; then address="[${address}]"; fi
+  expect_name "$3"
+  text=$(timeout 10 openssl s_client -connect "${address}:$2" \
+    "${name_options[@]}" </dev/null 2>/dev/null |
+    openssl x509 -noout -ext subjectAltName 2>/dev/null) || true
+  text=${text#*$'\n'}
+  text=${text//DNS:/}
+  text=${text//IP Address:/}
+  printf '%s\n' "${text#"${text%%[![:space:]]*}"}"
+}
+
 # dockerd hangs up right after its alert. When that overtakes the request, the
 # client fails to write it (a reset) and never reads the alert: it asks again.
 ask_daemon() { # ask_daemon ADDRESS PORT NAME CA S_CLIENT_OPTION...
@@ -194,6 +233,10 @@ ask_daemon() { # ask_daemon ADDRESS PORT NAME CA S_CLIENT_OPTION...
     if [[ ${answer} != *write:errno=* ]]; then break; fi
   done
   printf '%s\n' "${answer}"
+  if [[ ${answer} =~ 'verify error'.*mismatch ]]; then
+    printf 'x509: certificate is valid for %s, not %s\n' \
+      "$(names_shown "$1" "$2" "$3")" "$3"
+  fi
 }
 
 is_answer() { # is_answer TEXT
@@ -213,15 +256,262 @@ reason_in() { # reason_in TEXT
   printf 'no answer\n'
 }
 
-# ---- The docker daemon on this machine --------------------------------------
+# ---- Why a handshake failed -------------------------------------------------
+
+# What a client says when the server has refused it: the server's log knows why.
+refusals='alert|remote error|reset by peer|broken pipe|errno=(32|104)|EOF'
+readonly refusals
+readonly renew_client='make a request and sign it with ca/30-sign-clients.sh'
+readonly renew_server='make a request and sign it with ca/20-sign-servers.sh'
+readonly read_log='journalctl --unit docker.service on that host says more'
+
+# Go's words for a certificate that is not of the CA, then OpenSSL's.
+unknown_ca='signed by unknown authority|unable to get local issuer'
+unknown_ca+='|self.signed certificate|certificate signature failure'
+readonly unknown_ca
+readonly wrong_usage='incompatible key usage|certificate purpose'
+readonly is_after='current time ([^ ]+) is after ([^[:space:],"]+)'
+readonly is_before='current time ([^ ]+) is before ([^[:space:],"]+)'
+
+# What the daemon's log says: a pattern, and the sentence for it.
+readonly -a server_reasons=(
+  "didn't provide a certificate"
+  "server: the client sent no certificate of the daemon's CA: run\
+ 20-configure-client.sh and use --tlsverify with cert.pem and key.pem"
+  "${is_after}"
+  "server: the client's certificate ended @2, and the clock says @1:\
+ ${renew_client}, or set the clock"
+  "${is_before}"
+  "server: the client's certificate begins @2, and the clock says @1:\
+ set the clock, or wait"
+  "${unknown_ca}"
+  "server: the client's certificate is of another CA than the daemon's:\
+ ${renew_client}"
+  "${wrong_usage}"
+  "server: the client's certificate is not for clients\
+ (extendedKeyUsage): ${renew_client}"
+  'unsupported versions'
+  'server: the client offered no TLS 1.2 or newer: use a newer client'
+  'no cipher suite supported'
+  "server: it shares no cipher suite with the client: let the client offer\
+ an ECDHE suite with AES-GCM or ChaCha20"
+  'does not look like a TLS handshake'
+  'server: it speaks TLS and was asked in plain text: set DOCKER_TLS_VERIFY=1'
+  'bad record MAC'
+  "client: it refused the server's certificate, before it could say why: its\
+ ca.pem is of another CA, or the name is not in the certificate"
+  'remote error: tls: ([a-z ]+)'
+  "client: it refused the server's certificate (@1): its ca.pem is of another\
+ CA, or the name is not in the certificate"
+)
+
+# What the client says, docker or openssl s_client. The first that fits counts.
+readonly -a client_reasons=(
+  'ontext "([^"]+)"(: context not found| does not exist| is not found)'
+  'client: there is no docker context @1: run 20-configure-client.sh'
+  'open "?([^ :"]+)"?[^:]*: (no such file|No such file)'
+  'client: @1 is not there: run 20-configure-client.sh'
+  'open "?([^ :,"]+)"?( for reading, |: )([Nn]o such file|[Pp]ermission denied)'
+  'client: @1 cannot be read (@3): run this as its owner'
+  'does not match public key|key values mismatch'
+  'client: the key belongs to another certificate: install both from one run'
+  'private key from ([^[:space:]:]+)'
+  'client: the key @1 cannot be read: run this as its owner'
+  'valid for ([^"]+), not ([^[:space:]"]+)'
+  'client: the certificate is valid for @1, not @2: use a name from the SAN'
+  'valid for any names, but wanted to match ([^[:space:]"]+)'
+  "client: the certificate has no name in its SAN, not @1 either:\
+ ${renew_server}"
+  "certificate for ([^ ]+) because it doesn't contain any IP SANs"
+  "client: the certificate is valid for no address, not @1 either: use a name\
+ from the SAN"
+  '(hostname|IP address) mismatch|legacy Common Name'
+  'client: the certificate is not for this name: use a name from the SAN'
+  "${is_after}"
+  "client: the server's certificate ended @2, and the clock says @1:\
+ ${renew_server}, or set the clock"
+  "${is_before}"
+  "client: the server's certificate begins @2, and the clock says @1:\
+ set the clock, or wait"
+  "${unknown_ca}"
+  "client: the server's certificate is not of the CA in ca.pem: compare\
+ ca.pem with the host's, and find out who answers at this address"
+  "${wrong_usage}"
+  "client: the server's certificate is not for servers (extendedKeyUsage):\
+ ${renew_server}"
+  'HTTP request to an HTTPS server'
+  'server: it speaks TLS and was asked in plain text: set DOCKER_TLS_VERIFY=1'
+  'HTTP response to HTTPS client|wrong version number|packet length too long'
+  "client: the server speaks plain text on this port: run\
+ 20-configure-daemon.sh there"
+  'does not look like a TLS handshake'
+  "client: the server speaks plain text on this port: run\
+ 20-configure-daemon.sh there"
+  'alert protocol version|protocol version not supported'
+  'server: the client offered no TLS 1.2 or newer: use a newer client'
+  'unsupported protocol|no protocols available'
+  'client: the server offers no TLS version that this client takes'
+  'handshake failure|no cipher'
+  "server: it shares no cipher suite with the client: let the client offer\
+ an ECDHE suite with AES-GCM or ChaCha20"
+  'certificate required'
+  "server: the client sent no certificate of the daemon's CA: run\
+ 20-configure-client.sh and use --tlsverify with cert.pem and key.pem"
+  'alert certificate expired|expired certificate'
+  "server: the client's certificate has ended: ${renew_client}, or set the\
+ clock"
+  'unknown ca|unknown certificate authority'
+  "server: the client's certificate is of another CA than the daemon's:\
+ ${renew_client}"
+  'unsupported certificate'
+  "server: the client's certificate is not for clients\
+ (extendedKeyUsage): ${renew_client}"
+  'bad certificate'
+  "server: it got no client certificate, or not one that it accepts:\
+ ${read_log}"
+  'no such host|not known|name resolution|No address associated'
+  "client: the host's name has no address here: add it to the DNS or to\
+ /etc/hosts"
+  'errno=111|onnection refused'
+  "server: nothing listens on this address and port: start dockerd there, or\
+ run 20-configure-daemon.sh"
+  'errno=(101|113)|o route to host|etwork is unreachable'
+  'client: there is no way to this address: look at the network between them'
+  'errno=110|imed out|i/o timeout|deadline exceeded|^[[:space:]]*$'
+  "client: no answer in time: is the host up, does a firewall drop the\
+ packets?"
+  'Cannot connect to the Docker daemon at ([^ ]+)\. '
+  "server: nothing listens at @1, or its name has no address here: start\
+ dockerd there, or run 20-configure-daemon.sh"
+  "${refusals}"
+  "server: it hung up without a word: ${read_log}"
+)
+
+# Says the time that OpenSSL prints with an expired certificate as Go does.
+time_in() { # time_in TEXT
+  local now word=after
+  local ends='has expired.*notAfter=([^'$'\n'']+)'
+  local begins='not yet valid.*notBefore=([^'$'\n'']+)'
+  now=$(date --utc '+%FT%TZ')
+  [[ $1 =~ ${ends} ]] || {
+    [[ $1 =~ ${begins} ]] || return 0
+    word=before
+  }
+  printf 'current time %s is %s %s\n' "${now}" "${word}" \
+    "$(date --utc --date "${BASH_REMATCH[1]}" '+%FT%TZ')"
+}
+
+# Prints the sentence of the first pattern that fits, with its groups put in.
+find_reason() { # find_reason TEXT PATTERN SENTENCE...
+  local text=$1 sentence number
+  shift
+  while (($# > 1)); do
+    if [[ ${text} =~ $1 ]]; then
+      sentence=$2
+      for number in 1 2 3; do
+        sentence=${sentence//"@${number}"/"${BASH_REMATCH[number]:-}"}
+      done
+      printf '%s\n' "${sentence}"
+      return
+    fi
+    shift 2
+  done
+  return 1
+}
+
+# Prints one sentence: which side refuses, why, and what to do. TEXT is what
+# the client printed, LOG what the daemon's log has said of it.
+explain_handshake() { # explain_handshake TEXT [LOG]
+  local text log=${2:-}
+  text=$(time_in "$1")$'\n'$1
+  log=$(time_in "${log}")$'\n'${log}
+  if [[ ${text} =~ ${refusals} ]] &&
+    find_reason "${log}" "${server_reasons[@]}"; then
+    return
+  fi
+  find_reason "${text}" "${client_reasons[@]}" ||
+    printf 'client: %s: no known reason; %s\n' "${1%%$'\n'*}" "${read_log}"
+}
+
+# Sets cursor to the end of the daemon's log.
+mark_log() {
+  cursor=$(journalctl --unit docker.service --quiet --lines 0 --show-cursor \
+    2>/dev/null || true)
+  cursor=${cursor#*cursor: }
+}
+
+# Prints what the daemon's log has said of a handshake since mark_log, and
+# waits for it up to 5 seconds. Without a log, prints nothing.
+refusal_in_log() {
+  local text deadline=$((SECONDS + 5))
+  [[ -n ${cursor} ]] || return 0
+  while ((SECONDS < deadline)); do
+    text=$(journalctl --unit docker.service --quiet --output cat \
+      --after-cursor "${cursor}" 2>/dev/null || true)
+    if [[ ${text} == *'TLS handshake error'* ]]; then
+      text=${text#*TLS handshake error from }
+      printf '%s\n' "${text%%$'\n'*}"
+      return
+    fi
+    sleep 0.1
+  done
+}
+
+# Prints what the client saw since mark_log, and why, with what to do.
+why_no_answer() { # why_no_answer ANSWER
+  printf '%s; %s\n' "$(reason_in "$1")" \
+    "$(explain_handshake "$1" "$(refusal_in_log)")"
+}
+
+# Asks in plain text and prints what comes back. A dockerd with TLS hangs up as
+# soon as it sees no handshake: writing on must not end the script.
+ask_in_plain_text() { # ask_in_plain_text PATH
+  local connection
+  trap '' PIPE
+  exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}" || return 0
+  printf 'GET %s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' "$1" \
+    >&"${connection}" || true
+  timeout 10 cat <&"${connection}" || true
+} 2>/dev/null
+
+# Prints the folder of a client whose key and certificate are on this machine.
+find_client() {
+  local folder
+  for folder in "${client_folders[@]}"; do
+    if [[ -r ${dir}/${folder}/${client_key_file} &&
+      -r ${dir}/${folder}/${client_certificate_file} ]]; then
+      printf '%s\n' "${dir}/${folder}"
+      return
+    fi
+  done
+}
 
 # D16, with absolute paths: under systemd the working directory is /.
-readonly -a flags=(
-  --tlsverify
-  "--tlscacert=${tls_directory}/${ca_certificate_file}"
+flags=(
   "--tlscert=${tls_directory}/${certificate_file}"
   "--tlskey=${tls_directory}/${key_file}"
 )
+case ${daemon_mode} in
+  mutual)
+    flags=(
+      --tlsverify
+      "--tlscacert=${tls_directory}/${ca_certificate_file}"
+      "${flags[@]}"
+    )
+    ;;
+  # D19: with certificate and key, =false is TLS that asks clients for none.
+  server-only) flags=(--tlsverify=false "${flags[@]}") ;;
+  *) die 2 "unknown mode ${daemon_mode}" ;;
+esac
+
+# ---- The docker daemon on this machine --------------------------------------
+
+if [[ ${icc} == false ]]; then flags+=(--icc=false); fi
+# D22: sudo dockerd --userns-remap=default &
+if [[ -n ${userns_remap} ]]; then
+  flags+=("--userns-remap=${userns_remap}")
+fi
+readonly -a flags
 
 daemon_property() { # daemon_property PROPERTY
   systemctl show --property "$1" --value docker.service
@@ -242,60 +532,185 @@ is_running_with_flags() {
   done
 }
 
-# Prints the folder of a client whose key and certificate are on this machine.
-find_client() {
-  local folder
-  for folder in "${client_folders[@]}"; do
-    if [[ -r ${dir}/${folder}/${client_key_file} &&
-      -r ${dir}/${folder}/${client_certificate_file} ]]; then
-      printf '%s\n' "${dir}/${folder}"
-      return
+# ---- Subordinate ids: what containers get in place of the host's ------------
+
+# Prints the user whose ranges dockerd takes; dockremap it makes itself.
+remap_user() {
+  if [[ ${userns_remap} == default ]]; then
+    printf 'dockremap\n'
+  else
+    printf '%s\n' "${userns_remap}"
+  fi
+}
+
+has_user() { # has_user NAME
+  id -u -- "$1" &>/dev/null
+}
+
+# Sets owner, first and last from a line; false for what is no range.
+is_range() { # is_range LINE
+  [[ $1 =~ ^([^:]+):([0-9]+):([1-9][0-9]*)$ ]] || return 1
+  owner=${BASH_REMATCH[1]}
+  first=${BASH_REMATCH[2]}
+  last=$((first + BASH_REMATCH[3] - 1))
+}
+
+# Sets own and others to the lines of a file that are USER's, by name or number,
+# and to all other users'.
+read_ranges() { # read_ranges FILE USER
+  local line uid
+  own=()
+  others=()
+  uid=$(id -u -- "$2" 2>/dev/null) || uid=$2
+  while IFS= read -r line || [[ -n ${line} ]]; do
+    is_range "${line}" || continue
+    if [[ ${owner} == "$2" || ${owner} == "${uid}" ]]; then
+      own+=("${line}")
+    else
+      others+=("${line}")
     fi
+  done < <(cat -- "$1" 2>/dev/null || true)
+}
+
+# Prints a line of USER and another user's with the same ids in it, or nothing.
+# Who has ids in common can reach the files of the other's containers.
+overlap_in() { # overlap_in FILE USER
+  local mine other own_first own_last
+  read_ranges "$1" "$2"
+  for mine in "${own[@]}"; do
+    is_range "${mine}"
+    own_first=${first} own_last=${last}
+    for other in "${others[@]}"; do
+      is_range "${other}"
+      ((first <= own_last && own_first <= last)) || continue
+      printf '%s and %s\n' "${mine}" "${other}"
+      return
+    done
   done
+}
+
+has_range() { # has_range FILE USER
+  read_ranges "$1" "$2"
+  ((${#own[@]}))
 }
 
 # ---- Controls: one line each, a table or --json -----------------------------
 
-failed=0
-asked='' # what was run for the control that is reported next
+readonly benchmark='CIS Docker Benchmark v1.6.0'
 
-# Quotes TEXT for JSON; control characters other than line ends are dropped.
-json_string() { # json_string TEXT
-  local text=$1
-  text=${text//\\/\\\\}
-  text=${text//\"/\\\"}
-  text=${text//$'\n'/\\n}
-  printf '"%s"' "${text//[[:cntrl:]]/ }"
+failed=0
+asked=''         # what was run for the control that is reported next
+show_evidence=0  # 1: also of the controls that hold
+has_items=0      # 1 once a control has an item of the benchmark
+junit_cases=''   # what --junit writes at the end
+junit_failures=0 # and how many of them are FAIL, SKIP, or any
+junit_skips=0
+junit_tests=0
+
+# What came back may be a stranger's: bytes that a terminal would obey, or that
+# JSON and XML may not hold, become blanks. Line ends stay.
+plain_text() { # plain_text TEXT
+  printf '%s' "${1//[^[:print:]$'\n']/ }"
 }
 
-# Prints the result of a control. EVIDENCE is what came back, REMEDY what to do.
-report() { # report ID RESULT WHAT EVIDENCE REMEDY
-  local id=$1 result=$2 what=$3 evidence=$4 remedy=$5
-  if [[ ${result} == FAIL ]]; then failed=1; fi
-  if ((json)); then
-    printf '{"id":%s,"result":%s,"what":%s,' \
-      "$(json_string "${id}")" "$(json_string "${result}")" \
-      "$(json_string "${what}")"
-    printf '"asked":%s,"evidence":%s,"remedy":%s}\n' \
-      "$(json_string "${asked}")" "$(json_string "${evidence}")" \
-      "$(json_string "${remedy}")"
-  else
-    printf '%-8s %s  %s\n' "${id}" "${result}" "${what}"
-    if [[ ${result} != PASS ]]; then
-      printf '              found: %s\n' "${evidence}"
-      [[ ${result} == SKIP ]] || printf '              do:    %s\n' "${remedy}"
-    fi
+json_string() { # json_string TEXT
+  local text
+  text=$(plain_text "$1")
+  text=${text//\\/\\\\}
+  text=${text//\"/\\\"}
+  printf '"%s"' "${text//$'\n'/\\n}"
+}
+
+xml_text() { # xml_text TEXT
+  local text
+  text=$(plain_text "$1")
+  text=${text//'&'/'&amp;'}
+  text=${text//'<'/'&lt;'}
+  text=${text//'>'/'&gt;'}
+  printf '%s' "${text//'"'/'&quot;'}"
+}
+
+report_as_json() { # report_as_json ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
+  printf '{"id":%s,"result":%s,"what":%s,' "$(json_string "$1")" \
+    "$(json_string "$2")" "$(json_string "$3")"
+  printf '"asked":%s,"evidence":%s,"remedy":%s,"benchmark":%s}\n' \
+    "$(json_string "${asked}")" "$(json_string "$4")" "$(json_string "$5")" \
+    "$(json_string "$6")"
+}
+
+report_as_text() { # report_as_text ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
+  local evidence indent=$'\n                     '
+  printf '%-8s %s  %s%s\n' "$1" "$2" "$3" "${6:+ [CIS ${6#"${benchmark}, "}]}"
+  if [[ $2 != PASS ]] || ((show_evidence)); then
+    evidence=$(plain_text "$4")
+    printf '              found: %s\n' "${evidence//$'\n'/"${indent}"}"
   fi
+  if [[ $2 == FAIL ]]; then printf '              do:    %s\n' "$5"; fi
+}
+
+# The form that Jenkins, GitLab and others read.
+add_junit_case() { # add_junit_case ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
+  local name
+  name=$(xml_text "$1 $3${6:+ [${6}]}")
+  junit_tests=$((junit_tests + 1))
+  junit_cases+="  <testcase classname=\"${script}\" name=\"${name}\">"$'\n'
+  case $2 in
+    FAIL)
+      junit_failures=$((junit_failures + 1))
+      junit_cases+="    <failure message=\"$(xml_text "$4")\">"
+      junit_cases+="$(xml_text "$5")</failure>"$'\n'
+      ;;
+    SKIP)
+      junit_skips=$((junit_skips + 1))
+      junit_cases+="    <skipped message=\"$(xml_text "$4")\"/>"$'\n'
+      ;;
+    *) ;;
+  esac
+  junit_cases+="    <system-out>$(xml_text "${asked}"$'\n'"$4")</system-out>"
+  junit_cases+=$'\n  </testcase>\n'
+}
+
+write_junit() {
+  {
+    printf '<?xml version="1.0" encoding="UTF-8"?>\n'
+    printf '<testsuite name="%s" tests="%d" failures="%d" skipped="%d">\n' \
+      "${script}" "${junit_tests}" "${junit_failures}" "${junit_skips}"
+    printf '%s</testsuite>\n' "${junit_cases}"
+  } >"${junit}.new"
+  mv -fT -- "${junit}.new" "${junit}"
+}
+
+# Prints the result of a control. EVIDENCE is what came back, REMEDY what to
+# do, CIS_ITEM its number in the benchmark, where it has one.
+report() { # report ID RESULT WHAT EVIDENCE REMEDY [CIS_ITEM]
+  local -a control=("${@:1:5}" "${6:+${benchmark}, ${6}}")
+  if [[ $2 == FAIL ]]; then failed=1; fi
+  if [[ -n ${control[5]} ]]; then has_items=1; fi
+  if ((json)); then
+    report_as_json "${control[@]}"
+  else
+    report_as_text "${control[@]}"
+  fi
+  if [[ -n ${junit} ]]; then add_junit_case "${control[@]}"; fi
   asked=''
 }
 
 # Reports PASS when there is no problem, FAIL with the problem otherwise.
-judge() { # judge ID WHAT PROBLEM EVIDENCE REMEDY
+judge() { # judge ID WHAT PROBLEM EVIDENCE REMEDY [CIS_ITEM]
   if [[ -z $3 ]]; then
-    report "$1" PASS "$2" "$4" ''
+    report "$1" PASS "$2" "$4" '' "${6:-}"
   else
-    report "$1" FAIL "$2" "$3" "$5"
+    report "$1" FAIL "$2" "$3" "$5" "${6:-}"
   fi
+}
+
+finish_report() {
+  if ((has_items && ! json)); then
+    printf 'CIS items are those of the %s.\n' "${benchmark}"
+  fi
+  if [[ -n ${junit} ]]; then write_junit; fi
+  if ((failed)); then exit 4; fi
+  exit 0
 }
 
 # Reports the three facts about a pair that need no daemon.
@@ -342,22 +757,1492 @@ file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
   fi
 }
 
-judge_file() { # judge_file ID FILE OWNER:GROUP WIDEST_MODE
+judge_file() { # judge_file ID FILE OWNER:GROUP WIDEST_MODE [CIS_ITEM]
   asked="stat --format '%U:%G %a' $2"
   judge "$1" "$2 is $3 $4 or less" "$(file_problem "$2" "$3" "$4")" \
     "$(stat --dereference --format '%U:%G %a' -- "$2" 2>&1 || true)" \
-    "chown $3 $2; chmod $4 $2"
+    "chown $3 $2; chmod $4 $2" "${5:-}"
 }
 
-finish_report() {
-  if ((failed)); then exit 4; fi
-  exit 0
+# ---- The daemon's own files and flags ---------------------------------------
+
+# The widest modes that the CIS Docker Benchmark allows.
+verify_daemon_files() {
+  judge_file FILE-4 /etc/docker root:root 755 '3.5 and 3.6'
+  judge_file FILE-5 "${drop_in}" root:root 644 '3.1 and 3.2'
+  judge_file FILE-6 "$(daemon_property FragmentPath)" root:root 644 \
+    '3.1 and 3.2'
+  judge_file FILE-7 /var/run/docker.sock root:docker 660 '3.15 and 3.16'
+}
+
+verify_flags() { # verify_flags [CIS_ITEM]
+  local problem='' flag what="dockerd runs with -H tcp://${listen}"
+  for flag in "${flags[@]}"; do what+=" ${flag%%=/*}"; done
+  asked='tr "\0" "\n" </proc/MAINPID/cmdline'
+  is_running_with_flags || problem='dockerd runs without them'
+  judge DAEMON-1 "${what}" "${problem}" "$(running_arguments)" \
+    'run 20-configure-daemon.sh' "${1:-}"
+}
+
+# ---- User namespaces --------------------------------------------------------
+
+# Prints what does not hold: the option, and the folder of the remapped ids.
+remap_problem() { # remap_problem INFO
+  local root=${1##*/} file id
+  [[ $1 == *name=userns* ]] || printf 'no name=userns; '
+  for file in /etc/subuid:"${root%.*}" /etc/subgid:"${root#*.}"; do
+    id=${file#*:}
+    read_ranges "${file%:*}" "$(remap_user)"
+    [[ " ${own[*]} " == *:"${id}":* ]] ||
+      printf 'the data folder is not of a range of %s in %s; ' \
+        "$(remap_user)" "${file%:*}"
+  done
+}
+
+verify_remap() {
+  local what='dockerd uses user namespaces' info problem
+  if [[ -z ${userns_remap} ]]; then
+    report USERNS-1 SKIP "${what}" 'the site has no userns_remap' '' 2.9
+    return
+  fi
+  asked="docker info --format '{{.SecurityOptions}} {{.DockerRootDir}}'"
+  info=$(docker -H unix:///var/run/docker.sock info \
+    --format '{{.SecurityOptions}} {{.DockerRootDir}}' 2>&1) || true
+  problem=$(remap_problem "${info}")
+  judge USERNS-1 "${what} of $(remap_user)" "${problem%; }" "${info}" \
+    'run 20-configure-daemon.sh' 2.9
+}
+
+verify_ranges() {
+  local what='no other user has the ids of containers' file problem=''
+  local user evidence='' overlap
+  if [[ -z ${userns_remap} ]]; then
+    report USERNS-2 SKIP "${what}" 'the site has no userns_remap' '' 2.9
+    return
+  fi
+  asked='cat /etc/subuid /etc/subgid'
+  user=$(remap_user)
+  for file in /etc/subuid /etc/subgid; do
+    has_range "${file}" "${user}" || problem+="no range of ${user} in ${file}; "
+    overlap=$(overlap_in "${file}" "${user}")
+    [[ -z ${overlap} ]] || problem+="${file}: ${overlap} have ids in common; "
+    evidence+="${file}: ${own[*]}; "
+  done
+  judge USERNS-2 "${what}" "${problem%; }" "${evidence%; }" \
+    "give ${user} a range of its own in both files: usermod(8)" 2.9
+}
+
+# One run at a time. The lock ends with the process, however it ends.
+lock() { # lock FOLDER
+  local lock_fd inode holder
+  exec {lock_fd}<"$1"
+  if flock --nonblock "${lock_fd}"; then return; fi
+  inode=$(stat --format ':%i' -- "$1")
+  holder=unknown
+  while read -r _ _ _ _ pid place _; do
+    [[ ${place} != *"${inode}" ]] || holder=${pid}
+  done </proc/locks
+  note "another run works in $1 (process ${holder}); waiting for it"
+  flock "${lock_fd}"
+}
+
+# ---- Throwaway containers ---------------------------------------------------
+
+readonly docker_socket=unix:///var/run/docker.sock
+readonly probe_label=dockseal.probe
+# A container ends by itself after about this time, whatever became of the
+# script that started it; --rm then removes it.
+readonly probe_seconds=120
+readonly -a probe_commands=(
+  arping cat grep hostname httpd id ip ls mkdir nc ping ps sh sleep touch
+  traceroute
+)
+
+probe_image_id=''
+probe_image_made=0 # 1 once this run has imported it
+no_image_reason='' # why there is no image
+probe_folder=''    # for the image's files, and what containers say
+probe_run=RUN      # the label's value
+probe_count=0      # each container sleeps a second longer than the last one
+left_over=0        # 1 once something of a killed run was found
+show_commands=0    # 1: print what starts and removes something
+probe_error=''     # what docker said when a container did not start
+started=''         # the id of the container that start_probe started
+started_name=''    # its name
+started_pid=''     # its first process, as this machine numbers it
+
+# Runs docker on this machine. timeout puts it into a process group of its own,
+# which Ctrl-C does not reach: docker cut short would leave what the daemon goes
+# on to make. For the same reason its output goes to a file and not to $(...).
+run_docker() { # run_docker WORD...
+  local words
+  printf -v words ' %q' docker -H "${docker_socket}" "$@"
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "${words# }"
+    return
+  fi
+  if ((show_commands)); then printf '+%s\n' "${words}" >&2; fi
+  timeout 60 docker -H "${docker_socket}" "$@" \
+    >"${probe_folder}/output" 2>"${probe_folder}/error"
+}
+
+ask_docker() { # ask_docker WORD...
+  timeout 60 docker -H "${docker_socket}" "$@" 2>/dev/null
+}
+
+# Runs a command in a container, for what it prints.
+in_probe() { # in_probe ID COMMAND...
+  timeout 30 docker -H "${docker_socket}" exec "$@"
+}
+
+# ---- What is left is removed ------------------------------------------------
+
+list_labelled() { # list_labelled container|network|image LABEL
+  local -a all=()
+  if [[ $1 == container ]]; then all=(--all); fi
+  ask_docker "$1" ls "${all[@]}" --quiet --no-trunc --filter "label=$2"
+}
+
+# Removes containers, networks and images that carry LABEL, each by its id, and
+# waits until they are gone: --rm may be at it already. Fails when some stay.
+remove_labelled() { # remove_labelled LABEL
+  local tries kind text
+  local -a ids force=(--force --volumes)
+  for ((tries = 0; tries < 50; tries++)); do
+    for kind in container network image; do
+      text=$(list_labelled "${kind}" "$1") || return
+      if [[ -n ${text} ]]; then break; fi
+    done
+    [[ -n ${text} ]] || return 0
+    left_over=1
+    mapfile -t ids <<<"${text}"
+    if [[ ${kind} != container ]]; then force=(); fi
+    run_docker "${kind}" rm "${force[@]}" "${ids[@]}" || sleep 0.2
+  done
+  return 1
+}
+
+# For the EXIT trap. A second Ctrl-C does not stop it.
+remove_probes() {
+  trap '' HUP INT TERM
+  [[ -n ${probe_folder} ]] || return 0
+  remove_labelled "${probe_label}=${probe_run}" ||
+    note "containers with the label ${probe_label}=${probe_run} may be left;" \
+      'they end by themselves, and the next run removes what is left'
+  rm -rf -- "${probe_folder}"
+  probe_folder=''
+}
+
+# What a killed run left. One run at a time: nobody else is using it.
+remove_stale_probes() {
+  local folder
+  left_over=0
+  remove_labelled "${probe_label}" ||
+    note "containers or images with the label ${probe_label} cannot be removed"
+  for folder in /run/dockseal-probe.*; do
+    [[ -d ${folder} && ${folder} != "${probe_folder}" ]] || continue
+    rm -rf -- "${folder}"
+    left_over=1
+  done
+}
+
+# ---- The image --------------------------------------------------------------
+
+# A root file system with busybox, and a link for each of its commands.
+make_probe_files() { # make_probe_files BUSYBOX
+  local name
+  mkdir -m 0755 -- "${probe_folder}/image" "${probe_folder}/image/bin"
+  install -m 0755 -T -- "$1" "${probe_folder}/image/bin/busybox"
+  for name in "${probe_commands[@]}"; do
+    ln -s -- busybox "${probe_folder}/image/bin/${name}"
+  done
+  tar --create --directory "${probe_folder}/image" \
+    --file "${probe_folder}/image.tar" .
+}
+
+no_image() { # no_image REASON...
+  no_image_reason=$*
+  return 1
+}
+
+import_probe_image() { # import_probe_image TAR
+  run_docker import --change "LABEL ${probe_label}=${probe_run}" "$1" || {
+    no_image "docker import $1: $(<"${probe_folder}/error")"
+    return
+  }
+  probe_image_made=1
+  probe_image_id=IMAGE
+  [[ ${verb} == check ]] || probe_image_id=$(<"${probe_folder}/output")
+}
+
+# A named image, else the tar that came with the scripts, else the busybox of
+# this machine. Nothing is pulled.
+choose_probe_image() {
+  local tar=${dir}/probe-image.tar busybox
+  if [[ -n ${probe_image} ]]; then
+    probe_image_id=$(ask_docker image inspect --format '{{.Id}}' \
+      "${probe_image}") ||
+      no_image "the image ${probe_image} is not on this host; load it (docker" \
+        'load), or take probe_image out of the site file. Images from before' \
+        'user namespaces were switched on have to be loaded again'
+  elif [[ -e ${tar} ]]; then
+    import_probe_image "${tar}"
+  elif busybox=$(type -P busybox); then
+    [[ ${verb} == check ]] || make_probe_files "${busybox}"
+    import_probe_image "${probe_folder:-/run/dockseal-probe.RUN}/image.tar"
+  else
+    no_image 'there is no image for the throwaway containers: install the' \
+      'package busybox-static, or carry the files of a container with busybox' \
+      "here (docker export) as ${tar}, or set probe_image in the site file"
+  fi
+}
+
+# Runs the image once, by its id. A busybox that is not static, or a tar made by
+# docker save, does not start.
+try_probe_image() {
+  local text found
+  text="id -u; for name in ${probe_commands[*]}; do"
+  text+=" command -v \$name >/dev/null || echo \$name; done"
+  run_docker run --rm --label "${probe_label}=${probe_run}" --network none \
+    "${probe_image_id}" sh -c "${text}" || {
+    no_image 'no command runs in the image for the throwaway containers:' \
+      "$(<"${probe_folder}/error") It has to be a root file system with a" \
+      'static busybox: install the package busybox-static, or make the tar' \
+      'with docker export'
+    return
+  }
+  [[ ${verb} != check ]] || return 0
+  found=$(<"${probe_folder}/output")
+  [[ ${found} == 0 ]] ||
+    no_image 'in the image for the throwaway containers commands have to run' \
+      "as user 0, and none may be missing; found user ${found//$'\n'/, no }"
+}
+
+# Takes the lock, removes what killed runs left, and sets probe_image_id; fails
+# with no_image_reason where there is no image. Needs root.
+find_probe_image() {
+  if [[ -n ${no_image_reason} ]]; then return 1; fi
+  if [[ -n ${probe_image_id} ]]; then return; fi
+  # Images are named by id, and built for the daemon's own machine.
+  unset DOCKER_DEFAULT_PLATFORM DOCKER_CONTENT_TRUST
+  if [[ ${verb} != check ]]; then open_probe_folder; fi
+  choose_probe_image && try_probe_image && return
+  probe_image_id=''
+  return 1
+}
+
+# Root alone can write to /run: no name there is somebody else's. Containers
+# with another user's rights read below it.
+open_probe_folder() {
+  lock /run
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  probe_folder=$(mktemp -d /run/dockseal-probe.XXXXXXXX)
+  chmod -- 0755 "${probe_folder}"
+  probe_run=${probe_folder##*.}
+  remove_stale_probes
+}
+
+# ---- Containers -------------------------------------------------------------
+
+# Starts a container of this name, or NAME-RUN where the name is taken. It
+# sleeps; a COMMAND runs beside that. Fails with probe_error.
+start_probe() { # start_probe NAME OPTION... -- [COMMAND...]
+  local name=$1
+  local -a options=() command
+  shift
+  while [[ $1 != -- ]]; do
+    options+=("$1")
+    shift
+  done
+  probe_count=$((probe_count + 1))
+  command=(sleep "$((probe_seconds + probe_count))")
+  if (($# > 1)); then
+    command=(sh -c "\"\$@\" & ${command[*]} & wait \$!" sh "${@:2}")
+  fi
+  if ask_docker container inspect "${name}" >/dev/null; then
+    name+=-${probe_run}
+  fi
+  run_docker run --detach --rm --label "${probe_label}=${probe_run}" \
+    "${options[@]}" --name "${name}" "${probe_image_id}" "${command[@]}" || {
+    probe_error=$(<"${probe_folder}/error")
+    return 1
+  }
+  read_started "${name}"
+}
+
+# Sets started, started_name and started_pid; with --check there is a name only.
+read_started() { # read_started NAME
+  started=$1
+  started_name=$1
+  [[ ${verb} != check ]] || return 0
+  started=$(<"${probe_folder}/output")
+  started_pid=$(ask_docker inspect --format '{{.State.Pid}}' "${started}") || {
+    probe_error='it ended at once'
+    return 1
+  }
+}
+
+# ---- The networks of this host ----------------------------------------------
+
+readonly network_columns=5
+readonly icc_option=com.docker.network.bridge.enable_icc
+
+# Sets the row_ variables to the row that starts at word FIRST of the table.
+read_row() { # read_row FIRST
+  row_name=${networks[$1]}
+  row_icc=${networks[$1 + 1]}
+  row_internal=${networks[$1 + 2]}
+  row_subnet=${networks[$1 + 3]}
+  row_ipv6_subnet=${networks[$1 + 4]}
+}
+
+# Sets row_id, which is empty where there is no such network. docker itself
+# would also take the beginning of an id for a name.
+find_network() { # find_network NAME
+  local id name text
+  row_id=''
+  text=$(docker -H unix:///var/run/docker.sock network ls --no-trunc \
+    --format '{{.ID}} {{.Name}}')
+  while read -r id name; do
+    if [[ ${name} == "$1" ]]; then row_id=${id}; fi
+  done < <(printf '%s\n' "${text}")
+}
+
+# Prints what docker says of a network: an option and its value a line.
+network_facts() { # network_facts ID
+  docker -H unix:///var/run/docker.sock network inspect --format \
+    'driver {{.Driver}}
+internal {{.Internal}}
+ipv6 {{.EnableIPv6}}
+{{range .IPAM.Config}}subnet {{.Subnet}}
+{{with .IPRange}}ip-range {{.}}
+{{end}}{{end}}{{range $option, $value := .Options}}{{$option}} {{$value}}
+{{end}}' "$1"
+}
+
+# Adds a line to differences, unless FOUND is what is EXPECTED.
+expect_option() { # expect_option OPTION FOUND EXPECTED
+  if [[ $2 != "$3" ]]; then
+    differences+="${row_name}: $1: found ${2:-none}, expected ${3:-none}"$'\n'
+  fi
+}
+
+# Sets properties: what the network row_id has. docker may add whether it does
+# IPv4 and IPv6 at all.
+read_options() {
+  local option value
+  properties=(["${icc_option}"]=true [subnet]='' [ipv6_subnet]='')
+  while read -r option value; do
+    case ${option} in
+      subnet)
+        if [[ ${value} == *:* ]]; then option=ipv6_subnet; fi
+        properties[${option}]+="${properties[${option}]:+ }${value}"
+        ;;
+      '' | com.docker.network.enable_ipv[46]) ;;
+      *) properties[${option}]=${value} ;;
+    esac
+  done < <(network_facts "${row_id}")
+}
+
+# Adds to differences how the network row_id is not as its row says. docker
+# chooses a subnet itself where the row has none.
+compare_network() {
+  local option subnet ipv6=false
+  local -A properties
+  read_options
+  subnet=${row_subnet:-${properties[subnet]}}
+  if [[ -n ${row_ipv6_subnet} ]]; then ipv6=true; fi
+  expect_option driver "${properties[driver]:-}" bridge
+  expect_option icc "${properties[${icc_option}]}" "${row_icc}"
+  expect_option internal "${properties[internal]:-}" "${row_internal}"
+  expect_option ipv6 "${properties[ipv6]:-}" "${ipv6}"
+  expect_option subnet "${properties[subnet]}" "${subnet}"
+  expect_option ipv6_subnet "${properties[ipv6_subnet]}" "${row_ipv6_subnet}"
+  for option in "${!properties[@]}"; do
+    case ${option} in
+      driver | internal | ipv6 | subnet | ipv6_subnet | "${icc_option}") ;;
+      *) expect_option "${option}" "${properties[${option}]}" '' ;;
+    esac
+  done
+}
+
+# ---- What isolation depends on ----------------------------------------------
+
+# Without br_netfilter the packets between two containers never meet iptables,
+# and dockerd 20.10 does no more than warn.
+bridge_filter_problem() { # bridge_filter_problem iptables|ip6tables
+  local file=/proc/sys/net/bridge/bridge-nf-call-$1 setting=missing
+  if [[ -r ${file} ]]; then setting=$(<"${file}"); fi
+  if [[ ${setting} != 1 ]]; then
+    printf '%s is %s, expected 1\n' "${file}" "${setting}"
+  fi
+}
+
+# Before 27.0, dockerd leaves IPv6 alone unless it is told to filter it.
+is_ipv6_filtered() {
+  local version pid arguments='' file=/etc/docker/daemon.json
+  local pattern='"ip6tables"[[:space:]]*:[[:space:]]*true'
+  version=$(docker -H unix:///var/run/docker.sock version \
+    --format '{{.Server.Version}}')
+  if ((${version%%.*} >= 27)); then return; fi
+  pid=$(systemctl show --property MainPID --value docker.service)
+  if ((pid)); then arguments=$(tr '\0' ' ' <"/proc/${pid}/cmdline"); fi
+  if [[ ${arguments} =~ --config-file[=\ ]([^ ]+) ]]; then
+    file=${BASH_REMATCH[1]}
+  fi
+  [[ ${arguments} =~ --ip6tables(=true)?\  ]] ||
+    [[ -r ${file} && $(<"${file}") =~ ${pattern} ]]
+}
+
+# ---- Networks: what arrives, counted by the receiver's kernel ---------------
+
+# Each packet goes to a closed port (9, discard). What arrives is counted all
+# the same, so no listener can be down.
+readonly -a protocols=(TCP UDP ICMP)
+
+ids=()              # two containers of one network, their first processes
+pids=()             # and their addresses
+addresses_IPv4=()   #
+addresses_IPv6=()   #
+counts=()           # what arrived there: TCP UDP ICMP host; and back: the same
+ordinary=''         # the network that isolates nothing
+ordinary_id=''      # a container of it
+ordinary_problem='' # why it is not there
+ordinary_IPv4=(0 0 0 0 0 0 0 0)
+ordinary_IPv6=(0 0 0 0 0 0 0 0)
+
+# Prints how many TCP segments, UDP datagrams and echo requests have arrived in
+# the network namespace of a process.
+arrived() { # arrived PID IPv4|IPv6
+  local at key value
+  local -a fields values
+  local -A count
+  while read -r -a fields && read -r -a values; do
+    for at in "${!fields[@]}"; do
+      count["${fields[0]%:}${fields[at]}"]=${values[at]}
+    done
+  done <"/proc/$1/net/snmp"
+  if [[ $2 == IPv4 ]]; then
+    printf '%d %d %d\n' "${count[TcpInSegs]}" \
+      "$((count[UdpInDatagrams] + count[UdpNoPorts]))" \
+      "${count[IcmpInEchos]}"
+    return
+  fi
+  while read -r key value; do count["${key}"]=${value}; done \
+    <"/proc/$1/net/snmp6"
+  printf '%d %d %d\n' "${count[TcpInSegs]}" \
+    "$((count[Udp6InDatagrams] + count[Udp6NoPorts]))" "${count[Icmp6InEchos]}"
+}
+
+# One packet of each protocol, at the same time. Each program waits a second for
+# an answer.
+send_packets() { # send_packets ID ADDRESS
+  in_probe "$1" sh -c "nc -w 1 $2 9 </dev/null &
+    traceroute -n -q 1 -m 1 -w 1 -p 9 $2 &
+    ping -c 1 -W 1 $2 &
+    wait" &>/dev/null || true
+}
+
+# Sends from one container of the pair to the other, and then from this machine:
+# its packet is let through and arrives last. Adds four numbers to counts.
+send() { # send FROM TO IPv4|IPv6
+  local -n addresses=addresses_$3
+  local pid=${pids[$2]} address=${addresses[$2]}
+  local -a before after last
+  read -r -a before < <(arrived "${pid}" "$3")
+  send_packets "${ids[$1]}" "${address}"
+  read -r -a after < <(arrived "${pid}" "$3")
+  timeout 2 bash -c ": >/dev/tcp/${address}/9" 2>/dev/null || true
+  read -r -a last < <(arrived "${pid}" "$3")
+  counts+=("$((after[0] - before[0]))" "$((after[1] - before[1]))"
+    "$((after[2] - before[2]))" "$((last[0] - after[0]))")
+}
+
+# D28: docker run --network <network-name>, with an image; twice.
+start_pair() { # start_pair NETWORK
+  local text
+  ids=() pids=() addresses_IPv4=() addresses_IPv6=()
+  while ((${#ids[@]} < 2)); do
+    start_probe "dockseal-${probe_run}-${probe_count}" --network "$1" -- ||
+      return
+    ids+=("${started}")
+    pids+=("${started_pid}")
+    text=$(ask_docker inspect --format '{{range .NetworkSettings.Networks -}}
+      {{.IPAddress}} {{.GlobalIPv6Address}}{{end}}' "${started}")
+    addresses_IPv4+=("${text% *}")
+    addresses_IPv6+=("${text#* }")
+  done
+}
+
+# Sets counts for the pair, both ways. Where packets are to arrive it tries
+# again: a container that has just started may not answer yet.
+measure_pair() { # measure_pair IPv4|IPv6 HOW_OFTEN
+  local tries
+  for ((tries = 0; tries < $2; tries++)); do
+    counts=()
+    send 0 1 "$1"
+    send 1 0 "$1"
+    if [[ " ${counts[*]} " != *' 0 '* ]]; then return; fi
+  done
+}
+
+# ---- The ordinary network: beside it, a loss means something ----------------
+
+# Sets what the site asks for: any isolation, that of IPv6, internal networks.
+read_wishes() {
+  local at
+  isolated=0 isolated_ipv6=0 internal=0
+  if [[ ${icc} == false ]]; then isolated=1; fi
+  for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
+    read_row "${at}"
+    if [[ ${row_internal} == true ]]; then internal=1; fi
+    if [[ ${row_icc} == true ]]; then continue; fi
+    isolated=1
+    if [[ -n ${row_ipv6_subnet} ]]; then isolated_ipv6=1; fi
+  done
+}
+
+# Makes a network with docker's defaults. It is removed with the containers of
+# this run.
+make_ordinary() {
+  local prefix
+  local -a more=()
+  ordinary=dockseal-${probe_run}
+  if ((isolated_ipv6)); then
+    printf -v prefix 'fd%02x:%x:%x' "$((RANDOM % 256))" "${RANDOM}" "${RANDOM}"
+    more=(--ipv6 --subnet "${prefix}::/64")
+  fi
+  run_docker network create --driver bridge \
+    --label "${probe_label}=${probe_run}" "${more[@]}" "${ordinary}" || {
+    ordinary_problem="it could not be made: $(<"${probe_folder}/error")"
+    return 1
+  }
+  start_pair "${ordinary}" || {
+    ordinary_problem=${probe_error}
+    return 1
+  }
+}
+
+measure_ordinary() {
+  ((isolated || internal)) || return 0
+  make_ordinary || return 0
+  ordinary_id=${ids[0]}
+  measure_pair IPv4 3
+  ordinary_IPv4=("${counts[@]}")
+  ((isolated_ipv6)) || return 0
+  measure_pair IPv6 3
+  ordinary_IPv6=("${counts[@]}")
+}
+
+# ---- The controls of one network --------------------------------------------
+
+# Prints what arrived there and back.
+arrivals() { # arrivals ARRAY AT
+  local -n numbers=$1
+  printf '%d and %d arrived' "${numbers[$2]}" "${numbers[$2 + 4]}"
+}
+
+# Prints why a protocol is not isolated, or nothing.
+why_not_isolated() { # why_not_isolated FAMILY AT
+  local -n normal=ordinary_$1
+  if ((counts[$2] || counts[$2 + 4])); then
+    printf 'one packet sent each way: %s\n' "$(arrivals counts "$2")"
+  elif ((! normal[$2] || ! normal[$2 + 4])); then
+    printf 'this shows nothing: on the ordinary network %s, %s\n' \
+      "${ordinary}" "${ordinary_problem:-packets are lost too}"
+  elif ((! counts[3] || ! counts[7])); then
+    printf "this shows nothing: the host's own packets are lost too\n"
+  fi
+}
+
+judge_lost() { # judge_lost ID NETWORK FAMILY AT CIS_ITEM
+  local evidence remedy='dockerd must not run with --iptables=false; remove the'
+  evidence="one packet sent each way: $(arrivals counts "$4"); then one of the"
+  evidence+=" host each: $(arrivals counts 3); the same on the ordinary network"
+  evidence+=" ${ordinary}: $(arrivals "ordinary_$3" "$4")"
+  remedy+=' network and run 30-create-networks.sh again'
+  if [[ $2 == bridge ]]; then
+    remedy='run 20-configure-daemon.sh; dockerd must run with --icc=false'
+  elif [[ $3 == IPv6 ]]; then
+    remedy='set "ip6tables": true (before docker 27.0, "experimental": true'
+    remedy+=' too) in /etc/docker/daemon.json and restart docker'
+  fi
+  judge "$1" "$2: $3 ${protocols[$4]} between containers is lost, both ways" \
+    "$(why_not_isolated "$3" "$4")" "${evidence}" "${remedy}" "$5"
+}
+
+judge_passes() { # judge_passes ID NETWORK FAMILY AT
+  local problem='' evidence
+  evidence="one packet sent each way: $(arrivals counts "$4")"
+  ((counts[$4] && counts[$4 + 4])) || problem=${evidence}
+  judge "$1" "$2: $3 ${protocols[$4]} between containers passes, both ways" \
+    "${problem}" "${evidence}" \
+    'the site says icc: true; find what else drops packets on that bridge'
+}
+
+# IPv4 has the controls 3 to 5, IPv6 6 to 8.
+judge_family() { # judge_family NETWORK ICC IPv4|IPv6 CIS_ITEM
+  local at tries=1 first=3
+  if [[ $2 == true ]]; then tries=3; fi
+  if [[ $3 == IPv6 ]]; then first=6; fi
+  measure_pair "$3" "${tries}"
+  for at in "${!protocols[@]}"; do
+    asked="docker run --network $1 IMAGE, twice; ${protocols[at]} from one to"
+    asked+=" the other, counted in its /proc/PID/net/snmp"
+    if [[ $2 == true ]]; then
+      judge_passes "ICC-$((first + at))" "$1" "$3" "${at}"
+    else
+      judge_lost "ICC-$((first + at))" "$1" "$3" "${at}" "$4"
+    fi
+  done
+}
+
+can_ping() { # can_ping ID ADDRESS
+  in_probe "$1" ping -c 1 -W 1 "$2" &>/dev/null
+}
+
+# Prints the host's address on the network of the pair. docker does not always
+# say it; a container knows it once the host has sent something.
+host_address() {
+  local address
+  while read -r address _; do
+    if [[ ${address} == *.* && ${address} != "${addresses_IPv4[1]}" ]]; then
+      printf '%s\n' "${address}"
+      return
+    fi
+  done <"/proc/${pids[0]}/net/arp"
+}
+
+judge_outside() { # judge_outside NETWORK
+  local address problem=''
+  address=$(host_address)
+  asked="ping -c 1 -W 1 ${address}, in a container of $1"
+  can_ping "${ids[0]}" "${address}" || problem='no answer'
+  judge ICC-9 "$1: a container reaches the host" "${problem}" \
+    "${address} answered" \
+    'see which rule of the host drops it: iptables -S INPUT'
+}
+
+# Prints the router of this host, as the kernel lists it.
+default_router() {
+  local to router
+  while read -r _ to router _; do
+    if [[ ${to} == 00000000 && ${router} != 00000000 ]]; then
+      printf '%d.%d.%d.%d\n' "0x${router:6:2}" "0x${router:4:2}" \
+        "0x${router:2:2}" "0x${router:0:2}"
+      return
+    fi
+  done </proc/net/route
+}
+
+judge_internal() { # judge_internal NETWORK
+  local router problem='' what="$1: a container does not get past the host"
+  router=$(default_router)
+  if [[ -z ${router} || -z ${ordinary_id} ]] ||
+    ! can_ping "${ordinary_id}" "${router}"; then
+    report ICC-10 SKIP "${what}" \
+      "no router answers a container of an ordinary network either" ''
+    return
+  fi
+  asked="ping -c 1 -W 1 ${router}, in a container of $1 and of ${ordinary}"
+  if can_ping "${ids[0]}" "${router}"; then problem="${router} answered"; fi
+  judge ICC-10 "${what}" "${problem}" \
+    "${router} answered a container of ${ordinary} only" \
+    'remove the network and run 30-create-networks.sh again'
+}
+
+# What icc false does not do. ARP stands for all frames that are not IP.
+judge_limits() { # judge_limits NETWORK
+  local said problem='' what="$1: limits: the host reaches each container; raw"
+  said=$(in_probe "${ids[0]}" arping -c 1 -w 2 -I eth0 \
+    "${addresses_IPv4[1]}" 2>&1 || true)
+  said=${said#*$'\n'}
+  asked="TCP from the host; arping -c 1 ${addresses_IPv4[1]} in a container"
+  ((counts[3] && counts[7])) || problem='the packets of the host were lost'
+  judge ICC-11 "${what} frames pass unless NET_RAW is dropped" "${problem}" \
+    "one packet of the host to each: $(arrivals counts 3); arping:\
+ ${said%%$'\n'*}" 'see which rule of the host drops them: iptables -S OUTPUT'
+}
+
+judge_network() { # judge_network NETWORK ICC INTERNAL CIS_ITEM
+  start_pair "$1" || {
+    report ICC-3 FAIL "$1: containers start on this network" "${probe_error}" \
+      "docker run --network $1 must work"
+    return
+  }
+  judge_family "$1" "$2" IPv4 "$4"
+  if [[ -n ${addresses_IPv6[0]} ]]; then judge_family "$1" "$2" IPv6 "$4"; fi
+  judge_outside "$1"
+  if [[ $3 == true ]]; then judge_internal "$1"; fi
+  if [[ $2 == false ]]; then judge_limits "$1"; fi
+}
+
+# ---- All networks -----------------------------------------------------------
+
+verify_bridge_filter() {
+  local problem
+  ((isolated)) || return 0
+  problem=$(bridge_filter_problem iptables)
+  if ((isolated_ipv6)); then
+    problem+=${problem:+; }$(bridge_filter_problem ip6tables)
+  fi
+  asked='cat /proc/sys/net/bridge/bridge-nf-call-iptables (IPv6: -ip6tables)'
+  judge ICC-1 'br_netfilter hands bridged packets to iptables' \
+    "${problem%; }" 'it is 1' \
+    'modprobe br_netfilter; sysctl net.bridge.bridge-nf-call-iptables=1'
+}
+
+verify_options() {
+  local differences=''
+  find_network "${row_name}"
+  asked="docker network inspect ${row_name}"
+  if [[ -n ${row_id} ]]; then
+    compare_network
+  else
+    differences='there is no such network'
+  fi
+  judge ICC-2 "${row_name}: the network has the options of the site" \
+    "${differences%$'\n'}" "icc ${row_icc}, internal ${row_internal}" \
+    'run 30-create-networks.sh; it says what to do about other options'
+}
+
+# Sets no_image_reason and fails where no container can be started.
+can_start_probes() {
+  if ((! containers)); then no_image_reason='left out by --no-containers'; fi
+  find_probe_image
+}
+
+verify_networks() {
+  local at cis_item=''
+  read_wishes
+  verify_bridge_filter
+  if ! can_start_probes; then
+    report ICC-3 SKIP 'packets between containers' "${no_image_reason}" ''
+  else
+    measure_ordinary
+    if [[ ${icc} == false ]]; then cis_item=2.2; fi
+    judge_network bridge "${icc}" false "${cis_item}"
+  fi
+  for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
+    read_row "${at}"
+    verify_options
+    if [[ -n ${row_id} && -z ${no_image_reason} ]]; then
+      judge_network "${row_name}" "${row_icc}" "${row_internal}" ''
+    fi
+  done
+}
+
+# ---- Namespaces: what is isolated, and what sharing does --------------------
+
+# Each control and what it says, the document's commands beside it.
+readonly -a namespace_claims=(
+  PID-1 'a container sees no process but its own'
+  PID-2 'each container has a PID namespace of its own'
+  PID-3 'with --pid=container: two containers see each other (D20)'
+  PID-4 'with --pid=host a container sees every process'
+  UTS-1 'a container is named after the first 12 characters of its id'
+  UTS-2 "--hostname=customhost leaves the host's name alone (D23)"
+  UTS-3 "with --uts=host a container has the host's name"
+  IPC-1 "a container's queue and shared memory are its own (D24)"
+  IPC-2 'with --ipc=container: two containers have the same ones'
+  IPC-3 "with --ipc=host a container is in the host's IPC namespace"
+  MNT-1 "a container's mount and file are its own (D25)"
+  MNT-2 'each container has a root of its own'
+  MNT-3 'a folder mounted into two containers is in both, in no third'
+  NET-1 'each container has an interface and address of its own (D26)'
+  NET-2 'three web servers on port 80 answer, each with its own page'
+  NET-3 "the host's port 80 stays free for another service"
+  NET-4 'with --network=container: two containers have one address'
+)
+readonly -a user_claims_off=(
+  USER-1 'user namespaces are off, as the site says (D22)'
+  USER-2 "root in a container is the host's root"
+  USER-3 "root in a container writes to a folder of the host's root (D21)"
+  USER-4 'with --userns=host it is the same'
+)
+readonly -a user_claims_on=(
+  USER-1 'user namespaces are on, as the site says (D22)'
+  USER-2 'root in a container is not root on the host'
+  USER-3 "root in a container cannot write to the host's folder (D21)"
+  USER-4 'with --userns=host it can'
+)
+claims=() # those of this site
+# The six containers, by the part that they play.
+declare -A member_id=() member_name=() member_pid=() member_sleep=()
+declare -A member_answers=()
+questions=()
+host_name=''     # before the first container
+mark=''          # a name that nothing else has
+alone=''         # what container1 sees before container3 joins it
+port_was_open='' # a note, where the host's own service has port 80
+
+choose_claims() {
+  claims=("${namespace_claims[@]}")
+  if [[ -z ${userns_remap} ]]; then
+    claims+=("${user_claims_off[@]}")
+  else
+    claims+=("${user_claims_on[@]}")
+  fi
+}
+
+claim_of() { # claim_of ID
+  local number
+  for ((number = 0; number < ${#claims[@]}; number += 2)); do
+    if [[ ${claims[number]} == "$1" ]]; then
+      printf '%s\n' "${claims[number + 1]}"
+    fi
+  done
+}
+
+# Reports the control with what was run, what is wrong or nothing, what came
+# back, and what to do.
+judge_claim() { # judge_claim ID ASKED PROBLEM EVIDENCE REMEDY [CIS_ITEM]
+  asked=$2
+  judge "$1" "$(claim_of "$1")" "${3:+$3$'\n'$4}" "$4" "$5" "${6:-}"
+}
+
+skip_namespaces() { # skip_namespaces REASON
+  local number
+  for ((number = 0; number < ${#claims[@]}; number += 2)); do
+    report "${claims[number]}" SKIP "${claims[number + 1]}" "$1" ''
+  done
+}
+
+# ---- The containers, the same six for all namespaces ------------------------
+
+add_member() { # add_member PART NAME OPTION...
+  start_probe "${@:2}" -- ||
+    die 1 "the container $2 does not start: ${probe_error}"
+  member_id[$1]=${started}
+  member_name[$1]=${started_name}
+  member_pid[$1]=${started_pid}
+  member_sleep[$1]=$((probe_seconds + probe_count))
+}
+
+# The documented -it wants a terminal; --detach leaves the container running.
+start_members() {
+  local one folder=${probe_folder:-/run/dockseal-probe.RUN}
+  # SELinux would refuse to write for a reason of its own.
+  local -a there=(--volume "${folder}/root:/there"
+    --security-opt label=disable)
+  add_member container1 container1 --ipc=shareable --tmpfs /mounted \
+    --volume "${folder}/shared:/shared:ro"
+  add_member container2 "container2-${probe_run}" "${there[@]}"
+  if [[ ${verb} != check ]]; then alone=$(processes_of container1); fi
+  one=container:${member_name[container1]}
+  # D20
+  add_member container3 container3 "--pid=${one}"
+  # D23
+  add_member container4 container4 --hostname=customhost
+  add_member joined "joined-${probe_run}" "--ipc=${one}" "--network=${one}" \
+    --volume "${folder}/shared:/shared:ro"
+  # Where user namespaces are on, docker wants --userns=host beside the others.
+  add_member sharing "sharing-${probe_run}" --userns=host --pid=host \
+    --uts=host --ipc=host --network=host "${there[@]}"
+}
+
+make_folders() {
+  mkdir -m 0755 -- "${probe_folder}/root" "${probe_folder}/shared"
+  printf 'shared file\n' >"${probe_folder}/shared/file"
+  chmod -- 0644 "${probe_folder}/shared/file"
+}
+
+# Runs a command in a container for what it makes there. Whether it could is
+# what the controls find out.
+change_member() { # change_member PART COMMAND...
+  run_docker exec "${member_name[$1]}" "${@:2}" || true
+}
+
+serve_page() { # serve_page PART WHERE
+  change_member "$1" sh -c \
+    "mkdir /www && echo page of $1 >/www/index.html && httpd -p $2 -h /www"
+}
+
+fill_members() {
+  local part
+  change_member container1 touch "/dev/mqueue/${mark}" "/dev/shm/${mark}" \
+    "/mounted/${mark}" "/${mark}"
+  for part in container1 container2 container4; do
+    serve_page "${part}" 80
+  done
+  # Another service on the host's port 80.
+  serve_page sharing 127.0.0.1:80
+}
+
+in_member() { # in_member PART COMMAND...
+  in_probe "${member_id[$1]}" "${@:2}" 2>&1 || true
+}
+
+# Asks every container all questions at once: each start of a command in a
+# container takes its time.
+ask_members() {
+  local part question text=''
+  questions=(hostname 'id -u' 'cat /proc/self/uid_map' 'cat /shared/file'
+    "ls /dev/mqueue/${mark}" "ls /dev/shm/${mark}" 'ip -o -4 addr show')
+  for question in "${questions[@]}"; do
+    text+="echo '\$ ${question}'; ${question}; "
+  done
+  for part in "${!member_id[@]}"; do
+    member_answers[${part}]=$(in_member "${part}" sh -c "exec 2>&1; ${text}")
+  done
+}
+
+# Prints what a container answered to one of the questions.
+answer_of() { # answer_of PART QUESTION
+  local line is_asked=0
+  while IFS= read -r line; do
+    if [[ ${line} == "\$ "* ]]; then
+      is_asked=0
+      [[ ${line} != "\$ $2" ]] || is_asked=1
+    elif ((is_asked)); then
+      printf '%s\n' "${line}"
+    fi
+  done <<<"${member_answers[$1]}"
+}
+
+# ---- What is compared -------------------------------------------------------
+
+# Prints the number of a namespace; PART may be host, this machine.
+namespace_of() { # namespace_of KIND PART
+  stat --dereference --format '%i' -- "/proc/${member_pid[$2]}/ns/$1"
+}
+
+# Prints the numbers of a namespace, one line for each PART.
+namespaces_of() { # namespaces_of KIND PART...
+  local part
+  for part in "${@:2}"; do
+    printf '%s: %s:[%s]\n' "${part}" "$1" "$(namespace_of "$1" "${part}")"
+  done
+}
+
+# Prints which of the parts share a namespace, or nothing.
+sharing_problem() { # sharing_problem KIND PART...
+  local part number
+  local -A owner=()
+  for part in "${@:2}"; do
+    number=$(namespace_of "$1" "${part}")
+    if [[ -n ${owner[${number}]:-} ]]; then
+      printf '%s and %s share a namespace. ' "${owner[${number}]}" "${part}"
+    fi
+    owner[${number}]=${part}
+  done
+}
+
+# Prints a problem when the two do not share a namespace.
+apart_problem() { # apart_problem KIND PART PART
+  [[ $(namespace_of "$1" "$2") == "$(namespace_of "$1" "$3")" ]] ||
+    printf '%s and %s do not share a namespace. ' "$2" "$3"
+}
+
+# Prints a problem when TEXT has no WORD, or with no: when it has it.
+word_problem() { # word_problem WHERE has|lacks TEXT WORD
+  local found=lacks
+  if [[ $3 == *"$4"* ]]; then found=has; fi
+  [[ ${found} == "$2" ]] || printf '%s %s %s. ' "$1" "${found}" "$4"
+}
+
+# The same for a whole line of TEXT.
+line_problem() { # line_problem WHERE has|lacks TEXT LINE
+  local found=lacks
+  if [[ $'\n'$3$'\n' == *$'\n'"$4"$'\n'* ]]; then found=has; fi
+  [[ ${found} == "$2" ]] || printf '%s %s %s. ' "$1" "${found}" "$4"
+}
+
+# ---- PID --------------------------------------------------------------------
+
+processes_of() { # processes_of PART
+  in_member "$1" ps -o pid,args
+}
+
+# Prints TEXT's first lines.
+shorten() { # shorten TEXT
+  local -a lines
+  mapfile -t lines <<<"$1"
+  printf '%s\n' "${lines[@]:0:6}"
+  if ((${#lines[@]} > 6)); then
+    printf '(and %d more)\n' "$((${#lines[@]} - 6))"
+  fi
+}
+
+# Prints the processes of a list that are none of the container's own.
+strangers_in() { # strangers_in PART LIST
+  local pid words
+  while read -r pid words; do
+    case ${words} in
+      COMMAND | 'ps -o pid,args' | 'httpd -p 80 '*) ;;
+      "sleep ${member_sleep[$1]}") ;;
+      *) printf '%s %s\n' "${pid}" "${words}" ;;
+    esac
+  done <<<"$2"
+}
+
+verify_own_processes() {
+  local strangers problem evidence part
+  problem=$(word_problem container1 has "${alone}" \
+    "sleep ${member_sleep[container1]}")
+  strangers=$(strangers_in container1 "${alone}")
+  if [[ -n ${strangers} ]]; then
+    problem+="container1 sees others: $(shorten "${strangers}")"
+  fi
+  evidence="container1 sees:"$'\n'$(shorten "${alone}")
+  for part in container1 container2; do
+    evidence+=$'\n'"this host sees ${part} as process ${member_pid[${part}]}:"
+    evidence+=" sleep ${member_sleep[${part}]}"
+    problem+=$(host_problem "${part}")
+  done
+  judge_claim PID-1 'docker exec container1 ps -o pid,args' "${problem}" \
+    "${evidence}" 'start the container without --pid=host'
+}
+
+# The positive control: the host does see the process.
+host_problem() { # host_problem PART
+  local words
+  words=$(tr '\0' ' ' <"/proc/${member_pid[$1]}/cmdline") || true
+  [[ ${words} == "sleep ${member_sleep[$1]} " ]] ||
+    printf 'this host sees "%s" in place of the sleep of %s. ' "${words}" "$1"
+}
+
+# Both directions, and not container2's.
+verify_shared_processes() {
+  local part list problem='' evidence=''
+  for part in container1 container3; do
+    list=$(processes_of "${part}")
+    evidence+="${part} sees:"$'\n'$(shorten "${list}")$'\n'
+    problem+=$(word_problem "${part}" has "${list}" \
+      "sleep ${member_sleep[container1]}")
+    problem+=$(word_problem "${part}" has "${list}" \
+      "sleep ${member_sleep[container3]}")
+    problem+=$(word_problem "${part}" lacks "${list}" \
+      "sleep ${member_sleep[container2]}")
+  done
+  problem+=$(apart_problem pid container1 container3)
+  judge_claim PID-3 \
+    "docker run --pid=container:${member_name[container1]}; ps -o pid,args" \
+    "${problem}" "${evidence}$(namespaces_of pid container1 container3)" \
+    'dockerd has to support --pid=container:; read its log'
+}
+
+# The list that shows no stranger above does show them where there are some.
+verify_host_processes() {
+  local list part problem='' seen line
+  list=$(processes_of sharing)
+  for part in container1 container2 sharing; do
+    problem+=$(word_problem 'the list' has "${list}" \
+      "sleep ${member_sleep[${part}]}")
+  done
+  problem+=$(apart_problem pid sharing host)
+  seen="sharing sees $(wc -l <<<"${list}") lines, among them:"$'\n'
+  while read -r line; do
+    [[ ! ${line} =~ ^$$\ |sleep\ 12[0-9]$ ]] || seen+=${line}$'\n'
+  done <<<"${list}"
+  [[ ${seen} == *$'\n'"$$ "* ]] ||
+    problem+="it does not see this script, process $$. "
+  judge_claim PID-4 'docker run --pid=host; ps -o pid,args' "${problem}" \
+    "${seen}$(namespaces_of pid sharing host)" \
+    'read the log of dockerd; without this PID-1 shows nothing'
+}
+
+verify_pid() {
+  verify_own_processes
+  judge_claim PID-2 'stat --dereference /proc/PID/ns/pid' \
+    "$(sharing_problem pid host container1 container2)" \
+    "$(namespaces_of pid host container1 container2)" \
+    'start the containers without --pid'
+  verify_shared_processes
+  verify_host_processes
+}
+
+# ---- User -------------------------------------------------------------------
+
+# Prints a problem when a line of a map is no range of the user.
+range_problem() { # range_problem MAP
+  local first_inside start count user text own others
+  user=$(remap_user)
+  read_ranges /etc/subuid "${user}"
+  text=" ${own[*]} "
+  while read -r first_inside start count; do
+    [[ ${text} == *":${start}:${count} "* ]] ||
+      printf '%s %s %s is no range of %s in /etc/subuid. ' \
+        "${first_inside}" "${start}" "${count}" "${user}"
+  done <<<"$1"
+}
+
+# Prints a part's map of user ids, without the blanks of its columns.
+map_of() { # map_of PART
+  local first start count
+  answer_of "$1" 'cat /proc/self/uid_map' | while read -r first start count; do
+    printf '%s %s %s\n' "${first}" "${start}" "${count}"
+  done
+}
+
+verify_map() {
+  local map problem item='' remedy
+  map=$(map_of container2)
+  remedy='set userns_remap in the site file as the daemon runs, or run'
+  remedy+=' 20-configure-daemon.sh'
+  if [[ -z ${userns_remap} ]]; then
+    problem=$(apart_problem user container2 host)
+    map+=$'\n''root in a container is root on this host, and who gets out of'
+    map+=$'\n''a container owns it; CIS 2.9 asks for userns_remap: default'
+  else
+    problem=$(sharing_problem user host container2)
+    problem+=$(range_problem "${map}")
+    item=2.9
+  fi
+  judge_claim USER-1 'docker exec container2 cat /proc/self/uid_map' \
+    "${problem}" \
+    "${map}"$'\n'"$(namespaces_of user host container2)" "${remedy}" \
+    "${item}"
+}
+
+# The host's view of the owner of a container's first process.
+verify_owner() {
+  local owner problem='' start
+  owner=$(stat --format '%u' -- "/proc/${member_pid[container2]}")
+  read -r _ start _ < <(map_of container2)
+  if [[ -z ${userns_remap} && ${owner} != 0 ]]; then
+    problem="its owner is user ${owner}, expected 0. "
+  elif [[ -n ${userns_remap} && ${owner} == 0 || ${owner} != "${start}" ]]; then
+    problem="its owner is user ${owner}, expected the first one mapped. "
+  fi
+  judge_claim USER-2 "stat --format '%u' /proc/${member_pid[container2]}" \
+    "${problem}" \
+    "in container2: user $(answer_of container2 'id -u'); here: user ${owner}" \
+    'run 20-configure-daemon.sh'
+}
+
+# D21: root in a container, and a folder of the host's that belongs to root.
+# Prints what came of writing to it: wrote, or what was said.
+write_there() { # write_there PART
+  local said file=${probe_folder}/root/$1
+  said=$(in_member "$1" touch "/there/$1")
+  if [[ -e ${file} ]]; then
+    printf 'wrote a file that belongs to user %s\n' \
+      "$(stat --format '%u' -- "${file}")"
+  else
+    printf '%s\n' "${said:-no file, and nothing was said}"
+  fi
+}
+
+verify_root_folder() {
+  local wanted='wrote a file that belongs to user 0' came problem=''
+  if [[ -n ${userns_remap} ]]; then wanted='Permission denied'; fi
+  came=$(write_there container2)
+  [[ ${came} == *"${wanted}"* ]] || problem="expected: ${wanted}. "
+  judge_claim USER-3 'docker run --volume FOLDER:/there; touch /there/NAME' \
+    "${problem}" "container2: ${came}; FOLDER is $(stat --format '%U %a' \
+      -- "${probe_folder}/root") on this host" 'run 20-configure-daemon.sh'
+  came=$(write_there sharing)
+  problem=$(apart_problem user sharing host)
+  [[ ${came} == *'wrote a file that belongs to user 0'* ]] ||
+    problem+='expected that it writes. '
+  judge_claim USER-4 'docker run --userns=host --volume FOLDER:/there; touch' \
+    "${problem}" \
+    "it ${came}"$'\n'"$(namespaces_of user sharing host)" \
+    'read the log of dockerd; without this USER-3 shows nothing'
+}
+
+verify_user() {
+  verify_map
+  verify_owner
+  verify_root_folder
+}
+
+# ---- UTS --------------------------------------------------------------------
+
+verify_default_name() {
+  local part name problem evidence=''
+  problem=$(sharing_problem uts host container1 container2)
+  for part in container1 container2; do
+    name=$(answer_of "${part}" hostname)
+    evidence+="${part} is ${name}, its id ${member_id[${part}]}"$'\n'
+    [[ ${name} == "${member_id[${part}]:0:12}" ]] ||
+      problem+="${part} is named ${name}. "
+  done
+  judge_claim UTS-1 'docker exec container1 hostname' "${problem}" \
+    "${evidence}$(namespaces_of uts host container1 container2)" \
+    'start the container without --uts=host and --hostname'
+}
+
+verify_custom_name() {
+  local name now problem='' evidence
+  name=$(answer_of container4 hostname)
+  now=$(</proc/sys/kernel/hostname)
+  [[ ${name} == customhost ]] || problem="container4 is named ${name}. "
+  [[ ${now} == "${host_name}" ]] ||
+    problem+="this host was ${host_name} before, and is ${now}. "
+  problem+=$(sharing_problem uts host container4)
+  evidence="container4 is ${name}; this host was ${host_name}, and is ${now}"
+  judge_claim UTS-2 \
+    'docker run --hostname=customhost --name container4; hostname' \
+    "${problem}" "${evidence}"$'\n'"$(namespaces_of uts host container4)" \
+    'read the log of dockerd'
+}
+
+verify_uts() {
+  local name problem evidence
+  verify_default_name
+  verify_custom_name
+  name=$(answer_of sharing hostname)
+  problem=$(apart_problem uts sharing host)
+  [[ ${name} == "${host_name}" ]] || problem+="it is named ${name}. "
+  evidence="sharing is ${name}, this host is ${host_name}"$'\n'
+  evidence+=$(namespaces_of uts sharing host)
+  judge_claim UTS-3 'docker run --uts=host; hostname' "${problem}" \
+    "${evidence}" 'read the log of dockerd; without this UTS-1 shows nothing'
+}
+
+# ---- IPC --------------------------------------------------------------------
+
+# D24: a POSIX message queue and a shared memory object, by name.
+objects_of() { # objects_of PART
+  answer_of "$1" "ls /dev/mqueue/${mark}"
+  answer_of "$1" "ls /dev/shm/${mark}"
+}
+
+# Prints a problem for each of the two objects that a part has or lacks.
+objects_problem() { # objects_problem PART has|lacks LIST
+  line_problem "$@" "/dev/mqueue/${mark}"
+  line_problem "$@" "/dev/shm/${mark}"
+}
+
+verify_own_objects() {
+  local part list problem evidence='' expected=has
+  problem=$(sharing_problem ipc host container1 container2)
+  for part in container1 container2 sharing; do
+    list=$(objects_of "${part}")
+    evidence+="${part}:"$'\n'"${list}"$'\n'
+    problem+=$(objects_problem "${part}" "${expected}" "${list}")
+    expected=lacks
+  done
+  judge_claim IPC-1 "docker exec container1 touch /dev/mqueue/${mark}; ls" \
+    "${problem}" \
+    "${evidence}$(namespaces_of ipc host container1 container2)" \
+    'start the containers without --ipc=host and --ipc=container:'
+}
+
+verify_ipc() {
+  local list
+  verify_own_objects
+  list=$(objects_of joined)
+  judge_claim IPC-2 "docker run --ipc=container:container1; ls" \
+    "$(objects_problem joined has "${list}")$(apart_problem ipc container1 \
+      joined)" \
+    "${list}"$'\n'"$(namespaces_of ipc container1 joined)" \
+    'start the first one with --ipc=shareable'
+  judge_claim IPC-3 'docker run --ipc=host; stat /proc/PID/ns/ipc' \
+    "$(apart_problem ipc sharing host)" \
+    "$(namespaces_of ipc sharing host)" 'read the log of dockerd'
+}
+
+# ---- MNT --------------------------------------------------------------------
+
+# D25: prints which of container1's files and mounts are in a part, as its
+# processes see it.
+own_files_of() { # own_files_of PART
+  local file what where process=/proc/${member_pid[$1]}
+  for file in "/mounted/${mark}" "/${mark}"; do
+    if [[ -e ${process}/root${file} ]]; then printf '%s\n' "${file}"; fi
+  done
+  while read -r what where _; do
+    [[ ${where} != /mounted ]] || printf '%s on %s\n' "${what}" "${where}"
+  done <"${process}/mounts"
+}
+
+verify_own_files() {
+  local part list line problem='' evidence='' expected=has
+  for part in container1 container2 host; do
+    list=$(own_files_of "${part}")
+    evidence+="${part}: ${list:-none}"$'\n'
+    for line in "/mounted/${mark}" "/${mark}" 'tmpfs on /mounted'; do
+      problem+=$(line_problem "${part}" "${expected}" "${list}" "${line}")
+    done
+    expected=lacks
+  done
+  judge_claim MNT-1 \
+    "docker run --tmpfs /mounted; touch /mounted/${mark} /${mark}" \
+    "${problem}" "${evidence%$'\n'}" \
+    'mount nothing into both containers that is to be of one'
+}
+
+verify_roots() {
+  local part root problem evidence=''
+  local -A owner=()
+  problem=$(sharing_problem mnt host container1 container2)
+  for part in host container1 container2; do
+    root=$(stat --format 'device %d, inode %i' \
+      -- "/proc/${member_pid[${part}]}/root/.")
+    evidence+="${part}: root is ${root}"$'\n'
+    [[ -z ${owner[${root}]:-} ]] ||
+      problem+="${owner[${root}]} and ${part} have one root. "
+    owner[${root}]=${part}
+  done
+  judge_claim MNT-2 'stat /proc/PID/root/. /proc/PID/ns/mnt' "${problem}" \
+    "${evidence}$(namespaces_of mnt host container1 container2)" \
+    'read the log of dockerd'
+}
+
+verify_shared_folder() {
+  local part text problem='' evidence='' expected=has
+  for part in container1 joined container2; do
+    text=$(answer_of "${part}" 'cat /shared/file')
+    evidence+="${part}: ${text}"$'\n'
+    if [[ ${part} == container2 ]]; then expected=lacks; fi
+    problem+=$(line_problem "${part}" "${expected}" "${text}" 'shared file')
+  done
+  judge_claim MNT-3 \
+    'docker run --volume FOLDER:/shared:ro; cat /shared/file' "${problem}" \
+    "${evidence%$'\n'}" 'mount the folder only where it is wanted'
+}
+
+verify_mnt() {
+  verify_own_files
+  verify_roots
+  verify_shared_folder
+}
+
+# ---- NET --------------------------------------------------------------------
+
+# Prints the interfaces and the IPv4 addresses of a part, but for loopback.
+addresses_of() { # addresses_of PART
+  local word=''
+  local -a words
+  read -r -d '' -a words < <(answer_of "$1" 'ip -o -4 addr show') || true
+  for word in "${!words[@]}"; do
+    if [[ ${words[word]} == inet && ${words[word + 1]} != 127.* ]]; then
+      printf '%s %s\n' "${words[word - 1]}" "${words[word + 1]}"
+    fi
+  done
+}
+
+# D26: asks for the page on port 80 from this machine, and prints its text.
+page_at() { # page_at ADDRESS
+  local connection text
+  exec {connection}<>"/dev/tcp/$1/80" || return 0
+  printf 'GET / HTTP/1.0\r\n\r\n' >&"${connection}" || true
+  text=$(timeout 10 cat <&"${connection}" | tr -d '\0\r') || true
+  exec {connection}>&-
+  printf '%s\n' "${text##*$'\n'}"
+} 2>/dev/null
+
+verify_own_networks() {
+  local part found problem evidence=''
+  local -A owner=()
+  problem=$(sharing_problem net host container1 container2 container4)
+  for part in container1 container2 container4; do
+    found=$(addresses_of "${part}")
+    evidence+="${part}: ${found:-no address}"$'\n'
+    [[ -n ${found} ]] || problem+="${part} has no address. "
+    [[ -z ${owner[x${found}]:-} ]] ||
+      problem+="${owner[x${found}]} and ${part} have the same address. "
+    owner[x${found}]=${part}
+  done
+  judge_claim NET-1 'docker exec container1 ip -o -4 addr show' "${problem}" \
+    "${evidence}$(namespaces_of net host container1 container2 \
+      container4)" 'start the containers without --network=host'
+}
+
+verify_pages() {
+  local part address page problem='' evidence=''
+  for part in container1 container2 container4; do
+    address=$(addresses_of "${part}")
+    address=${address%%/*}
+    page=$(page_at "${address#* }")
+    evidence+="${address#* } port 80: ${page}"$'\n'
+    [[ ${page} == "page of ${part}" ]] ||
+      problem+="${part} answered: ${page:-nothing}. "
+  done
+  judge_claim NET-2 'GET / HTTP/1.0 to port 80 of each container' \
+    "${problem}" "${evidence%$'\n'}" \
+    "let this host's firewall pass packets to the bridge docker0"
+}
+
+# The other service is httpd in the host's network, on 127.0.0.1. Where one of
+# the host's own has the port, that one answers.
+verify_host_port() {
+  local page problem=''
+  page=$(page_at 127.0.0.1)
+  if [[ ${page} == 'page of container'* ]]; then
+    problem="a container has taken it: ${page}. "
+  elif [[ ${page} != 'page of sharing' && -z ${port_was_open} ]]; then
+    problem="another service could not use it: ${page:-no answer}. "
+  fi
+  judge_claim NET-3 \
+    'docker run --network=host; httpd -p 127.0.0.1:80; GET / of 127.0.0.1' \
+    "${problem}" "127.0.0.1 port 80: ${page:-no text}${port_was_open}
+$(namespaces_of net sharing host)" \
+    'publish no port 80 of a container, and start none with --network=host'
+}
+
+verify_joined_network() {
+  local page one two problem
+  one=$(addresses_of container1)
+  two=$(addresses_of joined)
+  page=$(in_member joined sh -c \
+    "printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 5 127.0.0.1 80")
+  problem=$(apart_problem net container1 joined)
+  [[ ${one} == "${two}" ]] || problem+='they have different addresses. '
+  problem+=$(word_problem '127.0.0.1 of joined' has "${page}" \
+    'page of container1')
+  judge_claim NET-4 'docker run --network=container:container1' \
+    "${problem}" "container1: ${one}"$'\n'"joined: ${two}
+joined, 127.0.0.1 port 80: ${page##*$'\n'}
+$(namespaces_of net container1 joined)" 'read the log of dockerd'
+}
+
+verify_net() {
+  verify_own_networks
+  verify_pages
+  verify_host_port
+  verify_joined_network
+}
+
+# ---- All of them ------------------------------------------------------------
+
+has_listener() { # has_listener ADDRESS PORT
+  (exec {connection}<>"/dev/tcp/$1/$2")
+} 2>/dev/null
+
+# Starts the containers; with --check prints the commands only.
+prepare_namespaces() {
+  mark=dockseal-${probe_run}
+  host_name=$(</proc/sys/kernel/hostname)
+  member_pid[host]=$$
+  port_was_open=''
+  if has_listener 127.0.0.1 80; then
+    port_was_open=', of a service that was there before'
+  fi
+  if [[ ${verb} != check ]]; then make_folders; fi
+  start_members
+  fill_members
+}
+
+verify_namespaces() {
+  choose_claims
+  if ((! containers)); then
+    skip_namespaces 'left out by --no-containers'
+    return
+  elif ! find_probe_image; then
+    skip_namespaces "${no_image_reason}"
+    return
+  fi
+  prepare_namespaces
+  ask_members
+  verify_pid
+  verify_user
+  verify_uts
+  verify_ipc
+  verify_mnt
+  verify_net
 }
 
 # ---- What a stranger has: keys and certificates made for this run -----------
 
 readonly s_client="openssl s_client -connect ${probe_address}:${listen_port}"
-accepts=' --dir --json --yes --check --undo --remove-keys --help '
+accepts=' --dir --json --junit --no-containers --yes --check --undo '
+accepts+='--remove-keys --help '
 readonly accepts
 
 # Makes FILE.pem and FILE.key: a CA when SECTION is ca, else self-signed.
@@ -414,50 +2299,14 @@ verify_names() {
     "$(names_of "${certificate}")" 'renew it: make a request and sign it again'
 }
 
-# The widest modes that the CIS Docker Benchmark allows.
 verify_files() {
-  judge_file FILE-1 "${ca}" root:root 444
-  judge_file FILE-2 "${certificate}" root:root 444
-  judge_file FILE-3 "${key}" root:root 400
-  judge_file FILE-4 /etc/docker root:root 755
-  judge_file FILE-5 "${drop_in}" root:root 644
-  judge_file FILE-6 "$(daemon_property FragmentPath)" root:root 644
-  judge_file FILE-7 /var/run/docker.sock root:docker 660
-}
-
-verify_flags() {
-  local problem=''
-  asked='tr "\0" "\n" </proc/MAINPID/cmdline'
-  is_running_with_flags || problem='dockerd runs without them'
-  judge DAEMON-1 "dockerd runs with ${flags[0]} and tcp://${listen}" \
-    "${problem}" "$(running_arguments)" 'run 20-configure-daemon.sh'
+  judge_file FILE-1 "${ca}" root:root 444 '3.9 and 3.10'
+  judge_file FILE-2 "${certificate}" root:root 444 '3.11 and 3.12'
+  judge_file FILE-3 "${key}" root:root 400 '3.13 and 3.14'
+  verify_daemon_files
 }
 
 # ---- Handshakes -------------------------------------------------------------
-
-# Sets cursor to the end of the daemon's log.
-mark_log() {
-  cursor=$(journalctl --unit docker.service --quiet --lines 0 --show-cursor \
-    2>/dev/null || true)
-  cursor=${cursor#*cursor: }
-}
-
-# Prints what the daemon's log has said of a handshake since mark_log, and
-# waits for it up to 5 seconds. Without a log, prints nothing.
-refusal_in_log() {
-  local text deadline=$((SECONDS + 5))
-  [[ -n ${cursor} ]] || return 0
-  while ((SECONDS < deadline)); do
-    text=$(journalctl --unit docker.service --quiet --output cat \
-      --after-cursor "${cursor}" 2>/dev/null || true)
-    if [[ ${text} == *'TLS handshake error'* ]]; then
-      text=${text#*TLS handshake error from }
-      printf '%s\n' "${text%%$'\n'*}"
-      return
-    fi
-    sleep 0.1
-  done
-}
 
 ask() { # ask S_CLIENT_OPTION...
   ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" "${ca}" "$@"
@@ -475,9 +2324,10 @@ verify_good_client() {
   fi
   good_client=(-cert "${client}/${client_certificate_file}"
     -key "${client}/${client_key_file}")
+  mark_log
   answer=$(ask "${good_client[@]}")
   asked="${s_client} ${good_client[*]}"
-  is_answer "${answer}" || problem=$(reason_in "${answer}")
+  is_answer "${answer}" || problem=$(why_no_answer "${answer}")
   judge TLS-1 'a client of this CA gets an answer' "${problem}" \
     'HTTP/1.1 200 OK' \
     'read journalctl --unit docker.service; run 20-configure-daemon.sh'
@@ -502,22 +2352,59 @@ verify_refusal() { # verify_refusal ID WHAT ALERT PATTERN S_CLIENT_OPTION...
   fi
   judge "${id}" "refused: ${what}" "${problem}" \
     "client: $(reason_in "${answer}"); daemon: ${said:-no log here}" \
-    'run 20-configure-daemon.sh; dockerd must run with --tlsverify'
+    "run 20-configure-daemon.sh; dockerd must run with ${flags[0]}"
 }
 
-verify_refusals() {
+# Without client certificates nobody is refused for one.
+verify_client_refusal() { # verify_client_refusal ID WHAT PATTERN OPTION...
   local alert='alert (bad certificate|certificate required|unknown ca)'
-  verify_refusal TLS-2 'a client without a certificate' "${alert}" \
+  if [[ ${daemon_mode} == server-only ]]; then
+    report "$1" SKIP "refused: $2" \
+      'mode server-only: no client certificate is asked for' ''
+    return
+  fi
+  verify_refusal "$1" "$2" "${alert}" "${@:3}"
+}
+
+verify_client_refusals() {
+  verify_client_refusal TLS-2 'a client without a certificate' \
     "client didn't provide a certificate"
-  verify_refusal TLS-3 'a client of another CA' "${alert}" 'unknown authority' \
+  verify_client_refusal TLS-3 'a client of another CA' 'unknown authority' \
     -cert "${scratch}/other.pem" -key "${scratch}/other.key"
-  verify_refusal TLS-4 'a client of another CA with the same name' "${alert}" \
+  verify_client_refusal TLS-4 'a client of another CA with the same name' \
     'unknown authority' \
     -cert "${scratch}/same-name.pem" -key "${scratch}/same-name.key"
-  verify_refusal TLS-5 'a self-signed client' "${alert}" 'unknown authority' \
+  verify_client_refusal TLS-5 'a self-signed client' 'unknown authority' \
     -cert "${scratch}/self-signed.pem" -key "${scratch}/self-signed.key"
-  verify_refusal TLS-6 "the server's own certificate used as a client" \
-    "${alert}" 'incompatible key usage' -cert "${certificate}" -key "${key}"
+  verify_client_refusal TLS-6 \
+    "the server's own certificate used as a client" 'incompatible key usage' \
+    -cert "${certificate}" -key "${key}"
+}
+
+# What the site says by mode: server-only. TLS-10 is its other half.
+verify_everyone() {
+  local answer problem=''
+  mark_log
+  answer=$(ask)
+  asked="${s_client} (no certificate)"
+  is_answer "${answer}" || problem=$(why_no_answer "${answer}")
+  judge MODE-1 \
+    "everyone who reaches ${listen} is root here: no certificate is asked for" \
+    "${problem}" 'HTTP/1.1 200 OK' \
+    'read journalctl --unit docker.service; run 20-configure-daemon.sh'
+}
+
+# Beside MODE-1: the same question, to a server of another CA as it seems.
+verify_other_ca() {
+  local answer problem=''
+  asked="${s_client} -CAfile another CA"
+  answer=$(ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" \
+    "${scratch}/other-ca.pem")
+  [[ ${answer} == *'verify error'* ]] && ! is_answer "${answer}" ||
+    problem="it took the server for one of its CA: $(reason_in "${answer}")"
+  judge TLS-10 'a client that trusts another CA refuses this server' \
+    "${problem}" "$(reason_in "${answer}")" \
+    "find what listens on port ${listen_port}"
 }
 
 # A client of this CA where there is one: only the version can be at fault.
@@ -531,25 +2418,14 @@ verify_old_tls() {
     'unsupported versions' -tls1_1 -cipher 'ALL:@SECLEVEL=0' "${good_client[@]}"
 }
 
-# Asks in plain text and prints what comes back. dockerd hangs up as soon as it
-# sees no handshake: writing on must not end the script.
-ask_in_plain_text() {
-  local connection
-  trap '' PIPE
-  exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}" || return 0
-  printf 'GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' \
-    >&"${connection}" || true
-  timeout 10 cat <&"${connection}" || true
-} 2>/dev/null
-
 verify_plain_http() {
   local answer problem=''
   asked="GET /_ping in plain text to ${probe_address}:${listen_port}"
-  answer=$(ask_in_plain_text)
+  answer=$(ask_in_plain_text /_ping)
   [[ ${answer} == *'HTTP request to an HTTPS server'* ]] ||
     problem="expected HTTP 400, got: ${answer:-no answer}"
   judge TLS-8 "refused: plain HTTP on port ${listen_port}" "${problem}" \
-    "${answer}" 'run 20-configure-daemon.sh; dockerd must run with --tlsverify'
+    "${answer}" "run 20-configure-daemon.sh; dockerd must run with ${flags[0]}"
 }
 
 can_connect() { # can_connect ADDRESS PORT
@@ -589,17 +2465,29 @@ main() {
   done
   if [[ ${verb} == check ]]; then exit 0; fi
   scratch=$(mktemp -d)
-  trap 'rm -rf -- "${scratch}"' EXIT
+  trap 'remove_probes; rm -rf -- "${scratch}"' EXIT
   make_strangers
   report_pair "${certificate}" "${key}" "${ca}" sslserver
   verify_names
   verify_files
-  verify_flags
+  if [[ ${daemon_mode} == mutual ]]; then
+    verify_flags 2.7
+  else
+    verify_flags
+  fi
+  verify_remap
+  verify_ranges
   verify_good_client
-  verify_refusals
+  verify_client_refusals
   verify_old_tls
   verify_plain_http
   verify_plain_port
+  if [[ ${daemon_mode} == server-only ]]; then
+    verify_everyone
+    verify_other_ca
+  fi
+  verify_networks
+  verify_namespaces
   finish_report
 }
 

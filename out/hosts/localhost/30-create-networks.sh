@@ -1,0 +1,410 @@
+#!/usr/bin/env bash
+# Creates the docker networks of one host. Between two containers of a network
+# with icc false no packet passes; 90-verify.sh shows it.
+#
+# Reads:      the networks that docker has
+# Writes:     docker networks, with the label dockseal.script
+# Restarts:   nothing
+# Needs root: yes, or a member of the group docker
+# Undo:       removes the networks that this script made, except those that
+#             containers are attached to: it names them, and ends with 1
+# Options:    --dir DIR (docker-tls)  --yes  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+if [ -z "${BASH_VERSION:-}" ]; then
+  printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
+  exit 2
+fi
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+  printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2
+  exit 2
+fi
+set -Eeuo pipefail
+shopt -s inherit_errexit
+umask 077
+ulimit -c 0
+# Fixed, so that nobody's environment decides which programs run, which
+# certificates openssl trusts, or which daemon docker talks to.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+# Kept for the script that judges them.
+caller_variables=()
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
+  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+done
+readonly -a caller_variables
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
+
+readonly script='hosts/localhost/30-create-networks.sh'
+# Each row: name, icc, internal, subnet, IPv6 subnet (an empty subnet is one of
+# docker's choice, an empty IPv6 subnet is no IPv6).
+readonly -a networks=(
+  'isolated' 'false' 'false' '' ''
+)
+
+# ==== Below this line every site has the same bytes ==========================
+
+# ---- Shared by every script -------------------------------------------------
+
+verb=apply     # apply, check or undo
+dir=docker-tls # working folder
+yes=0
+remove_keys=0
+passphrase_file=''
+json=0
+junit=''                     # the file for --junit
+containers=1                 # 0: --no-containers
+leaves='nothing was changed' # the state to report when a command fails
+
+die() { # die STATUS MESSAGE...
+  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  exit "$1"
+}
+
+note() { # note MESSAGE...
+  printf '%s: %s\n' "${script}" "$*" >&2
+}
+
+doing='' # the printed command that runs now
+
+on_error() { # on_error LINE COMMAND
+  die 1 "line $1 failed: ${doing:-$2}; state: ${leaves}"
+}
+trap 'on_error "${LINENO}" "${BASH_COMMAND}"' ERR
+
+# The comment at the top of the script is its manual.
+print_help() {
+  local line
+  while IFS= read -r line; do
+    [[ ${line} == '#'* ]] || break
+    [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
+  done <"${BASH_SOURCE[0]}"
+}
+
+parse_options() { # parse_options ARGUMENT...
+  local option
+  while (($# > 0)); do
+    option=$1
+    shift
+    [[ ${accepts} == *" ${option} "* ]] ||
+      die 2 "unknown option ${option}; --help lists them"
+    case ${option} in
+      --check | --undo)
+        [[ ${verb} == apply ]] || die 2 'give one of --check and --undo'
+        verb=${option#--}
+        ;;
+      --yes) yes=1 ;;
+      --remove-keys) remove_keys=1 ;;
+      --json) json=1 ;;
+      --no-containers) containers=0 ;;
+      --help)
+        print_help
+        exit 0
+        ;;
+      --dir | --passphrase-file | --junit)
+        [[ -n ${1:-} ]] || die 2 "${option} needs a value"
+        case ${option} in
+          --dir) dir=$1 ;;
+          --junit) junit=$1 ;;
+          *) passphrase_file=$1 ;;
+        esac
+        shift
+        ;;
+      *) die 2 "option ${option} is not handled" ;;
+    esac
+  done
+  ((! remove_keys)) || [[ ${verb} == undo ]] ||
+    die 2 '--remove-keys goes with --undo'
+  dir=$(realpath --canonicalize-missing -- "${dir}")
+}
+
+need_openssl() {
+  local found
+  command -v openssl >/dev/null ||
+    die 2 'openssl is not installed; install the package openssl'
+  found=$(openssl version)
+  [[ ${found} =~ ^OpenSSL\ ([0-9]+)\.([0-9]+)\.([0-9]+) ]] ||
+    die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+  ((BASH_REMATCH[1] * 10000 + BASH_REMATCH[2] * 100 + BASH_REMATCH[3] >= \
+  10101)) || die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+}
+
+# ---- Changes ----------------------------------------------------------------
+
+changed=0 # 1 once something was changed, or would be
+
+# Commands that change something are printed so that they can be typed again:
+# --check prints them on standard output and does no more.
+print_command() { # print_command WORD...
+  local words
+  printf -v words ' %q' "$@"
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "${words# }"
+  else
+    printf '+%s\n' "${words}" >&2
+  fi
+}
+
+run() { # run COMMAND...
+  print_command "$@"
+  [[ ${verb} != check ]] || return 0
+  doing=$*
+  "$@" || return
+  doing=''
+}
+
+# Ends the script with the status of its verb.
+finish() {
+  ((changed)) || note 'nothing to do'
+  if [[ ${verb} == check ]] && ((changed)); then exit 3; fi
+  exit 0
+}
+
+# One run at a time. The lock ends with the process, however it ends.
+lock() { # lock FOLDER
+  local lock_fd inode holder
+  exec {lock_fd}<"$1"
+  if flock --nonblock "${lock_fd}"; then return; fi
+  inode=$(stat --format ':%i' -- "$1")
+  holder=unknown
+  while read -r _ _ _ _ pid place _; do
+    [[ ${place} != *"${inode}" ]] || holder=${pid}
+  done </proc/locks
+  note "another run works in $1 (process ${holder}); waiting for it"
+  flock "${lock_fd}"
+}
+
+# ---- The networks of this host ----------------------------------------------
+
+readonly network_columns=5
+readonly icc_option=com.docker.network.bridge.enable_icc
+
+# Sets the row_ variables to the row that starts at word FIRST of the table.
+read_row() { # read_row FIRST
+  row_name=${networks[$1]}
+  row_icc=${networks[$1 + 1]}
+  row_internal=${networks[$1 + 2]}
+  row_subnet=${networks[$1 + 3]}
+  row_ipv6_subnet=${networks[$1 + 4]}
+}
+
+# Sets row_id, which is empty where there is no such network. docker itself
+# would also take the beginning of an id for a name.
+find_network() { # find_network NAME
+  local id name text
+  row_id=''
+  text=$(docker -H unix:///var/run/docker.sock network ls --no-trunc \
+    --format '{{.ID}} {{.Name}}')
+  while read -r id name; do
+    if [[ ${name} == "$1" ]]; then row_id=${id}; fi
+  done < <(printf '%s\n' "${text}")
+}
+
+# Prints what docker says of a network: an option and its value a line.
+network_facts() { # network_facts ID
+  docker -H unix:///var/run/docker.sock network inspect --format \
+    'driver {{.Driver}}
+internal {{.Internal}}
+ipv6 {{.EnableIPv6}}
+{{range .IPAM.Config}}subnet {{.Subnet}}
+{{with .IPRange}}ip-range {{.}}
+{{end}}{{end}}{{range $option, $value := .Options}}{{$option}} {{$value}}
+{{end}}' "$1"
+}
+
+# Adds a line to differences, unless FOUND is what is EXPECTED.
+expect_option() { # expect_option OPTION FOUND EXPECTED
+  if [[ $2 != "$3" ]]; then
+    differences+="${row_name}: $1: found ${2:-none}, expected ${3:-none}"$'\n'
+  fi
+}
+
+# Sets properties: what the network row_id has. docker may add whether it does
+# IPv4 and IPv6 at all.
+read_options() {
+  local option value
+  properties=(["${icc_option}"]=true [subnet]='' [ipv6_subnet]='')
+  while read -r option value; do
+    case ${option} in
+      subnet)
+        if [[ ${value} == *:* ]]; then option=ipv6_subnet; fi
+        properties[${option}]+="${properties[${option}]:+ }${value}"
+        ;;
+      '' | com.docker.network.enable_ipv[46]) ;;
+      *) properties[${option}]=${value} ;;
+    esac
+  done < <(network_facts "${row_id}")
+}
+
+# Adds to differences how the network row_id is not as its row says. docker
+# chooses a subnet itself where the row has none.
+compare_network() {
+  local option subnet ipv6=false
+  local -A properties
+  read_options
+  subnet=${row_subnet:-${properties[subnet]}}
+  if [[ -n ${row_ipv6_subnet} ]]; then ipv6=true; fi
+  expect_option driver "${properties[driver]:-}" bridge
+  expect_option icc "${properties[${icc_option}]}" "${row_icc}"
+  expect_option internal "${properties[internal]:-}" "${row_internal}"
+  expect_option ipv6 "${properties[ipv6]:-}" "${ipv6}"
+  expect_option subnet "${properties[subnet]}" "${subnet}"
+  expect_option ipv6_subnet "${properties[ipv6_subnet]}" "${row_ipv6_subnet}"
+  for option in "${!properties[@]}"; do
+    case ${option} in
+      driver | internal | ipv6 | subnet | ipv6_subnet | "${icc_option}") ;;
+      *) expect_option "${option}" "${properties[${option}]}" '' ;;
+    esac
+  done
+}
+
+# ---- What isolation depends on ----------------------------------------------
+
+# Without br_netfilter the packets between two containers never meet iptables,
+# and dockerd 20.10 does no more than warn.
+bridge_filter_problem() { # bridge_filter_problem iptables|ip6tables
+  local file=/proc/sys/net/bridge/bridge-nf-call-$1 setting=missing
+  if [[ -r ${file} ]]; then setting=$(<"${file}"); fi
+  if [[ ${setting} != 1 ]]; then
+    printf '%s is %s, expected 1\n' "${file}" "${setting}"
+  fi
+}
+
+# Before 27.0, dockerd leaves IPv6 alone unless it is told to filter it.
+is_ipv6_filtered() {
+  local version pid arguments='' file=/etc/docker/daemon.json
+  local pattern='"ip6tables"[[:space:]]*:[[:space:]]*true'
+  version=$(docker -H unix:///var/run/docker.sock version \
+    --format '{{.Server.Version}}')
+  if ((${version%%.*} >= 27)); then return; fi
+  pid=$(systemctl show --property MainPID --value docker.service)
+  if ((pid)); then arguments=$(tr '\0' ' ' <"/proc/${pid}/cmdline"); fi
+  if [[ ${arguments} =~ --config-file[=\ ]([^ ]+) ]]; then
+    file=${BASH_REMATCH[1]}
+  fi
+  [[ ${arguments} =~ --ip6tables(=true)?\  ]] ||
+    [[ -r ${file} && $(<"${file}") =~ ${pattern} ]]
+}
+
+# ---- Before the first change ------------------------------------------------
+
+readonly accepts=' --dir --yes --check --undo --remove-keys --help '
+readonly label=dockseal.script=${script}
+
+need_docker() {
+  command -v docker >/dev/null ||
+    die 2 'docker is not installed; install the package docker.io'
+  docker -H unix:///var/run/docker.sock version >/dev/null 2>&1 ||
+    die 2 \
+      'dockerd does not answer at unix:///var/run/docker.sock; start it' \
+      '(systemctl start docker), and run this with sudo'
+}
+
+need_bridge_filter() { # need_bridge_filter iptables|ip6tables
+  local problem
+  problem=$(bridge_filter_problem "$1")
+  [[ -z ${problem} ]] ||
+    die 2 \
+      "${row_name} would not be isolated: ${problem}; run modprobe" \
+      "br_netfilter and sysctl net.bridge.bridge-nf-call-$1=1; ${leaves}"
+}
+
+# What an isolated network needs from the kernel and from dockerd.
+check_filters() {
+  [[ ${row_icc} == false ]] || return 0
+  need_bridge_filter iptables
+  [[ -n ${row_ipv6_subnet} ]] || return 0
+  need_bridge_filter ip6tables
+  is_ipv6_filtered ||
+    die 2 \
+      "${row_name} would not be isolated: this dockerd does not filter IPv6;" \
+      'set "ip6tables": true and "experimental": true in' \
+      "/etc/docker/daemon.json and restart docker; ${leaves}"
+}
+
+# All networks, before the first one is made.
+check_networks() {
+  local at differences=''
+  for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
+    read_row "${at}"
+    check_filters
+    find_network "${row_name}"
+    if [[ -n ${row_id} ]]; then compare_network; fi
+  done
+  [[ -z ${differences} ]] ||
+    die 2 \
+      'networks of these names are there with other options. Correct the site' \
+      'file, or remove them (--undo where this script made them, else docker' \
+      "network rm NAME), and run this again; ${leaves}:"$'\n'"${differences%?}"
+}
+
+# ---- The verbs --------------------------------------------------------------
+
+create_network() {
+  local -a more=()
+  if [[ ${row_internal} == true ]]; then more+=(--internal); fi
+  if [[ -n ${row_subnet} ]]; then more+=(--subnet "${row_subnet}"); fi
+  if [[ -n ${row_ipv6_subnet} ]]; then
+    more+=(--ipv6 --subnet "${row_ipv6_subnet}")
+  fi
+  # D27: docker network create --driver bridge -o
+  # "com.docker.network.bridge.enable_icc"="false" <network-name>
+  run docker -H unix:///var/run/docker.sock network create --driver bridge \
+    -o "com.docker.network.bridge.enable_icc"="${row_icc}" \
+    --label "${label}" "${more[@]}" "${row_name}" ||
+    die 1 \
+      "docker refuses the network ${row_name}, for the reason above; state:" \
+      "${leaves}; correct the site file and run this again"
+}
+
+apply() {
+  local at made=''
+  check_networks
+  for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
+    read_row "${at}"
+    find_network "${row_name}"
+    if [[ -n ${row_id} ]]; then continue; fi
+    create_network
+    made+=" ${row_name}"
+    leaves="made in this run:${made}"
+  done
+  finish
+}
+
+# Prints the containers of a network, also those that are stopped.
+attached() { # attached ID
+  docker -H unix:///var/run/docker.sock ps --all --filter "network=$1" \
+    --format '{{.Names}}'
+}
+
+undo() {
+  local id name containers text kept=''
+  text=$(docker -H unix:///var/run/docker.sock network ls --no-trunc \
+    --filter "label=${label}" --format '{{.ID}} {{.Name}}')
+  while read -r id name; do
+    [[ -n ${id} ]] || continue
+    containers=$(attached "${id}")
+    if [[ -n ${containers} ]]; then
+      kept+="${name} (attached: ${containers//$'\n'/, }) "
+      continue
+    fi
+    run docker -H unix:///var/run/docker.sock network rm "${name}"
+    leaves='some networks are removed; run this again to finish'
+  done < <(printf '%s\n' "${text}")
+  [[ -z ${kept} ]] ||
+    die 1 \
+      "kept: ${kept% }; disconnect or remove these containers and run this" \
+      'again'
+  finish
+}
+
+main() {
+  parse_options "$@"
+  need_docker
+  # One run at a time, and none while 20-configure-daemon.sh restarts dockerd.
+  if [[ ${verb} != check ]]; then lock /etc/systemd/system; fi
+  if [[ ${verb} == undo ]]; then undo; else apply; fi
+}
+
+main "$@"
