@@ -34,22 +34,12 @@ readonly probe_image=@{probe_image}
 accepts=' --dir --json --junit --yes --check --undo --remove-keys --help '
 readonly accepts
 
-is_answering() {
-  ask_docker version --format '{{.Server.Version}}' >/dev/null
-}
-
-need_docker() {
-  command -v docker >/dev/null ||
-    die 2 'docker is not installed; run this on the Docker host'
-  is_answering ||
-    die 2 "dockerd does not answer on ${docker_socket}; start it:" \
-      'systemctl start docker.service'
-}
-
 # Prints the commands; the containers' names stand for what docker will say.
 check() {
   find_probe_image || die 2 "${no_image_reason}"
   prepare_namespaces
+  start_members
+  fill_members
   run_docker container rm --force --volumes "${member_name[@]}"
   if ((probe_image_made)); then run_docker image rm IMAGE; fi
   exit 0
@@ -83,7 +73,6 @@ main() {
     trap remove_probes EXIT
     undo
   fi
-  need_docker
   if [[ ${verb} == check ]]; then check; fi
   apply
 }

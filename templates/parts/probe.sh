@@ -42,6 +42,10 @@ ask_docker() { # ask_docker WORD...
   timeout 60 docker -H "${docker_socket}" "$@" 2>/dev/null
 }
 
+is_answering() {
+  ask_docker version --format '{{.Server.Version}}' >/dev/null
+}
+
 # Runs a command in a container, for what it prints.
 in_probe() { # in_probe ID COMMAND...
   timeout 30 docker -H "${docker_socket}" exec "$@"
@@ -175,6 +179,14 @@ try_probe_image() {
 find_probe_image() {
   if [[ -n ${no_image_reason} ]]; then return 1; fi
   if [[ -n ${probe_image_id} ]]; then return; fi
+  if ! command -v docker >/dev/null; then
+    no_image 'docker is not installed; run this on the Docker host'
+    return
+  elif ! is_answering; then
+    no_image "dockerd does not answer on ${docker_socket}; start it:" \
+      'systemctl start docker.service'
+    return
+  fi
   # Images are named by id, and built for the daemon's own machine.
   unset DOCKER_DEFAULT_PLATFORM DOCKER_CONTENT_TRUST
   if [[ ${verb} != check ]]; then open_probe_folder; fi

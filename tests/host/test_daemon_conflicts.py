@@ -494,6 +494,7 @@ def test_without_dockerd_setup_makes_the_certificates_and_lists_the_rest(contain
     lines = result.stderr.splitlines()
     assert [line.split()[1] for line in lines if line.endswith(" on the Docker host: no dockerd here")] == [
         "hosts/localhost/20-configure-daemon.sh",
+        "hosts/localhost/40-show-namespaces.sh",
         "hosts/localhost/90-verify.sh",
         "clients/client/90-verify.sh",
     ]

@@ -258,6 +258,27 @@ def test_a_namespace_that_is_shared_fails_its_own_controls_only(ready: Host, kin
     assert failed(show(ready, patch(ready, SCRIPT, *changes))) == expected
 
 
+def test_a_container_that_does_not_start_fails_every_control(ready: Host) -> None:
+    found = show(ready, patch(ready, SCRIPT, (TWO, f"{TWO} --network=no-such-network")))
+    assert failed(found) == {*CONTROLS}
+    for control in found.values():
+        assert re.match(r"the container container2-\w+ does not start: .*no-such-network", control["evidence"])
+
+
+@pytest.fixture
+def stopped(ready: Host) -> Iterator[None]:
+    """A host whose docker daemon does not run."""
+    ready.bash("systemctl stop docker.service docker.socket")
+    yield
+    ready.bash("systemctl reset-failed docker.service docker.socket; systemctl start docker.socket docker.service")
+
+
+def test_a_daemon_that_does_not_run_is_said(ready: Host, empty: str, stopped: None) -> None:
+    said = "dockerd does not answer on unix:///var/run/docker.sock; start it: systemctl start docker.service"
+    for words in ([], ["--check"]):
+        refuses(ready, ["bash", SCRIPT, *words], f"error: {STEP}: {said}")
+
+
 # ---- Interrupted ------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from generator.lab import Host, difference
 from tests.host.authority import CLIENT, DAY, SERVER, Pair, issue, new_authority, real_authority
 from tests.host.support import (
     DROP_IN,
+    KEYS,
     OF_USER_NAMESPACES,
     SHOWN_IN_CONTAINERS,
     TLS,
@@ -48,7 +49,6 @@ HOST_CONTROLS = (
     *(f"TLS-{number}" for number in range(1, 10)),
 )
 HANDSHAKES = {f"TLS-{number}" for number in range(1, 10)}
-KEYS = ["id", "result", "what", "asked", "evidence", "remedy", "benchmark"]
 UNITS = "docker.service docker.socket"
 # systemctl would restart both one by one, and the socket refuses once dockerd is on its way.
 RESTART = """

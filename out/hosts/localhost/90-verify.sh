@@ -890,6 +890,10 @@ ask_docker() { # ask_docker WORD...
   timeout 60 docker -H "${docker_socket}" "$@" 2>/dev/null
 }
 
+is_answering() {
+  ask_docker version --format '{{.Server.Version}}' >/dev/null
+}
+
 # Runs a command in a container, for what it prints.
 in_probe() { # in_probe ID COMMAND...
   timeout 30 docker -H "${docker_socket}" exec "$@"
@@ -1023,6 +1027,14 @@ try_probe_image() {
 find_probe_image() {
   if [[ -n ${no_image_reason} ]]; then return 1; fi
   if [[ -n ${probe_image_id} ]]; then return; fi
+  if ! command -v docker >/dev/null; then
+    no_image 'docker is not installed; run this on the Docker host'
+    return
+  elif ! is_answering; then
+    no_image "dockerd does not answer on ${docker_socket}; start it:" \
+      'systemctl start docker.service'
+    return
+  fi
   # Images are named by id, and built for the daemon's own machine.
   unset DOCKER_DEFAULT_PLATFORM DOCKER_CONTENT_TRUST
   if [[ ${verb} != check ]]; then open_probe_folder; fi
@@ -1537,11 +1549,25 @@ verify_networks() {
 # ---- Namespaces: what is isolated, and what sharing does --------------------
 
 # Each control and what it says, the document's commands beside it.
-readonly -a namespace_claims=(
+readonly -a pid_claims=(
   PID-1 'a container sees no process but its own'
   PID-2 'each container has a PID namespace of its own'
   PID-3 'with --pid=container: two containers see each other (D20)'
   PID-4 'with --pid=host a container sees every process'
+)
+readonly -a user_claims_off=(
+  USER-1 'user namespaces are off, as the site says (D22)'
+  USER-2 "root in a container is the host's root"
+  USER-3 "root in a container writes to a folder of the host's root (D21)"
+  USER-4 'with --userns=host it is the same'
+)
+readonly -a user_claims_on=(
+  USER-1 'user namespaces are on, as the site says (D22)'
+  USER-2 'root in a container is not root on the host'
+  USER-3 "root in a container cannot write to the host's folder (D21)"
+  USER-4 'with --userns=host it can'
+)
+readonly -a other_claims=(
   UTS-1 'a container is named after the first 12 characters of its id'
   UTS-2 "--hostname=customhost leaves the host's name alone (D23)"
   UTS-3 "with --uts=host a container has the host's name"
@@ -1556,18 +1582,6 @@ readonly -a namespace_claims=(
   NET-3 "the host's port 80 stays free for another service"
   NET-4 'with --network=container: two containers have one address'
 )
-readonly -a user_claims_off=(
-  USER-1 'user namespaces are off, as the site says (D22)'
-  USER-2 "root in a container is the host's root"
-  USER-3 "root in a container writes to a folder of the host's root (D21)"
-  USER-4 'with --userns=host it is the same'
-)
-readonly -a user_claims_on=(
-  USER-1 'user namespaces are on, as the site says (D22)'
-  USER-2 'root in a container is not root on the host'
-  USER-3 "root in a container cannot write to the host's folder (D21)"
-  USER-4 'with --userns=host it can'
-)
 claims=() # those of this site
 # The six containers, by the part that they play.
 declare -A member_id=() member_name=() member_pid=() member_sleep=()
@@ -1579,12 +1593,13 @@ alone=''         # what container1 sees before container3 joins it
 port_was_open='' # a note, where the host's own service has port 80
 
 choose_claims() {
-  claims=("${namespace_claims[@]}")
+  claims=("${pid_claims[@]}")
   if [[ -z ${userns_remap} ]]; then
     claims+=("${user_claims_off[@]}")
   else
     claims+=("${user_claims_on[@]}")
   fi
+  claims+=("${other_claims[@]}")
 }
 
 claim_of() { # claim_of ID
@@ -1603,18 +1618,21 @@ judge_claim() { # judge_claim ID ASKED PROBLEM EVIDENCE REMEDY [CIS_ITEM]
   judge "$1" "$(claim_of "$1")" "${3:+$3$'\n'$4}" "$4" "$5" "${6:-}"
 }
 
-skip_namespaces() { # skip_namespaces REASON
+# Where nothing can be shown.
+report_all() { # report_all SKIP|FAIL REASON [REMEDY]
   local number
   for ((number = 0; number < ${#claims[@]}; number += 2)); do
-    report "${claims[number]}" SKIP "${claims[number + 1]}" "$1" ''
+    report "${claims[number]}" "$1" "${claims[number + 1]}" "$2" "${3:-}"
   done
 }
 
 # ---- The containers, the same six for all namespaces ------------------------
 
 add_member() { # add_member PART NAME OPTION...
-  start_probe "${@:2}" -- ||
-    die 1 "the container $2 does not start: ${probe_error}"
+  start_probe "${@:2}" -- || {
+    probe_error="the container $2 does not start: ${probe_error}"
+    return 1
+  }
   member_id[$1]=${started}
   member_name[$1]=${started_name}
   member_pid[$1]=${started_pid}
@@ -1622,22 +1640,23 @@ add_member() { # add_member PART NAME OPTION...
 }
 
 # The documented -it wants a terminal; --detach leaves the container running.
+# Fails with probe_error.
 start_members() {
   local one folder=${probe_folder:-/run/dockseal-probe.RUN}
   # SELinux would refuse to write for a reason of its own.
   local -a there=(--volume "${folder}/root:/there"
     --security-opt label=disable)
   add_member container1 container1 --ipc=shareable --tmpfs /mounted \
-    --volume "${folder}/shared:/shared:ro"
-  add_member container2 "container2-${probe_run}" "${there[@]}"
+    --volume "${folder}/shared:/shared:ro" || return
+  add_member container2 "container2-${probe_run}" "${there[@]}" || return
   if [[ ${verb} != check ]]; then alone=$(processes_of container1); fi
   one=container:${member_name[container1]}
   # D20
-  add_member container3 container3 "--pid=${one}"
+  add_member container3 container3 "--pid=${one}" || return
   # D23
-  add_member container4 container4 --hostname=customhost
+  add_member container4 container4 --hostname=customhost || return
   add_member joined "joined-${probe_run}" "--ipc=${one}" "--network=${one}" \
-    --volume "${folder}/shared:/shared:ro"
+    --volume "${folder}/shared:/shared:ro" || return
   # Where user namespaces are on, docker wants --userns=host beside the others.
   add_member sharing "sharing-${probe_run}" --userns=host --pid=host \
     --uts=host --ipc=host --network=host "${there[@]}"
@@ -2205,7 +2224,7 @@ has_listener() { # has_listener ADDRESS PORT
   (exec {connection}<>"/dev/tcp/$1/$2")
 } 2>/dev/null
 
-# Starts the containers; with --check prints the commands only.
+# What has to be there, or known, before the first container.
 prepare_namespaces() {
   mark=dockseal-${probe_run}
   host_name=$(</proc/sys/kernel/hostname)
@@ -2215,20 +2234,23 @@ prepare_namespaces() {
     port_was_open=', of a service that was there before'
   fi
   if [[ ${verb} != check ]]; then make_folders; fi
-  start_members
-  fill_members
 }
 
 verify_namespaces() {
   choose_claims
   if ((! containers)); then
-    skip_namespaces 'left out by --no-containers'
+    report_all SKIP 'left out by --no-containers'
     return
   elif ! find_probe_image; then
-    skip_namespaces "${no_image_reason}"
+    report_all SKIP "${no_image_reason}"
     return
   fi
   prepare_namespaces
+  if ! start_members; then
+    report_all FAIL "${probe_error}" 'read the log of dockerd'
+    return
+  fi
+  fill_members
   ask_members
   verify_pid
   verify_user
