@@ -16,17 +16,28 @@ from tests.host.support import keep_busybox
 from tests.processes import OPENS_LABS, group_of
 
 HERE = Path(__file__).parent
+ONE_RELEASE = "bookworm"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test of this folder as one that needs a Docker host.
 
-    The group that takes longest comes first, so that no process waits for another in the end.
+    What shows the scripts' own logic and nothing of a release says `pytest.mark.one_release` and runs on one alone. The
+    group that takes longest comes first, so that no process waits for another in the end.
     """
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker("host")
+    left_out = [item for item in items if item.get_closest_marker("one_release") and not is_of(item, ONE_RELEASE)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: group_of(item.nodeid) != OPENS_LABS)
+
+
+def is_of(item: pytest.Item, release: str) -> bool:
+    """Tell whether a test runs on a release, or on none."""
+    callspec = getattr(item, "callspec", None)
+    return callspec is None or callspec.params.get("release", release) == release
 
 
 @pytest.fixture(scope="module", params=RELEASES)

@@ -23,7 +23,7 @@ from tests.host.support import (
     stops,
 )
 
-pytestmark = pytest.mark.no_probe_image
+pytestmark = [pytest.mark.no_probe_image, pytest.mark.one_release]
 CREATE, REQUEST, SIGN = CERTIFICATE_STEPS[:3]
 UNTOUCHED = "nothing was changed"
 WITH_PASSPHRASE = ("--passphrase-file", PASSPHRASE_FILE)

@@ -227,6 +227,7 @@ def test_without_a_docker_client_the_contexts_are_left_out(home: Home) -> None:
 # ---- The shell profile ------------------------------------------------------
 
 
+@pytest.mark.one_release
 @pytest.mark.parametrize(
     "content",
     [PROFILE + b"\n", PROFILE, PROFILE + b"\n\n\n", b"", None],

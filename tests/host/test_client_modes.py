@@ -238,6 +238,7 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str], str]] = {
 }
 
 
+@pytest.mark.one_release
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_callers_environment_is_judged(ready: Host, name: str) -> None:
     env, evidence = ENVIRONMENTS[name]
@@ -262,6 +263,7 @@ PROFILES: dict[str, tuple[str, str, str]] = {
 }
 
 
+@pytest.mark.one_release
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_shell_profile_is_judged(mended: Host, name: str) -> None:
     file, content, evidence = PROFILES[name]
@@ -296,6 +298,7 @@ CONTEXTS: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.one_release
 @pytest.mark.parametrize("name", CONTEXTS)
 def test_somebodys_docker_context_is_judged(mended: Host, name: str) -> None:
     options, evidence = CONTEXTS[name]

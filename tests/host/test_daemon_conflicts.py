@@ -322,6 +322,7 @@ def test_a_dockerd_that_does_not_start_is_put_back(ready: Host) -> None:
     assert difference(before, ready.snapshot(["/etc"])) == []
 
 
+@pytest.mark.one_release
 def test_a_dockerd_that_does_not_answer_is_put_back(ready: Host) -> None:
     before = ready.snapshot(["/etc"])
     rule = ["-p", "tcp", "--dport", "2376", "-j", "REJECT", "--reject-with", "tcp-reset"]
@@ -350,6 +351,7 @@ def impatient(host: Host, script: str = SCRIPT) -> str:
     return copy
 
 
+@pytest.mark.one_release
 def test_a_dockerd_that_answers_anybody_is_put_back(ready: Host) -> None:
     """The last of the proofs: a client without a certificate must be refused."""
     # A later --tlsverify=false wins; the check of $DOCKER_OPTS does not look into systemd's own environment.
@@ -406,6 +408,7 @@ def test_a_drop_in_that_another_made_for_something_else_is_kept(configured: Host
 # ---- The way back to an earlier configuration ------------------------------
 
 
+@pytest.mark.one_release
 def test_a_second_configuration_that_fails_brings_the_first_back(configured: Host, tmp_path: Path) -> None:
     install(configured, tmp_path, site(listen="127.0.0.1:2377"), "/root/second")
     before = configured.snapshot(["/etc"])

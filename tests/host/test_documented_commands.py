@@ -15,6 +15,8 @@ from generator.lab import Host, Lab
 from tests.documented import ROWS, SITE, Documented, words
 from tests.host.support import DROP_IN, UNATTENDED, WORK, arguments, install, setup
 
+# On all releases the whole site is rehearsed: test_rehearse.py.
+pytestmark = pytest.mark.one_release
 BY_ID = {row.id: row for row in ROWS}
 HOST_FOLDER, CLIENT_FOLDER = f"{WORK}/hosts/example.com", f"{WORK}/clients/client"
 

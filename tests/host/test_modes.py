@@ -165,6 +165,7 @@ def test_plain_tcp_at_the_prompt(ready: Host, before: Snapshot, undone: None) ->
 PLAIN_CONTROLS = {*(f"FILE-{number}" for number in range(4, 8)), "DAEMON-1", "MODE-1", "MODE-2"}
 
 
+@pytest.mark.one_release
 @pytest.mark.parametrize(
     ("bash", "fails", "evidence"),
     [
@@ -367,6 +368,7 @@ def test_a_server_only_host_that_asks_for_certificates_is_noticed(ready: Host, u
     assert "alert" in found["MODE-1"]["evidence"]
 
 
+@pytest.mark.one_release
 def test_a_server_of_another_ca_is_noticed(ready: Host, undone: None) -> None:
     configured(ready, "server-only")
     make_certificates(ready, "--dir", "/run/other")
@@ -389,6 +391,7 @@ def test_a_server_without_tls_is_noticed(ready: Host, undone: None) -> None:
 # ---- From one mode to another -----------------------------------------------
 
 
+@pytest.mark.one_release
 def test_each_switch_restarts_once_and_undo_leaves_nothing(ready: Host, before: Snapshot) -> None:
     configured(ready, "mutual")
     for name, answered in (("server-only", ANYBODY), ("mutual", CLIENT), ("plain", PLAIN), ("mutual", CLIENT)):

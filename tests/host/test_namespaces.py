@@ -291,6 +291,7 @@ def test_ctrl_c_leaves_nothing(ready: Host, point: str) -> None:
     assert "error" not in terminal.transcript.text
 
 
+@pytest.mark.one_release
 def test_sigterm_leaves_nothing(ready: Host) -> None:
     result = ready.bash(
         f"bash {SCRIPT} >/run/said 2>&1 & until grep -q container3 /run/said; do :; done; kill $!; wait $!", check=False
@@ -298,7 +299,8 @@ def test_sigterm_leaves_nothing(ready: Host) -> None:
     assert result.status == 143
 
 
-@pytest.mark.parametrize("number", [1, 2, 5, 13])
+@pytest.mark.one_release
+@pytest.mark.parametrize("number", [1, 2, 5, 13, 14, 15])
 def test_what_a_killed_run_leaves_is_removed_by_the_next_one(ready: Host, number: int, empty: str) -> None:
     ready.write("/run/kill", KILL % number)
     result = ready.run(["bash", SCRIPT], check=False, env={"BASH_ENV": "/run/kill"})
@@ -309,15 +311,7 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next_one(ready: Host, number
     assert "nothing to do" not in undone.stderr
 
 
-def test_what_a_run_killed_while_it_removes_leaves_is_removed(ready: Host) -> None:
-    result = ready.bash(
-        f"bash {SCRIPT} >/run/said 2>&1 & until grep -q 'container rm' /run/said; do :; done; kill -KILL $!; wait $!",
-        check=False,
-    )
-    assert result.status == 137
-    assert "docker" in ready.run(["bash", SCRIPT, "--undo"]).stderr
-
-
+@pytest.mark.one_release
 def test_containers_of_a_killed_run_end_by_themselves(ready: Host) -> None:
     ready.write("/run/kill", KILL % 6)
     patched = patch(ready, SCRIPT, ("probe_seconds=120", "probe_seconds=5"))
@@ -377,6 +371,7 @@ def test_a_named_image_that_is_not_there_is_said(ready: Host) -> None:
     )
 
 
+@pytest.mark.one_release
 def test_an_image_that_is_of_no_use_is_said(ready: Host) -> None:
     patched = patch(ready, SCRIPT, ("probe_commands=(\n", "probe_commands=(\n  no-such-command\n"))
     ready.bash(f"{IMAGE}mkdir /run/tars; tar -C /run/image -cf /run/tars/probe-image.tar .")

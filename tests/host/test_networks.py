@@ -166,6 +166,7 @@ def test_each_network_has_its_options(clean: Host) -> None:
     assert {pool["Subnet"] for pool in found["inside"]["IPAM"]["Config"]} == {"172.30.5.0/24", "fd00:5::/64"}
 
 
+@pytest.mark.one_release
 def test_a_second_run_does_nothing_and_undo_removes_all(clean: Host) -> None:
     clean.run(["bash", SCRIPT])
     before = identifiers(clean)
@@ -178,6 +179,7 @@ def test_a_second_run_does_nothing_and_undo_removes_all(clean: Host) -> None:
     assert clean.run(["bash", SCRIPT, "--undo"]).stderr == f"{NAME}: nothing to do\n"
 
 
+@pytest.mark.one_release
 def test_the_run_after_an_interrupted_one_finishes(clean: Host) -> None:
     clean.write("/root/die", DIE)
     killed = clean.run(["bash", SCRIPT], check=False, env={"BASH_ENV": "/root/die"})
@@ -215,6 +217,7 @@ def test_other_options_are_shown_and_nothing_is_made(clean: Host) -> None:
     )
 
 
+@pytest.mark.one_release
 def test_a_network_of_another_with_the_same_options_is_used_and_kept(clean: Host) -> None:
     clean.bash('docker network create --driver bridge -o "com.docker.network.bridge.enable_icc"="false" apart')
     before = identifiers(clean)["apart"]
@@ -233,6 +236,7 @@ def test_the_beginning_of_an_id_is_no_name(clean: Host) -> None:
     assert (result.status, len(result.stdout.splitlines())) == (3, len(COMMANDS))
 
 
+@pytest.mark.one_release
 def test_undo_keeps_a_network_with_containers_and_names_them(clean: Host) -> None:
     clean.run(["bash", SCRIPT])
     clean.bash(CONTAINER, "open", "running")
@@ -399,6 +403,7 @@ def test_without_br_netfilter_isolation_fails(isolated: Host) -> None:
     assert found[0]["evidence"] == f"{FILTER} is 0, expected 1"
 
 
+@pytest.mark.one_release
 def test_a_host_where_nothing_arrives_proves_nothing(isolated: Host) -> None:
     isolated.bash('sed "/^readonly -a networks=(/,/^)/{/^  /d}" "$1" >/root/bridge.sh', VERIFY)
     isolated.bash("iptables -I DOCKER-USER -j DROP")

@@ -213,6 +213,7 @@ def test_undo_remove_keys_leaves_nothing(story: Story) -> None:
     assert difference(story.first, story.gone) == []
 
 
+@pytest.mark.one_release
 def test_declining_the_restart_leaves_dockerd_alone_and_the_next_run_finishes(
     boot: Callable[..., Host], tmp_path: Path
 ) -> None:

@@ -400,6 +400,7 @@ def test_every_control_of_a_good_client_holds(ready: Host) -> None:
     assert {control["result"] for control in found.values()} == {"PASS"}
 
 
+@pytest.mark.one_release
 @pytest.mark.parametrize(
     ("bash", "fails"),
     [

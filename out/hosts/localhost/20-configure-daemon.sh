@@ -565,10 +565,12 @@ refusal_in_log() {
   done
 }
 
-# Prints what the client saw since mark_log, and why, with what to do.
+# Prints what the client saw since mark_log, and why, with what to do. Only of
+# a refusal does the log say anything.
 why_no_answer() { # why_no_answer ANSWER
-  printf '%s; %s\n' "$(reason_in "$1")" \
-    "$(explain_handshake "$1" "$(refusal_in_log)")"
+  local log=''
+  if [[ $1 =~ ${refusals} ]]; then log=$(refusal_in_log); fi
+  printf '%s; %s\n' "$(reason_in "$1")" "$(explain_handshake "$1" "${log}")"
 }
 
 # Asks in plain text and prints what comes back. A dockerd with TLS hangs up as
