@@ -238,23 +238,25 @@ def patch(host: Host, script: str, *changes: tuple[str, str]) -> str:
 
 
 MOUNTED = '--volume "${folder}/root:/mounted"'
-SHARED = {
-    "pid": ({"PID-1", "PID-2", "PID-3"}, (ONE, f"{ONE} --userns=host --pid=host")),
-    "uts": ({"UTS-1"}, (ONE, f"{ONE} --uts=host")),
-    "ipc": ({"IPC-1"}, (TWO, f'{TWO} --ipc="container:${{member_name[container1]}}"')),
+SHARED: dict[str, tuple[set[str], list[tuple[str, str]]]] = {
+    "pid": ({"PID-1", "PID-2", "PID-3"}, [(ONE, f"{ONE} --userns=host --pid=host")]),
+    "uts": ({"UTS-1"}, [(ONE, f"{ONE} --uts=host")]),
+    "ipc": ({"IPC-1"}, [(TWO, f'{TWO} --ipc="container:${{member_name[container1]}}"')]),
     "mnt": (
         {"MNT-1", "MNT-3"},
-        ("--tmpfs /mounted \\", f"{MOUNTED} \\"),
-        (TWO, f'{TWO} {MOUNTED} --volume "${{folder}}/shared:/shared"'),
+        [
+            ("--tmpfs /mounted \\", f"{MOUNTED} \\"),
+            (TWO, f'{TWO} {MOUNTED} --volume "${{folder}}/shared:/shared"'),
+        ],
     ),
     # docker names a container in the host's network after the host.
-    "net": ({"NET-1", "NET-3", "UTS-1"}, (TWO, f"{TWO} --network=host")),
+    "net": ({"NET-1", "NET-3", "UTS-1"}, [(TWO, f"{TWO} --network=host")]),
 }
 
 
 @pytest.mark.parametrize("kind", SHARED)
 def test_a_namespace_that_is_shared_fails_its_own_controls_only(ready: Host, kind: str) -> None:
-    expected, *changes = SHARED[kind]
+    expected, changes = SHARED[kind]
     assert failed(show(ready, patch(ready, SCRIPT, *changes))) == expected
 
 
