@@ -47,9 +47,6 @@ test-fast: $(VENV)/dev ## run the tests that need no Docker host
 	$(BIN)/python -m pytest -m 'not host'
 
 lint: $(VENV)/dev ## check the Python, the templates and the rendered scripts
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/lint
 
 bench: $(VENV)/dev ## measure rendering: the default site and 1,000 hosts
