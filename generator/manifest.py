@@ -68,6 +68,7 @@ def _script(entry: Entry, step: Step) -> dict[str, Any]:
         "purpose": step.purpose,
         "needs_root": step.needs_root,
         "needs": step.needs,
+        "on_demand": step.on_demand,
         "reads": step.reads,
         "writes": step.writes,
         "restarts": step.restarts,

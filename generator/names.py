@@ -30,6 +30,7 @@ class Names:
         self.client = Work(files.client_key, files.client_request, files.client_extensions, files.client_certificate)
         self.ca_key = f"ca/{files.ca_key}"
         self.ca_certificate = f"ca/{files.ca_certificate}"
+        self.ca_ledger = f"ca/{files.ledger}"
         self.ca_serial = f"ca/{serial_name(files.ca_certificate)}"
 
     @cached_property

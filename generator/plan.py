@@ -28,7 +28,15 @@ def make_plan(site: Site) -> Plan:
     steps = tuple(_steps(names))
     check_order(steps)
     parties = tuple(dict.fromkeys(step.party for step in steps))
-    rows = tuple({"step": step.path, "party": step.party, "needs": step.needs} for step in steps)
+    rows = tuple(
+        {
+            "step": step.path,
+            "party": step.party,
+            "needs": step.needs,
+            "when": "on-demand" if step.on_demand else "always",
+        }
+        for step in steps
+    )
     context: Context = {
         "script": "setup.sh",
         "ca_key_file": names.files.ca_key,
@@ -66,6 +74,8 @@ def _steps(names: Names) -> Iterator[Step]:
     yield from (hosts.create_networks(host) for host in site.hosts if host.networks)
     yield from (clients.configure(names, client) for client in site.clients)
     yield from (hosts.show_namespaces(host) for host in site.hosts)
+    if names.tls_hosts:
+        yield _list_certificates(names)
     yield from (hosts.verify(names, host) for host in site.hosts)
     yield from (clients.verify(names, client) for client in site.clients)
 
@@ -85,16 +95,31 @@ def _create_ca(names: Names) -> Step:
             "ca_days": authority.days,
             "ca_key_file": names.files.ca_key,
             "ca_certificate_file": names.files.ca_certificate,
+            "ledger_file": names.files.ledger,
         },
         needs="passphrase",
         effects=Effects(
             files=(
                 File(names.ca_key, "operator", "0600"),
                 File(names.ca_certificate, "operator", "0644"),
+                File(names.ca_ledger, "operator", "0644"),
             ),
             commands=("openssl genrsa" if authority.key.startswith("rsa:") else "openssl genpkey", "openssl req"),
         ),
         undo="lists both files and keeps them, unless --remove-keys",
+    )
+
+
+def _list_certificates(names: Names) -> Step:
+    path = "ca/80-list-certificates.sh"
+    return Step(
+        path=path,
+        party="ca",
+        template="list-certificates.sh",
+        purpose="list every certificate that this CA has issued, with the days that are left",
+        context={"script": path, "ledger_file": names.files.ledger},
+        reads=(names.ca_ledger,),
+        on_demand=True,
     )
 
 
@@ -142,6 +167,7 @@ def _sign(names: Names, path: str, kind: str, rows: Sequence[Row]) -> Step:
             "script": path,
             "ca_key_file": names.files.ca_key,
             "ca_certificate_file": names.files.ca_certificate,
+            "ledger_file": names.files.ledger,
             "request_file": work.request,
             "extensions_file": work.extensions,
             "certificate_file": work.certificate,
@@ -149,6 +175,9 @@ def _sign(names: Names, path: str, kind: str, rows: Sequence[Row]) -> Step:
         },
         reads=(names.ca_key, names.ca_certificate, *(f"{folder}/{work.request}" for folder in folders)),
         needs="passphrase",
-        effects=Effects(files=(*made, File(names.ca_serial, "operator", "0600")), commands=("openssl x509",)),
+        effects=Effects(
+            files=(*made, File(names.ca_serial, "operator", "0600"), File(names.ca_ledger, "operator", "0644")),
+            commands=("openssl x509",),
+        ),
         undo="lists the certificates and keeps them, unless --remove-keys",
     )

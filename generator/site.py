@@ -153,6 +153,7 @@ class Files(_Model):
 
     ca_key: FileName = "ca-private.pem"
     ca_certificate: FileName = "ca-public.pem"
+    ledger: FileName = "ledger.txt"
     server_key: FileName = "server-key.pem"
     server_request: FileName = "request.csr"
     server_extensions: FileName = "extfile.cnf"

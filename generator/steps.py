@@ -42,7 +42,8 @@ class Step:
     """One rendered script of one party, with every constant that stands in it.
 
     `reads` holds working files that an earlier step makes, and absolute paths of the machine. `needs` is what the
-    machine must have: `passphrase`, `dockerd` or `nothing`.
+    machine must have: `passphrase`, `dockerd`, `probe-image` or `nothing`. setup.sh runs a step that is `on_demand` only
+    when it is told to.
     """
 
     path: str
@@ -54,6 +55,7 @@ class Step:
     restarts: tuple[str, ...] = ()
     needs_root: bool = False
     needs: str = "nothing"
+    on_demand: bool = False
     effects: Effects = Effects()
     undo: str = "nothing to undo"
 

@@ -50,19 +50,20 @@ readonly -a parties=(
   'hosts/localhost'
   'clients/client'
 )
-# script, party, what it needs
+# script, party, what it needs, when it runs: always, or on-demand
 readonly -a steps=(
-  'ca/10-create-ca.sh' 'ca' 'passphrase'
-  'hosts/localhost/10-request-certificate.sh' 'hosts/localhost' 'nothing'
-  'ca/20-sign-servers.sh' 'ca' 'passphrase'
-  'clients/client/10-request-certificate.sh' 'clients/client' 'nothing'
-  'ca/30-sign-clients.sh' 'ca' 'passphrase'
-  'hosts/localhost/20-configure-daemon.sh' 'hosts/localhost' 'dockerd'
-  'hosts/localhost/30-create-networks.sh' 'hosts/localhost' 'dockerd'
-  'clients/client/20-configure-client.sh' 'clients/client' 'nothing'
-  'hosts/localhost/40-show-namespaces.sh' 'hosts/localhost' 'probe-image'
-  'hosts/localhost/90-verify.sh' 'hosts/localhost' 'dockerd'
-  'clients/client/90-verify.sh' 'clients/client' 'nothing'
+  'ca/10-create-ca.sh' 'ca' 'passphrase' 'always'
+  'hosts/localhost/10-request-certificate.sh' 'hosts/localhost' 'nothing' 'always'
+  'ca/20-sign-servers.sh' 'ca' 'passphrase' 'always'
+  'clients/client/10-request-certificate.sh' 'clients/client' 'nothing' 'always'
+  'ca/30-sign-clients.sh' 'ca' 'passphrase' 'always'
+  'hosts/localhost/20-configure-daemon.sh' 'hosts/localhost' 'dockerd' 'always'
+  'hosts/localhost/30-create-networks.sh' 'hosts/localhost' 'dockerd' 'always'
+  'clients/client/20-configure-client.sh' 'clients/client' 'nothing' 'always'
+  'hosts/localhost/40-show-namespaces.sh' 'hosts/localhost' 'probe-image' 'always'
+  'ca/80-list-certificates.sh' 'ca' 'nothing' 'on-demand'
+  'hosts/localhost/90-verify.sh' 'hosts/localhost' 'dockerd' 'always'
+  'clients/client/90-verify.sh' 'clients/client' 'nothing' 'always'
 )
 
 # ==== Below this line every site has the same bytes ==========================
@@ -346,8 +347,13 @@ choose_steps() {
     [[ " ${steps[*]} " == *" ${item} "* && ${item} == *.sh ]] ||
       die 2 "there is no script ${item} in this site"
   done
-  for ((row = 0; row < ${#steps[@]}; row += 3)); do
+  for ((row = 0; row < ${#steps[@]}; row += 4)); do
     is_chosen "${steps[row]}" "${steps[row + 1]}" || continue
+    # --undo is for what was done on demand too.
+    if [[ ${steps[row + 3]} == on-demand && ${verb} != undo ]] &&
+      ((! ${#wanted[@]})); then
+      continue
+    fi
     if [[ ${steps[row + 2]} == probe-image ]] && ((! containers)); then
       continue
     elif [[ ${steps[row + 2]} =~ ^(dockerd|probe-image)$ ]] &&

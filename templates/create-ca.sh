@@ -3,10 +3,10 @@
 # An existing key is never replaced.
 #
 # Reads:      nothing
-# Writes:     DIR/ca/ca-private.pem, DIR/ca/ca-public.pem
+# Writes:     DIR/ca/{ca-private.pem,ca-public.pem,ledger.txt}
 # Restarts:   nothing
 # Needs root: no
-# Undo:       lists both files and ca-public.srl (the last serial) and keeps
+# Undo:       lists these files and ca-public.srl (the last serial) and keeps
 #             them, unless --remove-keys
 # Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
 #             --check  --undo [--remove-keys]  --help
@@ -19,6 +19,7 @@ readonly ca_key_type=@{ca_key_type}
 readonly ca_days=@{ca_days}
 readonly ca_key_file=@{ca_key_file}
 readonly ca_certificate_file=@{ca_certificate_file}
+readonly ledger_file=@{ledger_file}
 
 #% include "parts/common.sh"
 
@@ -36,7 +37,11 @@ readonly ca_certificate_file=@{ca_certificate_file}
 
 #% include "parts/section_certificates.sh"
 
+#% include "parts/names_of.sh"
+
 #% include "parts/why_not_valid.sh"
+
+#% include "parts/ledger.sh"
 
 #% include "parts/undo.sh"
 
@@ -91,7 +96,7 @@ certificate_settings() {
     'subjectKeyIdentifier = hash'
 }
 
-create_certificate() {
+issue_certificate() {
   write_file "${settings}" 0600 "$(certificate_settings)"
   # D05: openssl req -new -x509 -days N -key ca-private.pem -sha256
   #      -out ca-public.pem
@@ -107,6 +112,12 @@ create_certificate() {
   fi
   run chmod 0644 -- "${certificate}.new"
   run sync -- "${certificate}.new"
+  add_to_ledger ca "${certificate}.new"
+}
+
+# A killed run may have made it already, and put it into the ledger.
+create_certificate() {
+  if ! is_in_ledger "${certificate}.new"; then issue_certificate; fi
   run mv -fT -- "${certificate}.new" "${certificate}"
   run rm -f -- "${settings}"
 }
@@ -141,8 +152,10 @@ main() {
   key=${folder}/${ca_key_file}
   certificate=${folder}/${ca_certificate_file}
   settings=${folder}/ca-extensions.cnf
+  ledger=${folder}/${ledger_file}
   if [[ ${verb} == undo ]]; then
-    undo_working_files "${certificate}" "${key}" "${certificate%.*}.srl"
+    undo_working_files "${certificate}" "${key}" "${certificate%.*}.srl" \
+      "${ledger}"
     undo_folder "${folder}"
     finish
   fi

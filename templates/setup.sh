@@ -28,10 +28,10 @@ readonly -a parties=(
   @{party}
   #% endfor
 )
-# script, party, what it needs
+# script, party, what it needs, when it runs: always, or on-demand
 readonly -a steps=(
   #% for row in rows
-  @{row.step} @{row.party} @{row.needs}
+  @{row.step} @{row.party} @{row.needs} @{row.when}
   #% endfor
 )
 
@@ -116,8 +116,13 @@ choose_steps() {
     [[ " ${steps[*]} " == *" ${item} "* && ${item} == *.sh ]] ||
       die 2 "there is no script ${item} in this site"
   done
-  for ((row = 0; row < ${#steps[@]}; row += 3)); do
+  for ((row = 0; row < ${#steps[@]}; row += 4)); do
     is_chosen "${steps[row]}" "${steps[row + 1]}" || continue
+    # --undo is for what was done on demand too.
+    if [[ ${steps[row + 3]} == on-demand && ${verb} != undo ]] &&
+      ((! ${#wanted[@]})); then
+      continue
+    fi
     if [[ ${steps[row + 2]} == probe-image ]] && ((! containers)); then
       continue
     elif [[ ${steps[row + 2]} =~ ^(dockerd|probe-image)$ ]] &&

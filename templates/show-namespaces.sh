@@ -21,6 +21,8 @@ readonly probe_image=@{probe_image}
 
 #% include "parts/lock.sh"
 
+#% include "parts/json.sh"
+
 #% include "parts/report.sh"
 
 #% include "parts/subordinate_ids.sh"

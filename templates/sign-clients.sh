@@ -4,8 +4,8 @@
 #
 # Reads:      DIR/ca/{ca-private.pem,ca-public.pem},
 #             DIR/clients/NAME/client-request.csr
-# Writes:     DIR/ca/ca-public.srl, DIR/clients/NAME/{extfile-client.cnf,
-#             client-certificate.pem,ca-public.pem}
+# Writes:     DIR/ca/{ca-public.srl,ledger.txt}, DIR/clients/NAME/
+#             {extfile-client.cnf,client-certificate.pem,ca-public.pem}
 # Restarts:   nothing
 # Needs root: no
 # Undo:       removes extfile-client.cnf; lists certificates and keeps
@@ -18,6 +18,7 @@
 readonly script=@{script}
 readonly ca_key_file=@{ca_key_file}
 readonly ca_certificate_file=@{ca_certificate_file}
+readonly ledger_file=@{ledger_file}
 readonly request_file=@{request_file}
 readonly extensions_file=@{extensions_file}
 readonly certificate_file=@{certificate_file}
@@ -51,6 +52,8 @@ readonly -a table=(
 #% include "parts/is_good_certificate.sh"
 
 #% include "parts/why_not_valid.sh"
+
+#% include "parts/ledger.sh"
 
 #% include "parts/undo.sh"
 

@@ -4,7 +4,7 @@
 #
 # Reads:      DIR/ca/{ca-private.pem,ca-public.pem}, DIR/hosts/NAME/request.csr
 # Writes:     DIR/hosts/NAME/{extfile.cnf,certificate.pem,ca-public.pem},
-#             DIR/ca/ca-public.srl
+#             DIR/ca/{ca-public.srl,ledger.txt}
 # Restarts:   nothing
 # Needs root: no
 # Undo:       removes extfile.cnf; lists certificates and keeps them, unless
@@ -17,6 +17,7 @@
 readonly script=@{script}
 readonly ca_key_file=@{ca_key_file}
 readonly ca_certificate_file=@{ca_certificate_file}
+readonly ledger_file=@{ledger_file}
 readonly request_file=@{request_file}
 readonly extensions_file=@{extensions_file}
 readonly certificate_file=@{certificate_file}
@@ -50,6 +51,8 @@ readonly -a table=(
 #% include "parts/is_good_certificate.sh"
 
 #% include "parts/why_not_valid.sh"
+
+#% include "parts/ledger.sh"
 
 #% include "parts/undo.sh"
 

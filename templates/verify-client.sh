@@ -36,6 +36,8 @@ readonly -a hosts=(
 
 #% include "parts/explain.sh"
 
+#% include "parts/json.sh"
+
 #% include "parts/report.sh"
 
 #% include "parts/judge_pair.sh"

@@ -45,6 +45,8 @@ flags=()
 
 #% include "parts/subordinate_ids.sh"
 
+#% include "parts/json.sh"
+
 #% include "parts/report.sh"
 
 #% include "parts/judge_file.sh"

@@ -3,10 +3,10 @@
 # An existing key is never replaced.
 #
 # Reads:      nothing
-# Writes:     DIR/ca/ca-private.pem, DIR/ca/ca-public.pem
+# Writes:     DIR/ca/{ca-private.pem,ca-public.pem,ledger.txt}
 # Restarts:   nothing
 # Needs root: no
-# Undo:       lists both files and ca-public.srl (the last serial) and keeps
+# Undo:       lists these files and ca-public.srl (the last serial) and keeps
 #             them, unless --remove-keys
 # Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
 #             --check  --undo [--remove-keys]  --help
@@ -41,6 +41,7 @@ readonly ca_key_type='rsa:4096'
 readonly ca_days=3650
 readonly ca_key_file='ca-private.pem'
 readonly ca_certificate_file='ca-public.pem'
+readonly ledger_file='ledger.txt'
 
 # ==== Below this line every site has the same bytes ==========================
 
@@ -216,6 +217,16 @@ open_party() { # open_party FOLDER
 
 # ---- Keys, requests and certificates ----------------------------------------
 
+# Prints the names of a certificate as in an extension file.
+names_of() { # names_of CERTIFICATE
+  local text
+  text=$(openssl x509 -in "$1" -noout -ext subjectAltName 2>/dev/null) ||
+    return 1
+  text=${text#*$'\n'}
+  text=${text//IP Address:/IP:}
+  printf '%s\n' "${text//[[:space:]]/}"
+}
+
 # Prints why openssl does not accept a certificate, or nothing.
 why_not_valid() { # why_not_valid CERTIFICATE CA PURPOSE
   local text
@@ -225,6 +236,67 @@ why_not_valid() { # why_not_valid CERTIFICATE CA PURPOSE
   fi
   text=${text#*lookup: }
   printf '%s\n' "${text%%$'\n'*}"
+}
+
+# ---- The ledger: one line for each certificate ------------------------------
+
+# Serial, party, first and last moment (UTC), sha256 of the certificate, names,
+# subject. A line is added before the certificate gets its name, and no line is
+# ever changed: what is not in the ledger was not handed out.
+readonly ledger_header='# serial party begins ends sha256 names subject'
+
+digest_of() { # digest_of CERTIFICATE
+  local digest
+  digest=$(openssl x509 -in "$1" -outform DER | sha256sum)
+  printf '%s\n' "${digest%% *}"
+}
+
+is_in_ledger() { # is_in_ledger CERTIFICATE
+  local digest
+  [[ -f $1 && -f ${ledger} ]] || return 1
+  digest=$(digest_of "$1") || return 1
+  [[ $(<"${ledger}") == *" ${digest} "* ]]
+} 2>/dev/null
+
+# Prints the line of a certificate.
+ledger_line() { # ledger_line PARTY CERTIFICATE
+  local key value names
+  local -A found=()
+  while IFS='=' read -r key value; do
+    found[${key}]=${value}
+  done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
+    -subject -nameopt RFC2253)
+  names=$(names_of "$2") || names=-
+  printf '%s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+    "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
+    "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
+    "$(digest_of "$2")" "${names}" "${found[subject]}"
+}
+
+# Adds the line of a certificate to a copy, which then takes the ledger's name:
+# there is no moment at which the ledger is half written.
+add_to_ledger() { # add_to_ledger PARTY CERTIFICATE
+  local line
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "# a line for $1 is added to ${ledger}"
+    return
+  fi
+  line=$(ledger_line "$1" "$2")
+  printf "+ cat >>%q <<'END'\n%s\nEND\n" "${ledger}" "${line}" >&2
+  rm -f -- "${ledger}.new"
+  if [[ -e ${ledger} ]]; then
+    cp -pT -- "${ledger}" "${ledger}.new"
+  else
+    printf '%s\n' "${ledger_header}" >"${ledger}.new"
+  fi
+  printf '%s\n' "${line}" >>"${ledger}.new"
+  [[ $(<"${ledger}.new") == *$'\n'"${line}" ]] ||
+    die 1 "${ledger}.new did not read back; is the disk full? ${leaves}"
+  chmod 0644 -- "${ledger}.new"
+  sync -- "${ledger}.new"
+  mv -fT -- "${ledger}.new" "${ledger}"
+  sync -- "${ledger%/*}"
 }
 
 # ---- Undo -------------------------------------------------------------------
@@ -376,7 +448,7 @@ certificate_settings() {
     'subjectKeyIdentifier = hash'
 }
 
-create_certificate() {
+issue_certificate() {
   write_file "${settings}" 0600 "$(certificate_settings)"
   # D05: openssl req -new -x509 -days N -key ca-private.pem -sha256
   #      -out ca-public.pem
@@ -392,6 +464,12 @@ create_certificate() {
   fi
   run chmod 0644 -- "${certificate}.new"
   run sync -- "${certificate}.new"
+  add_to_ledger ca "${certificate}.new"
+}
+
+# A killed run may have made it already, and put it into the ledger.
+create_certificate() {
+  if ! is_in_ledger "${certificate}.new"; then issue_certificate; fi
   run mv -fT -- "${certificate}.new" "${certificate}"
   run rm -f -- "${settings}"
 }
@@ -426,8 +504,10 @@ main() {
   key=${folder}/${ca_key_file}
   certificate=${folder}/${ca_certificate_file}
   settings=${folder}/ca-extensions.cnf
+  ledger=${folder}/${ledger_file}
   if [[ ${verb} == undo ]]; then
-    undo_working_files "${certificate}" "${key}" "${certificate%.*}.srl"
+    undo_working_files "${certificate}" "${key}" "${certificate%.*}.srl" \
+      "${ledger}"
     undo_folder "${folder}"
     finish
   fi

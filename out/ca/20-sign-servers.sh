@@ -4,7 +4,7 @@
 #
 # Reads:      DIR/ca/{ca-private.pem,ca-public.pem}, DIR/hosts/NAME/request.csr
 # Writes:     DIR/hosts/NAME/{extfile.cnf,certificate.pem,ca-public.pem},
-#             DIR/ca/ca-public.srl
+#             DIR/ca/{ca-public.srl,ledger.txt}
 # Restarts:   nothing
 # Needs root: no
 # Undo:       removes extfile.cnf; lists certificates and keeps them, unless
@@ -39,6 +39,7 @@ unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 readonly script='ca/20-sign-servers.sh'
 readonly ca_key_file='ca-private.pem'
 readonly ca_certificate_file='ca-public.pem'
+readonly ledger_file='ledger.txt'
 readonly request_file='request.csr'
 readonly extensions_file='extfile.cnf'
 readonly certificate_file='certificate.pem'
@@ -253,6 +254,67 @@ why_not_valid() { # why_not_valid CERTIFICATE CA PURPOSE
   printf '%s\n' "${text%%$'\n'*}"
 }
 
+# ---- The ledger: one line for each certificate ------------------------------
+
+# Serial, party, first and last moment (UTC), sha256 of the certificate, names,
+# subject. A line is added before the certificate gets its name, and no line is
+# ever changed: what is not in the ledger was not handed out.
+readonly ledger_header='# serial party begins ends sha256 names subject'
+
+digest_of() { # digest_of CERTIFICATE
+  local digest
+  digest=$(openssl x509 -in "$1" -outform DER | sha256sum)
+  printf '%s\n' "${digest%% *}"
+}
+
+is_in_ledger() { # is_in_ledger CERTIFICATE
+  local digest
+  [[ -f $1 && -f ${ledger} ]] || return 1
+  digest=$(digest_of "$1") || return 1
+  [[ $(<"${ledger}") == *" ${digest} "* ]]
+} 2>/dev/null
+
+# Prints the line of a certificate.
+ledger_line() { # ledger_line PARTY CERTIFICATE
+  local key value names
+  local -A found=()
+  while IFS='=' read -r key value; do
+    found[${key}]=${value}
+  done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
+    -subject -nameopt RFC2253)
+  names=$(names_of "$2") || names=-
+  printf '%s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+    "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
+    "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
+    "$(digest_of "$2")" "${names}" "${found[subject]}"
+}
+
+# Adds the line of a certificate to a copy, which then takes the ledger's name:
+# there is no moment at which the ledger is half written.
+add_to_ledger() { # add_to_ledger PARTY CERTIFICATE
+  local line
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "# a line for $1 is added to ${ledger}"
+    return
+  fi
+  line=$(ledger_line "$1" "$2")
+  printf "+ cat >>%q <<'END'\n%s\nEND\n" "${ledger}" "${line}" >&2
+  rm -f -- "${ledger}.new"
+  if [[ -e ${ledger} ]]; then
+    cp -pT -- "${ledger}" "${ledger}.new"
+  else
+    printf '%s\n' "${ledger_header}" >"${ledger}.new"
+  fi
+  printf '%s\n' "${line}" >>"${ledger}.new"
+  [[ $(<"${ledger}.new") == *$'\n'"${line}" ]] ||
+    die 1 "${ledger}.new did not read back; is the disk full? ${leaves}"
+  chmod 0644 -- "${ledger}.new"
+  sync -- "${ledger}.new"
+  mv -fT -- "${ledger}.new" "${ledger}"
+  sync -- "${ledger%/*}"
+}
+
 # ---- Undo -------------------------------------------------------------------
 
 # Undo: certificates and keys are listed and kept, unless --remove-keys.
@@ -458,8 +520,9 @@ check_ca() { # check_ca DAYS
     die 2 "the CA ends before a certificate of $1 days would; ${leaves}"
 }
 
-# The CA decides the names and the use, whatever the request asks for.
-sign_one() { # sign_one NAME DAYS NAMES
+# The CA decides the names and the use, whatever the request asks for. Nothing
+# that is not in the ledger gets a certificate's name.
+issue() { # issue NAME DAYS NAMES
   local folder=${dir}/${party_folder}/$1
   local request=${folder}/${request_file}
   local extensions=${folder}/${extensions_file}
@@ -484,8 +547,30 @@ sign_one() { # sign_one NAME DAYS NAMES
   fi
   run chmod 0644 -- "${certificate}.new"
   run sync -- "${certificate}.new"
-  run cp -fT -- "${ca_certificate}" "${folder}/${ca_certificate_file}"
-  run chmod 0644 -- "${folder}/${ca_certificate_file}"
+  add_to_ledger "${party_folder}/$1" "${certificate}.new"
+}
+
+# True when a killed run has signed this and put it into the ledger: all that
+# is left to do is to give it its name.
+is_issued() { # is_issued CERTIFICATE REQUEST NAMES
+  local requested
+  is_good_certificate "$1" "${ca_certificate}" "$3" "${purpose}" || return 1
+  requested=$(openssl req -in "$2" -noout -pubkey) || return 1
+  [[ ${requested} == "$(public_key_of "$1")" ]] && is_in_ledger "$1"
+} 2>/dev/null
+
+sign_one() { # sign_one NAME DAYS NAMES
+  local folder=${dir}/${party_folder}/$1
+  local request=${folder}/${request_file}
+  local certificate=${folder}/${certificate_file}
+  if ! is_issued "${certificate}.new" "${request}" "$3"; then
+    issue "$@"
+  fi
+  run cp -fT -- "${ca_certificate}" "${folder}/${ca_certificate_file}.new"
+  run chmod 0644 -- "${folder}/${ca_certificate_file}.new"
+  run sync -- "${folder}/${ca_certificate_file}.new"
+  run mv -fT -- "${folder}/${ca_certificate_file}.new" \
+    "${folder}/${ca_certificate_file}"
   run mv -fT -- "${certificate}.new" "${certificate}"
 }
 
@@ -522,6 +607,7 @@ main() {
   need_openssl
   ca_key=${dir}/ca/${ca_key_file}
   ca_certificate=${dir}/ca/${ca_certificate_file}
+  ledger=${dir}/ca/${ledger_file}
   if [[ ${verb} == undo ]]; then
     undo
     finish

@@ -85,8 +85,9 @@ check_ca() { # check_ca DAYS
     die 2 "the CA ends before a certificate of $1 days would; ${leaves}"
 }
 
-# The CA decides the names and the use, whatever the request asks for.
-sign_one() { # sign_one NAME DAYS NAMES
+# The CA decides the names and the use, whatever the request asks for. Nothing
+# that is not in the ledger gets a certificate's name.
+issue() { # issue NAME DAYS NAMES
   local folder=${dir}/${party_folder}/$1
   local request=${folder}/${request_file}
   local extensions=${folder}/${extensions_file}
@@ -111,8 +112,30 @@ sign_one() { # sign_one NAME DAYS NAMES
   fi
   run chmod 0644 -- "${certificate}.new"
   run sync -- "${certificate}.new"
-  run cp -fT -- "${ca_certificate}" "${folder}/${ca_certificate_file}"
-  run chmod 0644 -- "${folder}/${ca_certificate_file}"
+  add_to_ledger "${party_folder}/$1" "${certificate}.new"
+}
+
+# True when a killed run has signed this and put it into the ledger: all that
+# is left to do is to give it its name.
+is_issued() { # is_issued CERTIFICATE REQUEST NAMES
+  local requested
+  is_good_certificate "$1" "${ca_certificate}" "$3" "${purpose}" || return 1
+  requested=$(openssl req -in "$2" -noout -pubkey) || return 1
+  [[ ${requested} == "$(public_key_of "$1")" ]] && is_in_ledger "$1"
+} 2>/dev/null
+
+sign_one() { # sign_one NAME DAYS NAMES
+  local folder=${dir}/${party_folder}/$1
+  local request=${folder}/${request_file}
+  local certificate=${folder}/${certificate_file}
+  if ! is_issued "${certificate}.new" "${request}" "$3"; then
+    issue "$@"
+  fi
+  run cp -fT -- "${ca_certificate}" "${folder}/${ca_certificate_file}.new"
+  run chmod 0644 -- "${folder}/${ca_certificate_file}.new"
+  run sync -- "${folder}/${ca_certificate_file}.new"
+  run mv -fT -- "${folder}/${ca_certificate_file}.new" \
+    "${folder}/${ca_certificate_file}"
   run mv -fT -- "${certificate}.new" "${certificate}"
 }
 
@@ -149,6 +172,7 @@ main() {
   need_openssl
   ca_key=${dir}/ca/${ca_key_file}
   ca_certificate=${dir}/ca/${ca_certificate_file}
+  ledger=${dir}/ca/${ledger_file}
   if [[ ${verb} == undo ]]; then
     undo
     finish

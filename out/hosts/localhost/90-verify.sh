@@ -596,18 +596,7 @@ has_range() { # has_range FILE USER
   ((${#own[@]}))
 }
 
-# ---- Controls: one line each, a table or --json -----------------------------
-
-readonly benchmark='CIS Docker Benchmark v1.6.0'
-
-failed=0
-asked=''         # what was run for the control that is reported next
-show_evidence=0  # 1: also of the controls that hold
-has_items=0      # 1 once a control has an item of the benchmark
-junit_cases=''   # what --junit writes at the end
-junit_failures=0 # and how many of them are FAIL, SKIP, or any
-junit_skips=0
-junit_tests=0
+# ---- JSON -------------------------------------------------------------------
 
 # What came back may be a stranger's: bytes that a terminal would obey, or that
 # JSON and XML may not hold, become blanks. Line ends stay.
@@ -622,6 +611,19 @@ json_string() { # json_string TEXT
   text=${text//\"/\\\"}
   printf '"%s"' "${text//$'\n'/\\n}"
 }
+
+# ---- Controls: one line each, a table or --json -----------------------------
+
+readonly benchmark='CIS Docker Benchmark v1.6.0'
+
+failed=0
+asked=''         # what was run for the control that is reported next
+show_evidence=0  # 1: also of the controls that hold
+has_items=0      # 1 once a control has an item of the benchmark
+junit_cases=''   # what --junit writes at the end
+junit_failures=0 # and how many of them are FAIL, SKIP, or any
+junit_skips=0
+junit_tests=0
 
 xml_text() { # xml_text TEXT
   local text

@@ -1,0 +1,211 @@
+#!/usr/bin/env bash
+# Lists every certificate that this CA has issued, the one that ends first on
+# top, with the days that are left.
+#
+# Reads:      DIR/ca/ledger.txt
+# Writes:     nothing
+# Restarts:   nothing
+# Needs root: no
+# Undo:       nothing to undo: it is read-only
+# Options:    --dir DIR (docker-tls)  --json  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 done, 2 wrong use, or there is no ledger
+if [ -z "${BASH_VERSION:-}" ]; then
+  printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
+  exit 2
+fi
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+  printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2
+  exit 2
+fi
+set -Eeuo pipefail
+shopt -s inherit_errexit
+umask 077
+ulimit -c 0
+# Fixed, so that nobody's environment decides which programs run, which
+# certificates openssl trusts, or which daemon docker talks to.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+# Kept for the script that judges them.
+caller_variables=()
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
+  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+done
+readonly -a caller_variables
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
+
+readonly script='ca/80-list-certificates.sh'
+readonly ledger_file='ledger.txt'
+
+# ==== Below this line every site has the same bytes ==========================
+
+# ---- Shared by every script -------------------------------------------------
+
+verb=apply     # apply, check or undo
+dir=docker-tls # working folder
+yes=0
+remove_keys=0
+passphrase_file=''
+json=0
+junit=''                     # the file for --junit
+containers=1                 # 0: --no-containers
+leaves='nothing was changed' # the state to report when a command fails
+
+die() { # die STATUS MESSAGE...
+  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  exit "$1"
+}
+
+note() { # note MESSAGE...
+  printf '%s: %s\n' "${script}" "$*" >&2
+}
+
+doing='' # the printed command that runs now
+
+on_error() { # on_error LINE COMMAND
+  die 1 "line $1 failed: ${doing:-$2}; state: ${leaves}"
+}
+trap 'on_error "${LINENO}" "${BASH_COMMAND}"' ERR
+
+# The comment at the top of the script is its manual.
+print_help() {
+  local line
+  while IFS= read -r line; do
+    [[ ${line} == '#'* ]] || break
+    [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
+  done <"${BASH_SOURCE[0]}"
+}
+
+parse_options() { # parse_options ARGUMENT...
+  local option
+  while (($# > 0)); do
+    option=$1
+    shift
+    [[ ${accepts} == *" ${option} "* ]] ||
+      die 2 "unknown option ${option}; --help lists them"
+    case ${option} in
+      --check | --undo)
+        [[ ${verb} == apply ]] || die 2 'give one of --check and --undo'
+        verb=${option#--}
+        ;;
+      --yes) yes=1 ;;
+      --remove-keys) remove_keys=1 ;;
+      --json) json=1 ;;
+      --no-containers) containers=0 ;;
+      --help)
+        print_help
+        exit 0
+        ;;
+      --dir | --passphrase-file | --junit)
+        [[ -n ${1:-} ]] || die 2 "${option} needs a value"
+        case ${option} in
+          --dir) dir=$1 ;;
+          --junit) junit=$1 ;;
+          *) passphrase_file=$1 ;;
+        esac
+        shift
+        ;;
+      *) die 2 "option ${option} is not handled" ;;
+    esac
+  done
+  ((! remove_keys)) || [[ ${verb} == undo ]] ||
+    die 2 '--remove-keys goes with --undo'
+  dir=$(realpath --canonicalize-missing -- "${dir}")
+}
+
+need_openssl() {
+  local found
+  command -v openssl >/dev/null ||
+    die 2 'openssl is not installed; install the package openssl'
+  found=$(openssl version)
+  [[ ${found} =~ ^OpenSSL\ ([0-9]+)\.([0-9]+)\.([0-9]+) ]] ||
+    die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+  ((BASH_REMATCH[1] * 10000 + BASH_REMATCH[2] * 100 + BASH_REMATCH[3] >= \
+  10101)) || die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+}
+
+# ---- JSON -------------------------------------------------------------------
+
+# What came back may be a stranger's: bytes that a terminal would obey, or that
+# JSON and XML may not hold, become blanks. Line ends stay.
+plain_text() { # plain_text TEXT
+  printf '%s' "${1//[^[:print:]$'\n']/ }"
+}
+
+json_string() { # json_string TEXT
+  local text
+  text=$(plain_text "$1")
+  text=${text//\\/\\\\}
+  text=${text//\"/\\\"}
+  printf '"%s"' "${text//$'\n'/\\n}"
+}
+
+# ---- This script ------------------------------------------------------------
+
+readonly accepts=' --dir --json --check --undo --remove-keys --help '
+
+# The last line of a party is the certificate that it is to use; those before it
+# are valid too, until they end.
+state_of() { # state_of PARTY SERIAL DAYS
+  if (($3 < 0)); then
+    printf 'ended\n'
+  elif [[ ${newest[$1]} == "$2" ]]; then
+    printf 'current\n'
+  else
+    printf 'superseded\n'
+  fi
+}
+
+# Prints the certificates with the days that are left in front of each.
+read_ledger() {
+  local now seconds serial party begins ends digest names subject
+  now=$(date '+%s')
+  while read -r serial party begins ends digest names subject; do
+    [[ ${serial} != '#' ]] || continue
+    seconds=$(($(date --date "${ends}" '+%s') - now))
+    printf '%d %s\n' "$((seconds < 0 ? -1 : seconds / 86400))" \
+      "${serial} ${party} ${begins} ${ends} ${digest} ${names} ${subject}"
+  done <"${ledger}"
+}
+
+find_newest() {
+  local serial party
+  while read -r serial party _; do newest[${party}]=${serial}; done <"${ledger}"
+}
+
+print_json() {
+  printf '{"party":%s,"state":%s,"days_left":%d,"serial":%s,"begins":%s,' \
+    "$(json_string "${party}")" "$(json_string "${state}")" "${days}" \
+    "$(json_string "${serial}")" "$(json_string "${begins}")"
+  printf '"ends":%s,"sha256":%s,"names":%s,"subject":%s}\n' \
+    "$(json_string "${ends}")" "$(json_string "${digest}")" \
+    "$(json_string "${names}")" "$(json_string "${subject}")"
+}
+
+list() {
+  local days serial party begins ends digest names subject state
+  ((json)) || printf '%5s  %-20s  %-10s  %-30s  %s\n' \
+    days ends state party 'serial, names'
+  while read -r days serial party begins ends digest names subject; do
+    state=$(state_of "${party}" "${serial}" "${days}")
+    if ((json)); then
+      print_json
+    else
+      printf '%5s  %-20s  %-10s  %-30s  %s\n' "${days}" "${ends}" \
+        "${state}" "${party}" "${serial} ${names}"
+    fi
+  done < <(read_ledger | sort --key 1,1n --key 4,4)
+}
+
+main() {
+  local -A newest=()
+  parse_options "$@"
+  ledger=${dir}/ca/${ledger_file}
+  if [[ ${verb} != apply ]]; then exit 0; fi
+  [[ -f ${ledger} ]] ||
+    die 2 "there is no ledger ${ledger}: run ca/10-create-ca.sh first"
+  find_newest
+  list
+}
+
+main "$@"

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Lists every certificate that this CA has issued, the one that ends first on
+# top, with the days that are left.
+#
+# Reads:      DIR/ca/ledger.txt
+# Writes:     nothing
+# Restarts:   nothing
+# Needs root: no
+# Undo:       nothing to undo: it is read-only
+# Options:    --dir DIR (docker-tls)  --json  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 done, 2 wrong use, or there is no ledger
+#% include "parts/guard.sh"
+
+readonly script=@{script}
+readonly ledger_file=@{ledger_file}
+
+#% include "parts/common.sh"
+
+#% include "parts/json.sh"
+
+# ---- This script ------------------------------------------------------------
+
+readonly accepts=' --dir --json --check --undo --remove-keys --help '
+
+# The last line of a party is the certificate that it is to use; those before it
+# are valid too, until they end.
+state_of() { # state_of PARTY SERIAL DAYS
+  if (($3 < 0)); then
+    printf 'ended\n'
+  elif [[ ${newest[$1]} == "$2" ]]; then
+    printf 'current\n'
+  else
+    printf 'superseded\n'
+  fi
+}
+
+# Prints the certificates with the days that are left in front of each.
+read_ledger() {
+  local now seconds serial party begins ends digest names subject
+  now=$(date '+%s')
+  while read -r serial party begins ends digest names subject; do
+    [[ ${serial} != '#' ]] || continue
+    seconds=$(($(date --date "${ends}" '+%s') - now))
+    printf '%d %s\n' "$((seconds < 0 ? -1 : seconds / 86400))" \
+      "${serial} ${party} ${begins} ${ends} ${digest} ${names} ${subject}"
+  done <"${ledger}"
+}
+
+find_newest() {
+  local serial party
+  while read -r serial party _; do newest[${party}]=${serial}; done <"${ledger}"
+}
+
+print_json() {
+  printf '{"party":%s,"state":%s,"days_left":%d,"serial":%s,"begins":%s,' \
+    "$(json_string "${party}")" "$(json_string "${state}")" "${days}" \
+    "$(json_string "${serial}")" "$(json_string "${begins}")"
+  printf '"ends":%s,"sha256":%s,"names":%s,"subject":%s}\n' \
+    "$(json_string "${ends}")" "$(json_string "${digest}")" \
+    "$(json_string "${names}")" "$(json_string "${subject}")"
+}
+
+list() {
+  local days serial party begins ends digest names subject state
+  ((json)) || printf '%5s  %-20s  %-10s  %-30s  %s\n' \
+    days ends state party 'serial, names'
+  while read -r days serial party begins ends digest names subject; do
+    state=$(state_of "${party}" "${serial}" "${days}")
+    if ((json)); then
+      print_json
+    else
+      printf '%5s  %-20s  %-10s  %-30s  %s\n' "${days}" "${ends}" \
+        "${state}" "${party}" "${serial} ${names}"
+    fi
+  done < <(read_ledger | sort --key 1,1n --key 4,4)
+}
+
+main() {
+  local -A newest=()
+  parse_options "$@"
+  ledger=${dir}/ca/${ledger_file}
+  if [[ ${verb} != apply ]]; then exit 0; fi
+  [[ -f ${ledger} ]] ||
+    die 2 "there is no ledger ${ledger}: run ca/10-create-ca.sh first"
+  find_newest
+  list
+}
+
+main "$@"

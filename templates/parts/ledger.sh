@@ -1,0 +1,60 @@
+# ---- The ledger: one line for each certificate ------------------------------
+
+# Serial, party, first and last moment (UTC), sha256 of the certificate, names,
+# subject. A line is added before the certificate gets its name, and no line is
+# ever changed: what is not in the ledger was not handed out.
+readonly ledger_header='# serial party begins ends sha256 names subject'
+
+digest_of() { # digest_of CERTIFICATE
+  local digest
+  digest=$(openssl x509 -in "$1" -outform DER | sha256sum)
+  printf '%s\n' "${digest%% *}"
+}
+
+is_in_ledger() { # is_in_ledger CERTIFICATE
+  local digest
+  [[ -f $1 && -f ${ledger} ]] || return 1
+  digest=$(digest_of "$1") || return 1
+  [[ $(<"${ledger}") == *" ${digest} "* ]]
+} 2>/dev/null
+
+# Prints the line of a certificate.
+ledger_line() { # ledger_line PARTY CERTIFICATE
+  local key value names
+  local -A found=()
+  while IFS='=' read -r key value; do
+    found[${key}]=${value}
+  done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
+    -subject -nameopt RFC2253)
+  names=$(names_of "$2") || names=''
+  printf '%s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+    "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
+    "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
+    "$(digest_of "$2")" "${names:--}" "${found[subject]}"
+}
+
+# Adds the line of a certificate to a copy, which then takes the ledger's name:
+# there is no moment at which the ledger is half written.
+add_to_ledger() { # add_to_ledger PARTY CERTIFICATE
+  local line
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "# a line for $1 is added to ${ledger}"
+    return
+  fi
+  line=$(ledger_line "$1" "$2")
+  printf "+ cat >>%q <<'END'\n%s\nEND\n" "${ledger}" "${line}" >&2
+  rm -f -- "${ledger}.new"
+  if [[ -e ${ledger} ]]; then
+    cp -pT -- "${ledger}" "${ledger}.new"
+  else
+    printf '%s\n' "${ledger_header}" >"${ledger}.new"
+  fi
+  printf '%s\n' "${line}" >>"${ledger}.new"
+  [[ $(<"${ledger}.new") == *$'\n'"${line}" ]] ||
+    die 1 "${ledger}.new did not read back; is the disk full? ${leaves}"
+  chmod 0644 -- "${ledger}.new"
+  sync -- "${ledger}.new"
+  mv -fT -- "${ledger}.new" "${ledger}"
+  sync -- "${ledger%/*}"
+}
