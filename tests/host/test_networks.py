@@ -369,6 +369,7 @@ def test_without_containers_the_options_are_verified_only(isolated: Host) -> Non
     assert "found: left out by --no-containers" in result.stdout
 
 
+@pytest.mark.one_release
 def test_networks_that_do_not_isolate_or_are_missing_fail(isolated: Host) -> None:
     isolated.bash("docker network rm apart inside; docker network create apart")
     isolated.bash("docker network create --label dockseal.probe=killed dockseal-killed")

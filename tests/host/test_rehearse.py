@@ -16,11 +16,17 @@ from generator.lab.rehearse import rehearse
 from generator.render import template_folder
 
 TOP = Path(__file__).resolve().parents[2]
+# Without an image on the hosts there are no throwaway containers.
 TWO_HOSTS = """
 ca: {key: ec:P-256}
 hosts:
-  - {name: one.example, key: ec:P-256}
-  - {name: two.example, key: ed25519, ip_addresses: [192.0.2.2], listen: 192.0.2.2:2377, connect: 192.0.2.2}
+  - {name: one.example, key: ec:P-256, probe_image: carried-later}
+  - name: two.example
+    key: ed25519
+    ip_addresses: [192.0.2.2]
+    listen: 192.0.2.2:2377
+    connect: 192.0.2.2
+    probe_image: carried-later
 clients:
   - {name: client, key: ec:P-384}
 """

@@ -397,6 +397,7 @@ def ranges(host: Host, line: str) -> Iterator[None]:
 # ---- The way back -----------------------------------------------------------
 
 
+@pytest.mark.one_release
 def test_ids_that_dockerd_took_from_another_are_put_back(no_ranges: Host) -> None:
     """From 28.0 on dockerd may do that; here another user gets the ids while it starts."""
     path = "/etc/systemd/system/docker.service.d/late.conf"
