@@ -55,6 +55,8 @@ readonly -a contexts=(
 
 #% include "parts/remove_request.sh"
 
+#% include "parts/renewal.sh"
+
 # ---- The files in ~/.docker -------------------------------------------------
 
 readonly purpose=sslclient signer=ca/30-sign-clients.sh
@@ -274,6 +276,7 @@ main() {
   if [[ ${verb} != check ]]; then lock "${HOME}"; fi
   if [[ ${verb} == undo ]]; then undo; fi
   check_contexts
+  choose_pair
   if [[ ${verb} == check && ! -e ${certificate} ]]; then
     note "${certificate} is not here yet"
   else
@@ -283,6 +286,7 @@ main() {
   leaves="some files of ${docker_config} are new; run this again to finish"
   create_contexts
   write_profile
+  finish_renewal
   remove_request
   finish
 }

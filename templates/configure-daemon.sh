@@ -71,6 +71,8 @@ readonly icc=@{icc}
 
 #% include "parts/remove_request.sh"
 
+#% include "parts/renewal.sh"
+
 #% include "parts/handshake.sh"
 
 #% include "parts/explain.sh"
@@ -170,7 +172,9 @@ remove_generations() { # remove_generations KEEP: all folders but KEEP
     [[ -d ${generation} && ${generation} != "$1" ]] || continue
     [[ ${generation} =~ -[0-9a-f]{16}(\.new)?$ ]] || continue
     if [[ -e ${generation}/${key_file} ]] && ((! remove_keys)) &&
-      ! is_same_file "${key}" "${generation}/${key_file}"; then
+      ! is_same_file "${key}" "${generation}/${key_file}" &&
+      ! is_same_file "${folder}/previous/${key_file}" \
+        "${generation}/${key_file}"; then
       note "kept: ${generation}, which has another key than ${key}"
       continue
     fi
@@ -257,7 +261,11 @@ is_installed() {
 
 # Sets generation to the folder of the pair that is to be installed.
 choose_generation() {
-  if [[ ${verb} == check && ! -e ${certificate} ]]; then
+  choose_pair
+  if [[ ${verb} == check ]] && is_renewal_awaited; then
+    note 'a renewed certificate is not here yet'
+    generation=${tls_directory}-DIGEST
+  elif [[ ${verb} == check && ! -e ${certificate} ]]; then
     note "${certificate} is not here yet"
     generation=${tls_directory}-DIGEST
   else
@@ -278,6 +286,7 @@ apply() {
   check_conflicts
   choose_generation
   if is_installed; then
+    finish_renewal
     remove_request
     finish
   fi
@@ -298,6 +307,7 @@ apply() {
   wait_for_daemon
   [[ -z ${problem} ]] || roll_back "${problem}"
   run rm -rf -- "${previous}"
+  finish_renewal
   remove_generations "${generation}"
   remove_request
   note_remap_data

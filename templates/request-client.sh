@@ -9,7 +9,7 @@
 # Needs root: no
 # Undo:       removes the request; lists the key and keeps it, unless
 #             --remove-keys
-# Options:    --dir DIR (docker-tls)  --yes  --check
+# Options:    --dir DIR (docker-tls)  --renew [--new-key]  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 #% include "parts/guard.sh"
@@ -49,7 +49,8 @@ readonly ca_certificate_file=@{ca_certificate_file}
 
 # ---- This script ------------------------------------------------------------
 
-readonly accepts=' --dir --yes --check --undo --remove-keys --help '
+accepts=' --dir --renew --new-key --yes --check --undo --remove-keys --help '
+readonly accepts
 readonly purpose=sslclient
 
 #% include "parts/request.sh"

@@ -51,6 +51,8 @@ verb=apply     # apply, check or undo
 dir=docker-tls # working folder
 yes=0
 remove_keys=0
+renew=0
+new_key=0
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
@@ -98,6 +100,8 @@ parse_options() { # parse_options ARGUMENT...
       --remove-keys) remove_keys=1 ;;
       --json) json=1 ;;
       --no-containers) containers=0 ;;
+      --renew) renew=1 ;;
+      --new-key) new_key=1 ;;
       --help)
         print_help
         exit 0
@@ -116,6 +120,8 @@ parse_options() { # parse_options ARGUMENT...
   done
   ((! remove_keys)) || [[ ${verb} == undo ]] ||
     die 2 '--remove-keys goes with --undo'
+  ((! new_key || renew)) || die 2 '--new-key goes with --renew'
+  ((! renew)) || [[ ${verb} != undo ]] || die 2 '--renew does not go with --undo'
   dir=$(realpath --canonicalize-missing -- "${dir}")
 }
 
@@ -266,11 +272,11 @@ ledger_line() { # ledger_line PARTY CERTIFICATE
     found[${key}]=${value}
   done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
     -subject -nameopt RFC2253)
-  names=$(names_of "$2") || names=-
+  names=$(names_of "$2") || names=''
   printf '%s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
     "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
     "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
-    "$(digest_of "$2")" "${names}" "${found[subject]}"
+    "$(digest_of "$2")" "${names:--}" "${found[subject]}"
 }
 
 # Adds the line of a certificate to a copy, which then takes the ledger's name:

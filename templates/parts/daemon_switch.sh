@@ -104,6 +104,18 @@ running_containers() {
   fi
 }
 
+# A daemon with live-restore leaves its containers running.
+what_restart_does() {
+  local live
+  live=$(docker -H unix:///var/run/docker.sock info \
+    --format '{{.LiveRestoreEnabled}}' 2>/dev/null) || live=false
+  if [[ ${live} == true ]]; then
+    printf 'live-restore keeps %s running' "$(running_containers)"
+  else
+    printf 'It interrupts %s' "$(running_containers)"
+  fi
+}
+
 # WARNING is what the operator must know of the state that this leads to.
 confirm_restart() { # confirm_restart USERNS_REMAP WARNING
   local hidden=''
@@ -111,7 +123,7 @@ confirm_restart() { # confirm_restart USERNS_REMAP WARNING
     announce_remap "$1"
     hidden=" and hides $(things_in_view)"
   fi
-  confirm "Restart dockerd now? It interrupts $(running_containers)${hidden}.$2"
+  confirm "Restart dockerd now? $(what_restart_does)${hidden}.$2"
 }
 
 # Without systemd as the init system there is nothing that this can configure.

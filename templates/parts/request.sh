@@ -59,6 +59,31 @@ show_public_key() {
   note "public key sha256: ${digest%% *}"
 }
 
+# The renewal is made beside the pair in use, which stays as it is until
+# 20-configure-* switches over.
+choose_renewal() {
+  local renewal=${folder}/renewal
+  open_folder "${renewal}"
+  if ((new_key)) || [[ -e ${renewal}/${key_file} ]]; then
+    key=${renewal}/${key_file}
+  fi
+  request=${renewal}/${request_file}
+  certificate=${renewal}/${certificate_file}
+}
+
+undo() {
+  local file renewal=${folder}/renewal
+  for file in "${request}" "${renewal}/${request_file}"; do
+    if [[ -e ${file} ]]; then run rm -f -- "${file}"; fi
+  done
+  undo_working_files "${renewal}/${key_file}" "${renewal}/${certificate_file}" \
+    "${folder}/previous/${key_file}" "${folder}/previous/${certificate_file}" \
+    "${key}"
+  undo_folder "${renewal}"
+  undo_folder "${folder}/previous"
+  undo_folder "${folder}"
+}
+
 main() {
   parse_options "$@"
   need_openssl
@@ -67,12 +92,15 @@ main() {
   request=${folder}/${request_file}
   certificate=${folder}/${certificate_file}
   if [[ ${verb} == undo ]]; then
-    if [[ -e ${request} ]]; then run rm -f -- "${request}"; fi
-    undo_working_files "${key}"
-    undo_folder "${folder}"
+    undo
     finish
   fi
+  if ((renew)); then
+    [[ -e ${key} && -e ${certificate} ]] ||
+      die 2 "there is no ${certificate} to renew; run this without --renew"
+  fi
   open_party "${folder}"
+  if ((renew)); then choose_renewal; fi
   if [[ ! -e ${key} ]]; then
     create_key
   elif ! openssl pkey -in "${key}" -passin pass: -noout 2>/dev/null; then

@@ -56,23 +56,34 @@ show_public_key() { # show_public_key NAME REQUEST
   note "$1 asks with public key sha256: ${digest%% *}"
 }
 
-# Sorts the rows of the table into to_sign and waiting (no request yet).
-# A request that is refused stops the script before anything is signed.
+# Sorts what there is to do into to_sign (row, folder) and waiting (rows of
+# which no request is here yet). A request that is refused stops the script
+# before anything is signed.
 check_requests() {
-  local row name request problem
+  local row folder
   for ((row = 0; row < ${#table[@]}; row += 4)); do
-    name=${table[row]}
-    request=${dir}/${party_folder}/${name}/${request_file}
-    if is_signed "${name}" "${table[row + 3]}"; then continue; fi
-    if [[ ! -e ${request} && ! -L ${request} ]]; then
-      waiting+=("${row}")
-      continue
+    folder=${dir}/${party_folder}/${table[row]}
+    if [[ -e ${folder}/renewal/${request_file} ]] ||
+      is_issued "${row}" "${folder}/renewal"; then
+      check_request "${row}" "${folder}/renewal"
     fi
-    problem=$(request_problem "${request}" "${name}" "${table[row + 1]}")
+    if is_signed "${table[row]}" "${table[row + 3]}"; then continue; fi
+    if [[ -e ${folder}/${request_file} || -L ${folder}/${request_file} ]]; then
+      check_request "${row}" "${folder}"
+    else
+      waiting+=("${row}")
+    fi
+  done
+}
+
+check_request() { # check_request ROW FOLDER
+  local name=${table[$1]} request=$2/${request_file} problem
+  if ! is_issued "$1" "$2"; then
+    problem=$(request_problem "${request}" "${name}" "${table[$1 + 1]}")
     [[ -z ${problem} ]] || die 2 "refused ${request}: ${problem}; ${leaves}"
     show_public_key "${name}" "${request}"
-    to_sign+=("${row}")
-  done
+  fi
+  to_sign+=("$1" "$2")
 }
 
 # A certificate must not outlive its CA, and a wrong clock must not sign.
@@ -87,24 +98,22 @@ check_ca() { # check_ca DAYS
 
 # The CA decides the names and the use, whatever the request asks for. Nothing
 # that is not in the ledger gets a certificate's name.
-issue() { # issue NAME DAYS NAMES
-  local folder=${dir}/${party_folder}/$1
-  local request=${folder}/${request_file}
-  local extensions=${folder}/${extensions_file}
-  local certificate=${folder}/${certificate_file}
-  write_file "${extensions}" 0644 "$(extensions_for "$3")"
+issue() { # issue ROW FOLDER
+  local names=${table[$1 + 3]}
+  local certificate=$2/${certificate_file}
+  write_file "$2/${extensions_file}" 0644 "$(extensions_for "${names}")"
   # D10, D14: openssl x509 -req -days 365 -sha256 -in request.csr
   #           -CA ca-public.pem -CAkey ca-private.pem -CAcreateserial
   #           -extfile extfile.cnf -out certificate.pem
-  run_with_passphrase openssl x509 -req -days "$2" -sha256 \
-    -in "${request}" \
+  run_with_passphrase openssl x509 -req -days "${table[$1 + 2]}" -sha256 \
+    -in "$2/${request_file}" \
     -CA "${ca_certificate}" \
     -CAkey "${ca_key}" \
     -CAcreateserial \
-    -extfile "${extensions}" \
+    -extfile "$2/${extensions_file}" \
     -out "${certificate}.new" -passin fd:3
   if [[ ${verb} != check ]]; then
-    is_good_certificate "${certificate}.new" "${ca_certificate}" "$3" \
+    is_good_certificate "${certificate}.new" "${ca_certificate}" "${names}" \
       "${purpose}" ||
       die 1 \
         "${certificate}.new is not a good certificate; is the disk full?" \
@@ -112,35 +121,38 @@ issue() { # issue NAME DAYS NAMES
   fi
   run chmod 0644 -- "${certificate}.new"
   run sync -- "${certificate}.new"
-  add_to_ledger "${party_folder}/$1" "${certificate}.new"
+  add_to_ledger "${party_folder}/${table[$1]}" "${certificate}.new"
 }
 
-# True when a killed run has signed this and put it into the ledger: all that
-# is left to do is to give it its name.
-is_issued() { # is_issued CERTIFICATE REQUEST NAMES
-  local requested
-  is_good_certificate "$1" "${ca_certificate}" "$3" "${purpose}" || return 1
-  requested=$(openssl req -in "$2" -noout -pubkey) || return 1
-  [[ ${requested} == "$(public_key_of "$1")" ]] && is_in_ledger "$1"
+# True when a killed run has signed the request and put the certificate into
+# the ledger: all that is left to do is to give it its name.
+is_issued() { # is_issued ROW FOLDER
+  local requested certificate=$2/${certificate_file}.new
+  is_good_certificate "${certificate}" "${ca_certificate}" \
+    "${table[$1 + 3]}" "${purpose}" && is_in_ledger "${certificate}" || return 1
+  [[ -e $2/${request_file} ]] || return 0
+  requested=$(openssl req -in "$2/${request_file}" -noout -pubkey) || return 1
+  [[ ${requested} == "$(public_key_of "${certificate}")" ]]
 } 2>/dev/null
 
-sign_one() { # sign_one NAME DAYS NAMES
-  local folder=${dir}/${party_folder}/$1
-  local request=${folder}/${request_file}
-  local certificate=${folder}/${certificate_file}
-  if ! is_issued "${certificate}.new" "${request}" "$3"; then
-    issue "$@"
+# A renewal is asked for again by a new request: the one that was answered goes.
+hand_out() { # hand_out ROW FOLDER
+  local certificate=$2/${certificate_file}
+  local trusted=${dir}/${party_folder}/${table[$1]}/${ca_certificate_file}
+  run cp -fT -- "${ca_certificate}" "${trusted}.new"
+  run chmod 0644 -- "${trusted}.new"
+  run sync -- "${trusted}.new"
+  run mv -fT -- "${trusted}.new" "${trusted}"
+  if [[ $2 == */renewal ]]; then
+    run rm -f -- "$2/${request_file}" "$2/${extensions_file}"
   fi
-  run cp -fT -- "${ca_certificate}" "${folder}/${ca_certificate_file}.new"
-  run chmod 0644 -- "${folder}/${ca_certificate_file}.new"
-  run sync -- "${folder}/${ca_certificate_file}.new"
-  run mv -fT -- "${folder}/${ca_certificate_file}.new" \
-    "${folder}/${ca_certificate_file}"
   run mv -fT -- "${certificate}.new" "${certificate}"
+  run sync -- "$2"
 }
 
-sign_row() { # sign_row ROW
-  sign_one "${table[$1]}" "${table[$1 + 2]}" "${table[$1 + 3]}"
+sign() { # sign ROW FOLDER
+  if ! is_issued "$@"; then issue "$@"; fi
+  hand_out "$@"
 }
 
 # --check shows what will run once the request is here.
@@ -148,25 +160,30 @@ wait_for() { # wait_for ROW
   local before=${changed}
   note "waiting for the request of ${table[$1]}: bring it to" \
     "${dir}/${party_folder}/${table[$1]}/${request_file} and run this again"
-  if [[ ${verb} == check ]]; then sign_row "$1"; fi
+  if [[ ${verb} == check ]]; then
+    sign "$1" "${dir}/${party_folder}/${table[$1]}"
+  fi
   changed=${before}
 }
 
 undo() {
-  local row folder
+  local row folder part
   for ((row = 0; row < ${#table[@]}; row += 4)); do
     folder=${dir}/${party_folder}/${table[row]}
-    if [[ -e ${folder}/${extensions_file} ]]; then
-      run rm -f -- "${folder}/${extensions_file}"
-    fi
-    undo_working_files "${folder}/${certificate_file}" \
-      "${folder}/${ca_certificate_file}"
+    for part in "${folder}" "${folder}/renewal"; do
+      if [[ -e ${part}/${extensions_file} ]]; then
+        run rm -f -- "${part}/${extensions_file}"
+      fi
+      undo_working_files "${part}/${certificate_file}" \
+        "${part}/${ca_certificate_file}"
+    done
+    undo_folder "${folder}/renewal"
     undo_folder "${folder}"
   done
 }
 
 main() {
-  local row
+  local row job
   local -a to_sign=() waiting=()
   parse_options "$@"
   need_openssl
@@ -187,7 +204,9 @@ main() {
   for row in "${waiting[@]}"; do wait_for "${row}"; done
   if ((${#to_sign[@]} == 0)); then finish; fi
   if [[ ${verb} != check ]]; then
-    for row in "${to_sign[@]}"; do check_ca "${table[row + 2]}"; done
+    for ((job = 0; job < ${#to_sign[@]}; job += 2)); do
+      check_ca "${table[to_sign[job] + 2]}"
+    done
     # An unfinished serial file would stop openssl; it makes a random one.
     if [[ -e ${ca_certificate%.*}.srl &&
       ! $(<"${ca_certificate%.*}.srl") =~ ^[0-9A-F]+$ ]]; then
@@ -195,9 +214,10 @@ main() {
     fi
     get_passphrase "${ca_key}"
   fi
-  for row in "${to_sign[@]}"; do
-    leaves="the certificates before ${table[row]} are signed, the others not"
-    sign_row "${row}"
+  for ((job = 0; job < ${#to_sign[@]}; job += 2)); do
+    leaves="the certificates before ${table[to_sign[job]]} are signed, the"
+    leaves+=' others not'
+    sign "${to_sign[@]:job:2}"
   done
   finish
 }

@@ -9,7 +9,7 @@
 # Needs root: no
 # Undo:       removes the request; lists the key and keeps it, unless
 #             --remove-keys
-# Options:    --dir DIR (docker-tls)  --yes  --check
+# Options:    --dir DIR (docker-tls)  --renew [--new-key]  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 if [ -z "${BASH_VERSION:-}" ]; then
@@ -53,6 +53,8 @@ verb=apply     # apply, check or undo
 dir=docker-tls # working folder
 yes=0
 remove_keys=0
+renew=0
+new_key=0
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
@@ -100,6 +102,8 @@ parse_options() { # parse_options ARGUMENT...
       --remove-keys) remove_keys=1 ;;
       --json) json=1 ;;
       --no-containers) containers=0 ;;
+      --renew) renew=1 ;;
+      --new-key) new_key=1 ;;
       --help)
         print_help
         exit 0
@@ -118,6 +122,8 @@ parse_options() { # parse_options ARGUMENT...
   done
   ((! remove_keys)) || [[ ${verb} == undo ]] ||
     die 2 '--remove-keys goes with --undo'
+  ((! new_key || renew)) || die 2 '--new-key goes with --renew'
+  ((! renew)) || [[ ${verb} != undo ]] || die 2 '--renew does not go with --undo'
   dir=$(realpath --canonicalize-missing -- "${dir}")
 }
 
@@ -251,7 +257,8 @@ undo_folder() { # undo_folder FOLDER
 
 # ---- This script ------------------------------------------------------------
 
-readonly accepts=' --dir --yes --check --undo --remove-keys --help '
+accepts=' --dir --renew --new-key --yes --check --undo --remove-keys --help '
+readonly accepts
 readonly purpose=sslclient
 
 # ---- A private key and a certificate signing request ------------------------
@@ -315,6 +322,31 @@ show_public_key() {
   note "public key sha256: ${digest%% *}"
 }
 
+# The renewal is made beside the pair in use, which stays as it is until
+# 20-configure-* switches over.
+choose_renewal() {
+  local renewal=${folder}/renewal
+  open_folder "${renewal}"
+  if ((new_key)) || [[ -e ${renewal}/${key_file} ]]; then
+    key=${renewal}/${key_file}
+  fi
+  request=${renewal}/${request_file}
+  certificate=${renewal}/${certificate_file}
+}
+
+undo() {
+  local file renewal=${folder}/renewal
+  for file in "${request}" "${renewal}/${request_file}"; do
+    if [[ -e ${file} ]]; then run rm -f -- "${file}"; fi
+  done
+  undo_working_files "${renewal}/${key_file}" "${renewal}/${certificate_file}" \
+    "${folder}/previous/${key_file}" "${folder}/previous/${certificate_file}" \
+    "${key}"
+  undo_folder "${renewal}"
+  undo_folder "${folder}/previous"
+  undo_folder "${folder}"
+}
+
 main() {
   parse_options "$@"
   need_openssl
@@ -323,12 +355,15 @@ main() {
   request=${folder}/${request_file}
   certificate=${folder}/${certificate_file}
   if [[ ${verb} == undo ]]; then
-    if [[ -e ${request} ]]; then run rm -f -- "${request}"; fi
-    undo_working_files "${key}"
-    undo_folder "${folder}"
+    undo
     finish
   fi
+  if ((renew)); then
+    [[ -e ${key} && -e ${certificate} ]] ||
+      die 2 "there is no ${certificate} to renew; run this without --renew"
+  fi
   open_party "${folder}"
+  if ((renew)); then choose_renewal; fi
   if [[ ! -e ${key} ]]; then
     create_key
   elif ! openssl pkey -in "${key}" -passin pass: -noout 2>/dev/null; then

@@ -50,6 +50,8 @@ verb=apply     # apply, check or undo
 dir=docker-tls # working folder
 yes=0
 remove_keys=0
+renew=0
+new_key=0
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
@@ -97,6 +99,8 @@ parse_options() { # parse_options ARGUMENT...
       --remove-keys) remove_keys=1 ;;
       --json) json=1 ;;
       --no-containers) containers=0 ;;
+      --renew) renew=1 ;;
+      --new-key) new_key=1 ;;
       --help)
         print_help
         exit 0
@@ -115,6 +119,8 @@ parse_options() { # parse_options ARGUMENT...
   done
   ((! remove_keys)) || [[ ${verb} == undo ]] ||
     die 2 '--remove-keys goes with --undo'
+  ((! new_key || renew)) || die 2 '--new-key goes with --renew'
+  ((! renew)) || [[ ${verb} != undo ]] || die 2 '--renew does not go with --undo'
   dir=$(realpath --canonicalize-missing -- "${dir}")
 }
 

@@ -71,6 +71,8 @@ verb=apply     # apply, check or undo
 dir=docker-tls # working folder
 yes=0
 remove_keys=0
+renew=0
+new_key=0
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
@@ -118,6 +120,8 @@ parse_options() { # parse_options ARGUMENT...
       --remove-keys) remove_keys=1 ;;
       --json) json=1 ;;
       --no-containers) containers=0 ;;
+      --renew) renew=1 ;;
+      --new-key) new_key=1 ;;
       --help)
         print_help
         exit 0
@@ -136,6 +140,8 @@ parse_options() { # parse_options ARGUMENT...
   done
   ((! remove_keys)) || [[ ${verb} == undo ]] ||
     die 2 '--remove-keys goes with --undo'
+  ((! new_key || renew)) || die 2 '--new-key goes with --renew'
+  ((! renew)) || [[ ${verb} != undo ]] || die 2 '--renew does not go with --undo'
   dir=$(realpath --canonicalize-missing -- "${dir}")
 }
 
@@ -291,6 +297,65 @@ remove_request() {
   for file in "${folder}/${request_file}" "${folder}/${extensions_file}"; do
     if [[ -e ${file} ]]; then run rm -f -- "${file}"; fi
   done
+}
+
+# ---- A renewed pair ---------------------------------------------------------
+
+# 10-request-certificate.sh --renew makes a request in the folder renewal, with
+# the same key or with a new one in there. The certificate comes back to it.
+
+# True when a certificate has been asked for and is not here yet.
+is_renewal_awaited() {
+  [[ -e ${folder}/renewal/${request_file} &&
+    ! -e ${folder}/renewal/${certificate_file} ]]
+}
+
+# Sets key and certificate to the renewed pair once both halves are here. A
+# killed run may have moved one of them already: then it is found at its place.
+choose_pair() {
+  local renewed_key=${folder}/renewal/${key_file}
+  local renewed_certificate=${folder}/renewal/${certificate_file}
+  [[ -e ${renewed_key} ]] || renewed_key=${key}
+  [[ -e ${renewed_certificate} ]] || renewed_certificate=${certificate}
+  [[ -e ${renewed_key} && -e ${renewed_certificate} ]] || return 0
+  has_same_key "${renewed_certificate}" "${renewed_key}" || return 0
+  key=${renewed_key}
+  certificate=${renewed_certificate}
+}
+
+# The pair that was in use is kept in the folder previous.
+keep_previous_pair() {
+  local file
+  if [[ -e ${folder}/previous.new ]]; then
+    run rm -rf -- "${folder}/previous.new"
+  fi
+  run mkdir -m 0700 -- "${folder}/previous.new"
+  for file in "${key_file}" "${certificate_file}"; do
+    run cp -pT -- "${folder}/${file}" "${folder}/previous.new/${file}"
+  done
+  if [[ -e ${folder}/previous ]]; then run rm -rf -- "${folder}/previous"; fi
+  run mv -T -- "${folder}/previous.new" "${folder}/previous"
+}
+
+# The renewed pair takes its place: the certificate first, then the key.
+finish_renewal() {
+  local renewal=${folder}/renewal file
+  [[ -d ${renewal} ]] || return 0
+  if [[ ${certificate} == "${renewal}"/* || ${key} == "${renewal}"/* ]]; then
+    for file in "${request_file}" "${extensions_file}"; do
+      if [[ -e ${renewal}/${file} ]]; then run rm -f -- "${renewal}/${file}"; fi
+    done
+  fi
+  if [[ ${certificate} == "${renewal}"/* ]]; then
+    keep_previous_pair
+    run mv -fT -- "${certificate}" "${folder}/${certificate_file}"
+    certificate=${folder}/${certificate_file}
+  fi
+  if [[ ${key} == "${renewal}"/* ]]; then
+    run mv -fT -- "${key}" "${folder}/${key_file}"
+    key=${folder}/${key_file}
+  fi
+  if [[ -z $(ls -A -- "${renewal}") ]]; then run rmdir -- "${renewal}"; fi
 }
 
 # ---- Handshakes with the daemon ---------------------------------------------
@@ -1191,6 +1256,18 @@ running_containers() {
   fi
 }
 
+# A daemon with live-restore leaves its containers running.
+what_restart_does() {
+  local live
+  live=$(docker -H unix:///var/run/docker.sock info \
+    --format '{{.LiveRestoreEnabled}}' 2>/dev/null) || live=false
+  if [[ ${live} == true ]]; then
+    printf 'live-restore keeps %s running' "$(running_containers)"
+  else
+    printf 'It interrupts %s' "$(running_containers)"
+  fi
+}
+
 # WARNING is what the operator must know of the state that this leads to.
 confirm_restart() { # confirm_restart USERNS_REMAP WARNING
   local hidden=''
@@ -1198,7 +1275,7 @@ confirm_restart() { # confirm_restart USERNS_REMAP WARNING
     announce_remap "$1"
     hidden=" and hides $(things_in_view)"
   fi
-  confirm "Restart dockerd now? It interrupts $(running_containers)${hidden}.$2"
+  confirm "Restart dockerd now? $(what_restart_does)${hidden}.$2"
 }
 
 # Without systemd as the init system there is nothing that this can configure.
@@ -1302,7 +1379,9 @@ remove_generations() { # remove_generations KEEP: all folders but KEEP
     [[ -d ${generation} && ${generation} != "$1" ]] || continue
     [[ ${generation} =~ -[0-9a-f]{16}(\.new)?$ ]] || continue
     if [[ -e ${generation}/${key_file} ]] && ((! remove_keys)) &&
-      ! is_same_file "${key}" "${generation}/${key_file}"; then
+      ! is_same_file "${key}" "${generation}/${key_file}" &&
+      ! is_same_file "${folder}/previous/${key_file}" \
+        "${generation}/${key_file}"; then
       note "kept: ${generation}, which has another key than ${key}"
       continue
     fi
@@ -1389,7 +1468,11 @@ is_installed() {
 
 # Sets generation to the folder of the pair that is to be installed.
 choose_generation() {
-  if [[ ${verb} == check && ! -e ${certificate} ]]; then
+  choose_pair
+  if [[ ${verb} == check ]] && is_renewal_awaited; then
+    note 'a renewed certificate is not here yet'
+    generation=${tls_directory}-DIGEST
+  elif [[ ${verb} == check && ! -e ${certificate} ]]; then
     note "${certificate} is not here yet"
     generation=${tls_directory}-DIGEST
   else
@@ -1410,6 +1493,7 @@ apply() {
   check_conflicts
   choose_generation
   if is_installed; then
+    finish_renewal
     remove_request
     finish
   fi
@@ -1430,6 +1514,7 @@ apply() {
   wait_for_daemon
   [[ -z ${problem} ]] || roll_back "${problem}"
   run rm -rf -- "${previous}"
+  finish_renewal
   remove_generations "${generation}"
   remove_request
   note_remap_data

@@ -1,0 +1,58 @@
+# ---- A renewed pair ---------------------------------------------------------
+
+# 10-request-certificate.sh --renew makes a request in the folder renewal, with
+# the same key or with a new one in there. The certificate comes back to it.
+
+# True when a certificate has been asked for and is not here yet.
+is_renewal_awaited() {
+  [[ -e ${folder}/renewal/${request_file} &&
+    ! -e ${folder}/renewal/${certificate_file} ]]
+}
+
+# Sets key and certificate to the renewed pair once both halves are here. A
+# killed run may have moved one of them already: then it is found at its place.
+choose_pair() {
+  local renewed_key=${folder}/renewal/${key_file}
+  local renewed_certificate=${folder}/renewal/${certificate_file}
+  [[ -e ${renewed_key} ]] || renewed_key=${key}
+  [[ -e ${renewed_certificate} ]] || renewed_certificate=${certificate}
+  [[ -e ${renewed_key} && -e ${renewed_certificate} ]] || return 0
+  has_same_key "${renewed_certificate}" "${renewed_key}" || return 0
+  key=${renewed_key}
+  certificate=${renewed_certificate}
+}
+
+# The pair that was in use is kept in the folder previous.
+keep_previous_pair() {
+  local file
+  if [[ -e ${folder}/previous.new ]]; then
+    run rm -rf -- "${folder}/previous.new"
+  fi
+  run mkdir -m 0700 -- "${folder}/previous.new"
+  for file in "${key_file}" "${certificate_file}"; do
+    run cp -pT -- "${folder}/${file}" "${folder}/previous.new/${file}"
+  done
+  if [[ -e ${folder}/previous ]]; then run rm -rf -- "${folder}/previous"; fi
+  run mv -T -- "${folder}/previous.new" "${folder}/previous"
+}
+
+# The renewed pair takes its place: the certificate first, then the key.
+finish_renewal() {
+  local renewal=${folder}/renewal file
+  [[ -d ${renewal} ]] || return 0
+  if [[ ${certificate} == "${renewal}"/* || ${key} == "${renewal}"/* ]]; then
+    for file in "${request_file}" "${extensions_file}"; do
+      if [[ -e ${renewal}/${file} ]]; then run rm -f -- "${renewal}/${file}"; fi
+    done
+  fi
+  if [[ ${certificate} == "${renewal}"/* ]]; then
+    keep_previous_pair
+    run mv -fT -- "${certificate}" "${folder}/${certificate_file}"
+    certificate=${folder}/${certificate_file}
+  fi
+  if [[ ${key} == "${renewal}"/* ]]; then
+    run mv -fT -- "${key}" "${folder}/${key_file}"
+    key=${folder}/${key_file}
+  fi
+  if [[ -z $(ls -A -- "${renewal}") ]]; then run rmdir -- "${renewal}"; fi
+}
