@@ -77,6 +77,20 @@ def configure(names: Names, client: Client) -> Step:
     )
 
 
+def check_expiry(client: Client) -> Step:
+    """Return the step that says when a client's certificates end."""
+    path = f"clients/{client.name}/60-check-expiry.sh"
+    return Step(
+        path=path,
+        party=f"clients/{client.name}",
+        template="check-expiry.sh",
+        purpose="say when this client's certificates end, and fail before; for cron",
+        context={"script": path, "warn_days": client.warn_days},
+        reads=("~/.docker/ca.pem", "~/.docker/cert.pem"),
+        on_demand=True,
+    )
+
+
 def verify(names: Names, client: Client) -> Step:
     """Return the step that proves what a client's configuration authenticates; it changes nothing."""
     folder = f"clients/{client.name}"

@@ -17,6 +17,7 @@ DROP_IN_MODE = "0644"
 # The user that dockerd makes for --userns-remap=default (dockerd(8)).
 DEFAULT_REMAP_USER = "dockremap"
 
+WATCH_UNITS = ("service", "timer")
 PROBES = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -137,6 +138,40 @@ def show_namespaces(host: Host) -> Step:
         needs="probe-image",
         effects=Effects(commands=("docker import", "docker run", "docker rm", "docker rmi")),
         undo="removes what a killed run left; otherwise there is nothing",
+    )
+
+
+def watch_expiry(names: Names, host: Host) -> Step:
+    """Return the step that checks daily when a host's certificates end."""
+    path = f"hosts/{host.name}/60-watch-expiry.sh"
+    certificate = _certificate(names, host)
+    wanted = ("probe_name", "tls_directory", "certificate_file", "ca_certificate_file", "client_folders")
+    files = [File("/usr/local/sbin/dockseal-watch-expiry", "root:root", "0755")]
+    files += [File(f"/etc/systemd/system/dockseal-watch-expiry.{kind}", "root:root", "0644") for kind in WATCH_UNITS]
+    return Step(
+        path=path,
+        party=f"hosts/{host.name}",
+        template="watch-expiry.sh",
+        purpose="check daily when the certificates of this host end, and fail visibly before",
+        context={
+            "script": path,
+            "listen_port": host.listen_port,
+            "probe_address": PROBES.get(host.listen_address, host.listen_address),
+            **{name: certificate[name] for name in wanted},
+            "client_certificate_file": names.client.certificate,
+            "warn_days": host.warn_days,
+            "textfile_directory": host.textfile_directory or "",
+        },
+        reads=(f"{host.tls_directory}/{names.server.certificate}",),
+        needs_root=True,
+        needs="dockerd",
+        on_demand=True,
+        effects=Effects(
+            files=tuple(files),
+            units=tuple(f"dockseal-watch-expiry.{kind}" for kind in WATCH_UNITS),
+            commands=("systemctl daemon-reload", "systemctl enable --now dockseal-watch-expiry.timer"),
+        ),
+        undo="stops the timer and removes its files",
     )
 
 

@@ -74,6 +74,8 @@ def _steps(names: Names) -> Iterator[Step]:
     yield from (hosts.create_networks(host) for host in site.hosts if host.networks)
     yield from (clients.configure(names, client) for client in site.clients)
     yield from (hosts.show_namespaces(host) for host in site.hosts)
+    yield from (hosts.watch_expiry(names, host) for host in names.tls_hosts.values())
+    yield from (clients.check_expiry(client) for client in site.clients)
     if names.tls_hosts:
         yield _list_certificates(names)
     yield from (hosts.verify(names, host) for host in site.hosts)

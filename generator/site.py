@@ -96,6 +96,10 @@ class Host(_Model):
     drop_in: DropIn = Field(
         "/etc/systemd/system/docker.service.d/override.conf", description="The systemd drop-in with dockerd's flags."
     )
+    warn_days: Days = Field(30, description="Days before the end of a certificate at which 60-watch-expiry.sh fails.")
+    textfile_directory: TlsDirectory | None = Field(
+        None, description="Where the node_exporter reads text files; 60-watch-expiry.sh writes one; default: none."
+    )
     userns_remap: UsernsRemap | None = Field(
         None, description="User namespaces for containers: default, or a user of the host; default: none."
     )
@@ -143,6 +147,7 @@ class Client(_Model):
     hosts: tuple[HostName, ...] | None = Field(None, description="Hosts it connects to; default: every host with TLS.")
     key: KeyType = Field("rsa:4096", description="Type of the client's key.")
     days: Days = Field(365, description="Lifetime of the certificate in days, less than the CA's.")
+    warn_days: Days = Field(30, description="Days before the end of a certificate at which 60-check-expiry.sh fails.")
     shell_profile: ShellProfile | None = Field(
         None, description="File in the home folder that exports DOCKER_HOST and DOCKER_TLS_VERIFY; default: none."
     )

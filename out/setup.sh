@@ -61,6 +61,8 @@ readonly -a steps=(
   'hosts/localhost/30-create-networks.sh' 'hosts/localhost' 'dockerd' 'always'
   'clients/client/20-configure-client.sh' 'clients/client' 'nothing' 'always'
   'hosts/localhost/40-show-namespaces.sh' 'hosts/localhost' 'probe-image' 'always'
+  'hosts/localhost/60-watch-expiry.sh' 'hosts/localhost' 'dockerd' 'on-demand'
+  'clients/client/60-check-expiry.sh' 'clients/client' 'nothing' 'on-demand'
   'ca/80-list-certificates.sh' 'ca' 'nothing' 'on-demand'
   'hosts/localhost/90-verify.sh' 'hosts/localhost' 'dockerd' 'always'
   'clients/client/90-verify.sh' 'clients/client' 'nothing' 'always'
@@ -76,6 +78,7 @@ yes=0
 remove_keys=0
 renew=0
 new_key=0
+now=0                        # 1: --now
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
@@ -125,6 +128,7 @@ parse_options() { # parse_options ARGUMENT...
       --no-containers) containers=0 ;;
       --renew) renew=1 ;;
       --new-key) new_key=1 ;;
+      --now) now=1 ;;
       --help)
         print_help
         exit 0
@@ -144,7 +148,8 @@ parse_options() { # parse_options ARGUMENT...
   ((! remove_keys)) || [[ ${verb} == undo ]] ||
     die 2 '--remove-keys goes with --undo'
   ((! new_key || renew)) || die 2 '--new-key goes with --renew'
-  ((! renew)) || [[ ${verb} != undo ]] || die 2 '--renew does not go with --undo'
+  ((! renew)) || [[ ${verb} != undo ]] ||
+    die 2 '--renew does not go with --undo'
   dir=$(realpath --canonicalize-missing -- "${dir}")
 }
 

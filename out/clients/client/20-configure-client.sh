@@ -61,6 +61,7 @@ yes=0
 remove_keys=0
 renew=0
 new_key=0
+now=0                        # 1: --now
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
@@ -110,6 +111,7 @@ parse_options() { # parse_options ARGUMENT...
       --no-containers) containers=0 ;;
       --renew) renew=1 ;;
       --new-key) new_key=1 ;;
+      --now) now=1 ;;
       --help)
         print_help
         exit 0
@@ -129,7 +131,8 @@ parse_options() { # parse_options ARGUMENT...
   ((! remove_keys)) || [[ ${verb} == undo ]] ||
     die 2 '--remove-keys goes with --undo'
   ((! new_key || renew)) || die 2 '--new-key goes with --renew'
-  ((! renew)) || [[ ${verb} != undo ]] || die 2 '--renew does not go with --undo'
+  ((! renew)) || [[ ${verb} != undo ]] ||
+    die 2 '--renew does not go with --undo'
   dir=$(realpath --canonicalize-missing -- "${dir}")
 }
 

@@ -1,0 +1,199 @@
+#!/usr/bin/env bash
+# Checks when the certificates of one docker client end; says what to do and
+# fails when one ends soon. For cron: 0 8 * * * bash 60-check-expiry.sh
+#
+# Reads:      ~/.docker/{ca,cert}.pem
+# Writes:     nothing
+# Restarts:   nothing
+# Needs root: no
+# Undo:       nothing to undo: it is read-only
+# Options:    --dir DIR (not used)  --check  --undo [--remove-keys]  --help
+# Status:     0 no certificate ends soon, 2 wrong use, 4 one does
+if [ -z "${BASH_VERSION:-}" ]; then
+  printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
+  exit 2
+fi
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+  printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2
+  exit 2
+fi
+set -Eeuo pipefail
+shopt -s inherit_errexit
+umask 077
+ulimit -c 0
+# Fixed, so that nobody's environment decides which programs run, which
+# certificates openssl trusts, or which daemon docker talks to.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+# Kept for the script that judges them.
+caller_variables=()
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
+  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+done
+readonly -a caller_variables
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
+
+readonly script='clients/client/60-check-expiry.sh'
+readonly warn_days=30
+
+# ==== Below this line every site has the same bytes ==========================
+
+# ---- Shared by every script -------------------------------------------------
+
+verb=apply     # apply, check or undo
+dir=docker-tls # working folder
+yes=0
+remove_keys=0
+renew=0
+new_key=0
+now=0                        # 1: --now
+passphrase_file=''
+json=0
+junit=''                     # the file for --junit
+containers=1                 # 0: --no-containers
+leaves='nothing was changed' # the state to report when a command fails
+
+die() { # die STATUS MESSAGE...
+  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  exit "$1"
+}
+
+note() { # note MESSAGE...
+  printf '%s: %s\n' "${script}" "$*" >&2
+}
+
+doing='' # the printed command that runs now
+
+on_error() { # on_error LINE COMMAND
+  die 1 "line $1 failed: ${doing:-$2}; state: ${leaves}"
+}
+trap 'on_error "${LINENO}" "${BASH_COMMAND}"' ERR
+
+# The comment at the top of the script is its manual.
+print_help() {
+  local line
+  while IFS= read -r line; do
+    [[ ${line} == '#'* ]] || break
+    [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
+  done <"${BASH_SOURCE[0]}"
+}
+
+parse_options() { # parse_options ARGUMENT...
+  local option
+  while (($# > 0)); do
+    option=$1
+    shift
+    [[ ${accepts} == *" ${option} "* ]] ||
+      die 2 "unknown option ${option}; --help lists them"
+    case ${option} in
+      --check | --undo)
+        [[ ${verb} == apply ]] || die 2 'give one of --check and --undo'
+        verb=${option#--}
+        ;;
+      --yes) yes=1 ;;
+      --remove-keys) remove_keys=1 ;;
+      --json) json=1 ;;
+      --no-containers) containers=0 ;;
+      --renew) renew=1 ;;
+      --new-key) new_key=1 ;;
+      --now) now=1 ;;
+      --help)
+        print_help
+        exit 0
+        ;;
+      --dir | --passphrase-file | --junit)
+        [[ -n ${1:-} ]] || die 2 "${option} needs a value"
+        case ${option} in
+          --dir) dir=$1 ;;
+          --junit) junit=$1 ;;
+          *) passphrase_file=$1 ;;
+        esac
+        shift
+        ;;
+      *) die 2 "option ${option} is not handled" ;;
+    esac
+  done
+  ((! remove_keys)) || [[ ${verb} == undo ]] ||
+    die 2 '--remove-keys goes with --undo'
+  ((! new_key || renew)) || die 2 '--new-key goes with --renew'
+  ((! renew)) || [[ ${verb} != undo ]] ||
+    die 2 '--renew does not go with --undo'
+  dir=$(realpath --canonicalize-missing -- "${dir}")
+}
+
+need_openssl() {
+  local found
+  command -v openssl >/dev/null ||
+    die 2 'openssl is not installed; install the package openssl'
+  found=$(openssl version)
+  [[ ${found} =~ ^OpenSSL\ ([0-9]+)\.([0-9]+)\.([0-9]+) ]] ||
+    die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+  ((BASH_REMATCH[1] * 10000 + BASH_REMATCH[2] * 100 + BASH_REMATCH[3] >= \
+  10101)) || die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+}
+
+# ---- Certificates that end soon ---------------------------------------------
+
+found=()   # path, and the moment at which it ends: seconds since 1970
+too_late=0 # 1 once a certificate is below the limit
+
+# Prints the moments between which a certificate is valid, as seconds.
+life_of() { # life_of CERTIFICATE
+  local begins ends
+  begins=$(openssl x509 -in "$1" -noout -startdate)
+  ends=$(openssl x509 -in "$1" -noout -enddate)
+  printf '%d %d\n' "$(date --date "${begins#*=}" '+%s')" \
+    "$(date --date "${ends#*=}" '+%s')"
+}
+
+# Prints a line with the days that are left, and what to do where they are too
+# few. A short certificate is renewed in the last third of its life.
+check_life() { # check_life CERTIFICATE SHOWN_AS REMEDY
+  local begins ends now limit left word=ok
+  read -r begins ends < <(life_of "$1")
+  now=$(date '+%s')
+  left=$((ends - now))
+  limit=$(((ends - begins) / 3))
+  if ((limit > warn_days * 86400)); then limit=$((warn_days * 86400)); fi
+  found+=("$2" "${ends}")
+  if ((left <= limit)); then word=SOON; fi
+  if ((left < 0)); then word=ENDED; fi
+  printf '%-5s %5d days  %s\n' "${word}" "$((left / 86400))" "$2"
+  if [[ ${word} != ok ]]; then
+    too_late=1
+    printf '             do: %s\n' "$3"
+  fi
+}
+
+# A file that is not there is nobody's certificate here.
+check_file() { # check_file CERTIFICATE REMEDY
+  if [[ ! -e $1 ]]; then return; fi
+  if openssl x509 -in "$1" -noout 2>/dev/null; then
+    check_life "$1" "$1" "$2"
+  else
+    too_late=1
+    printf '%-5s             %s\n             do: %s\n' BAD \
+      "$1 cannot be read as a certificate" "$2"
+  fi
+}
+
+# ---- This script ------------------------------------------------------------
+
+readonly accepts=' --dir --check --undo --remove-keys --help '
+
+main() {
+  parse_options "$@"
+  need_openssl
+  if [[ ${verb} != apply ]]; then exit 0; fi
+  [[ -e ${HOME}/.docker/cert.pem ]] ||
+    die 2 \
+      "${HOME}/.docker/cert.pem is not there: run 20-configure-client.sh first"
+  check_file "${HOME}/.docker/cert.pem" \
+    "bash ${script%/*}/10-request-certificate.sh --renew, then setup.sh; on a\
+ site with a CA machine carry the request there"
+  check_file "${HOME}/.docker/ca.pem" \
+    'the CA ends: whoever runs it rolls it over, with ca/60-roll-over-ca.sh'
+  if ((too_late)); then exit 4; fi
+}
+
+main "$@"

@@ -1,0 +1,423 @@
+#!/usr/bin/env bash
+# Watches the certificates of one Docker host: a systemd timer checks daily the
+# certificate that dockerd shows, its CA, and clients' certificates that are
+# here. The service fails when one ends soon, and its journal says what to do.
+#
+# Reads:      /etc/docker/tls, DIR/clients, ~/.docker/cert.pem of root
+# Writes:     /usr/local/sbin/dockseal-watch-expiry, a copy of this script;
+#             dockseal-watch-expiry.{service,timer} in /etc/systemd/system;
+#             with a textfile directory: dockseal.prom there, at each check
+# Restarts:   nothing
+# Needs root: yes
+# Undo:       stops the timer and removes these files
+# Options:    --dir DIR (docker-tls)  --now (check and say)  --yes  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
+#             4 with --now: a certificate ends soon
+if [ -z "${BASH_VERSION:-}" ]; then
+  printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
+  exit 2
+fi
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+  printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2
+  exit 2
+fi
+set -Eeuo pipefail
+shopt -s inherit_errexit
+umask 077
+ulimit -c 0
+# Fixed, so that nobody's environment decides which programs run, which
+# certificates openssl trusts, or which daemon docker talks to.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+# Kept for the script that judges them.
+caller_variables=()
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
+  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+done
+readonly -a caller_variables
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
+
+readonly script='hosts/localhost/60-watch-expiry.sh'
+readonly listen_port=2376
+# Where this script itself connects to, and the name that it expects there.
+readonly probe_address='127.0.0.1'
+readonly probe_name='localhost'
+readonly tls_directory='/etc/docker/tls'
+readonly certificate_file='certificate.pem'
+readonly ca_certificate_file='ca-public.pem'
+readonly -a client_folders=(
+  'clients/client'
+)
+readonly client_certificate_file='client-certificate.pem'
+readonly warn_days=30
+# Where the node_exporter reads its text files; empty for none.
+readonly textfile_directory=''
+
+# ==== Below this line every site has the same bytes ==========================
+
+# ---- Shared by every script -------------------------------------------------
+
+verb=apply     # apply, check or undo
+dir=docker-tls # working folder
+yes=0
+remove_keys=0
+renew=0
+new_key=0
+now=0                        # 1: --now
+passphrase_file=''
+json=0
+junit=''                     # the file for --junit
+containers=1                 # 0: --no-containers
+leaves='nothing was changed' # the state to report when a command fails
+
+die() { # die STATUS MESSAGE...
+  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  exit "$1"
+}
+
+note() { # note MESSAGE...
+  printf '%s: %s\n' "${script}" "$*" >&2
+}
+
+doing='' # the printed command that runs now
+
+on_error() { # on_error LINE COMMAND
+  die 1 "line $1 failed: ${doing:-$2}; state: ${leaves}"
+}
+trap 'on_error "${LINENO}" "${BASH_COMMAND}"' ERR
+
+# The comment at the top of the script is its manual.
+print_help() {
+  local line
+  while IFS= read -r line; do
+    [[ ${line} == '#'* ]] || break
+    [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
+  done <"${BASH_SOURCE[0]}"
+}
+
+parse_options() { # parse_options ARGUMENT...
+  local option
+  while (($# > 0)); do
+    option=$1
+    shift
+    [[ ${accepts} == *" ${option} "* ]] ||
+      die 2 "unknown option ${option}; --help lists them"
+    case ${option} in
+      --check | --undo)
+        [[ ${verb} == apply ]] || die 2 'give one of --check and --undo'
+        verb=${option#--}
+        ;;
+      --yes) yes=1 ;;
+      --remove-keys) remove_keys=1 ;;
+      --json) json=1 ;;
+      --no-containers) containers=0 ;;
+      --renew) renew=1 ;;
+      --new-key) new_key=1 ;;
+      --now) now=1 ;;
+      --help)
+        print_help
+        exit 0
+        ;;
+      --dir | --passphrase-file | --junit)
+        [[ -n ${1:-} ]] || die 2 "${option} needs a value"
+        case ${option} in
+          --dir) dir=$1 ;;
+          --junit) junit=$1 ;;
+          *) passphrase_file=$1 ;;
+        esac
+        shift
+        ;;
+      *) die 2 "option ${option} is not handled" ;;
+    esac
+  done
+  ((! remove_keys)) || [[ ${verb} == undo ]] ||
+    die 2 '--remove-keys goes with --undo'
+  ((! new_key || renew)) || die 2 '--new-key goes with --renew'
+  ((! renew)) || [[ ${verb} != undo ]] ||
+    die 2 '--renew does not go with --undo'
+  dir=$(realpath --canonicalize-missing -- "${dir}")
+}
+
+need_openssl() {
+  local found
+  command -v openssl >/dev/null ||
+    die 2 'openssl is not installed; install the package openssl'
+  found=$(openssl version)
+  [[ ${found} =~ ^OpenSSL\ ([0-9]+)\.([0-9]+)\.([0-9]+) ]] ||
+    die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+  ((BASH_REMATCH[1] * 10000 + BASH_REMATCH[2] * 100 + BASH_REMATCH[3] >= \
+  10101)) || die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+}
+
+# ---- Changes ----------------------------------------------------------------
+
+changed=0 # 1 once something was changed, or would be
+
+# Commands that change something are printed so that they can be typed again:
+# --check prints them on standard output and does no more.
+print_command() { # print_command WORD...
+  local words
+  printf -v words ' %q' "$@"
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "${words# }"
+  else
+    printf '+%s\n' "${words}" >&2
+  fi
+}
+
+run() { # run COMMAND...
+  print_command "$@"
+  [[ ${verb} != check ]] || return 0
+  doing=$*
+  "$@" || return
+  doing=''
+}
+
+# Writes a file whole or not at all; does nothing when it is so already.
+write_file() { # write_file FILE MODE TEXT
+  local file=$1 mode=$2 text=$3
+  if [[ -f ${file} && $(<"${file}") == "${text}" ]]; then return; fi
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf "cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}"
+    return
+  fi
+  printf "+ cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}" >&2
+  rm -f -- "${file}.new"
+  printf '%s\n' "${text}" >"${file}.new"
+  [[ $(<"${file}.new") == "${text}" ]] ||
+    die 1 "${file}.new did not read back; is the disk full? ${leaves}"
+  chmod -- "${mode}" "${file}.new"
+  sync -- "${file}.new"
+  mv -fT -- "${file}.new" "${file}"
+}
+
+# Ends the script with the status of its verb.
+finish() {
+  ((changed)) || note 'nothing to do'
+  if [[ ${verb} == check ]] && ((changed)); then exit 3; fi
+  exit 0
+}
+
+# One run at a time. The lock ends with the process, however it ends.
+lock() { # lock FOLDER
+  local lock_fd inode holder
+  exec {lock_fd}<"$1"
+  if flock --nonblock "${lock_fd}"; then return; fi
+  inode=$(stat --format ':%i' -- "$1")
+  holder=unknown
+  while read -r _ _ _ _ pid place _; do
+    [[ ${place} != *"${inode}" ]] || holder=${pid}
+  done </proc/locks
+  note "another run works in $1 (process ${holder}); waiting for it"
+  flock "${lock_fd}"
+}
+
+# ---- Certificates that end soon ---------------------------------------------
+
+found=()   # path, and the moment at which it ends: seconds since 1970
+too_late=0 # 1 once a certificate is below the limit
+
+# Prints the moments between which a certificate is valid, as seconds.
+life_of() { # life_of CERTIFICATE
+  local begins ends
+  begins=$(openssl x509 -in "$1" -noout -startdate)
+  ends=$(openssl x509 -in "$1" -noout -enddate)
+  printf '%d %d\n' "$(date --date "${begins#*=}" '+%s')" \
+    "$(date --date "${ends#*=}" '+%s')"
+}
+
+# Prints a line with the days that are left, and what to do where they are too
+# few. A short certificate is renewed in the last third of its life.
+check_life() { # check_life CERTIFICATE SHOWN_AS REMEDY
+  local begins ends now limit left word=ok
+  read -r begins ends < <(life_of "$1")
+  now=$(date '+%s')
+  left=$((ends - now))
+  limit=$(((ends - begins) / 3))
+  if ((limit > warn_days * 86400)); then limit=$((warn_days * 86400)); fi
+  found+=("$2" "${ends}")
+  if ((left <= limit)); then word=SOON; fi
+  if ((left < 0)); then word=ENDED; fi
+  printf '%-5s %5d days  %s\n' "${word}" "$((left / 86400))" "$2"
+  if [[ ${word} != ok ]]; then
+    too_late=1
+    printf '             do: %s\n' "$3"
+  fi
+}
+
+# A file that is not there is nobody's certificate here.
+check_file() { # check_file CERTIFICATE REMEDY
+  if [[ ! -e $1 ]]; then return; fi
+  if openssl x509 -in "$1" -noout 2>/dev/null; then
+    check_life "$1" "$1" "$2"
+  else
+    too_late=1
+    printf '%-5s             %s\n             do: %s\n' BAD \
+      "$1 cannot be read as a certificate" "$2"
+  fi
+}
+
+# ---- The check --------------------------------------------------------------
+
+readonly accepts=' --dir --now --yes --check --undo --remove-keys --help '
+readonly renew="bash ${script%/*}/10-request-certificate.sh --renew, then\
+ setup.sh; on a site with a CA machine carry the request there"
+
+# The certificate that dockerd shows may be older than the one installed: it is
+# read at start only.
+check_served() {
+  local address=${probe_address} served=${scratch}/served.pem
+  local installed=${tls_directory}/${certificate_file}
+  if [[ ${address} == *:* ]]; then address="[${address}]"; fi
+  timeout 10 openssl s_client -connect "${address}:${listen_port}" \
+    -servername "${probe_name}" </dev/null 2>/dev/null |
+    openssl x509 -out "${served}" 2>/dev/null || true
+  if [[ ! -s ${served} ]]; then
+    too_late=1
+    printf '%-5s             %s\n             do: %s\n' BAD \
+      "dockerd shows no certificate on ${address}:${listen_port}" \
+      'systemctl status docker.service'
+    return
+  fi
+  check_life "${served}" "shown on ${address}:${listen_port}" "${renew}"
+  if [[ -e ${installed} && $(digest_of "${served}") != \
+    $(digest_of "${installed}") ]]; then
+    too_late=1
+    printf '             do: %s\n' \
+      "dockerd shows another certificate than ${installed}: run" \
+      'systemctl restart docker.service'
+  fi
+}
+
+digest_of() { # digest_of CERTIFICATE
+  openssl x509 -in "$1" -outform DER | sha256sum
+}
+
+# What a node_exporter reads, whole or not at all.
+write_textfile() {
+  local file=${textfile_directory}/dockseal.prom number
+  local metric=dockseal_certificate_not_after_seconds
+  [[ -n ${textfile_directory} ]] || return 0
+  {
+    printf '# HELP %s Unix time at which the certificate ends.\n' "${metric}"
+    printf '# TYPE %s gauge\n' "${metric}"
+    for ((number = 0; number < ${#found[@]}; number += 2)); do
+      printf '%s{certificate="%s"} %d\n' "${metric}" "${found[@]:number:2}"
+    done
+  } >"${file}.new"
+  chmod -- 0644 "${file}.new"
+  mv -fT -- "${file}.new" "${file}"
+}
+
+check_now() {
+  local folder
+  scratch=$(mktemp -d)
+  trap 'rm -rf -- "${scratch}"' EXIT
+  check_served
+  check_file "${tls_directory}/${ca_certificate_file}" \
+    'the CA ends: roll it over, with ca/60-roll-over-ca.sh'
+  for folder in "${client_folders[@]}"; do
+    check_file "${dir}/${folder}/${client_certificate_file}" \
+      "bash ${folder}/10-request-certificate.sh --renew, then setup.sh"
+  done
+  check_file /root/.docker/cert.pem \
+    'clients/NAME/10-request-certificate.sh --renew, then setup.sh'
+  write_textfile
+  if ((too_late)); then exit 4; fi
+  exit 0
+}
+
+# ---- The timer --------------------------------------------------------------
+
+readonly program=/usr/local/sbin/dockseal-watch-expiry
+readonly unit=dockseal-watch-expiry
+readonly units=/etc/systemd/system
+
+service_text() {
+  printf '%s\n' "# Written by dockseal ${script}; --undo removes it." \
+    '[Unit]' 'Description=Check when the certificates of dockerd end' \
+    'After=docker.service' '' '[Service]' 'Type=oneshot' \
+    "ExecStart=$(command -v bash) ${program} --now --dir ${dir}"
+}
+
+timer_text() {
+  printf '%s\n' "# Written by dockseal ${script}; --undo removes it." \
+    '[Unit]' 'Description=Check daily when the certificates of dockerd end' \
+    '' '[Timer]' 'OnCalendar=daily' 'Persistent=true' \
+    'RandomizedDelaySec=1h' '' '[Install]' 'WantedBy=timers.target'
+}
+
+# The very script that was reviewed: its digest is in the manifest.
+install_program() {
+  local text
+  text=$(<"${BASH_SOURCE[0]}")
+  if [[ -f ${program} && $(<"${program}") == "${text}" ]]; then return; fi
+  run install -D -m 0755 -T -- "${BASH_SOURCE[0]}" "${program}.new"
+  if [[ ${verb} != check && $(<"${program}.new") != "${text}" ]]; then
+    die 1 "${program}.new did not read back; is the disk full? ${leaves}"
+  fi
+  run sync -- "${program}.new"
+  run mv -fT -- "${program}.new" "${program}"
+}
+
+is_ours() { # is_ours FILE
+  [[ ! -e $1 || $(<"$1") == *"dockseal ${script};"* ||
+    $(<"$1") == *"readonly script='${script}'"* ]]
+}
+
+refuse_others_files() {
+  local file
+  for file in "${program}" "${units}/${unit}".{service,timer}; do
+    is_ours "${file}" ||
+      die 2 "${file} is there and not of this script; move it away; ${leaves}"
+  done
+}
+
+apply() {
+  # systemd gives these another meaning.
+  [[ ${dir} =~ ^[A-Za-z0-9/._@+-]+$ ]] ||
+    die 2 "${dir} has characters that a systemd unit cannot hold: give another"
+  refuse_others_files
+  install_program
+  write_file "${units}/${unit}.service" 0644 "$(service_text)"
+  write_file "${units}/${unit}.timer" 0644 "$(timer_text)"
+  if ((changed)) || ! systemctl --quiet is-active "${unit}.timer"; then
+    leaves='the files of the timer are there; run this again to finish'
+    run systemctl daemon-reload
+    run systemctl enable --now "${unit}.timer"
+    run systemctl restart "${unit}.timer"
+  fi
+  finish
+}
+
+undo() {
+  local file
+  refuse_others_files
+  if [[ -e ${units}/${unit}.timer ]]; then
+    run systemctl disable --now "${unit}.timer"
+  fi
+  for file in "${units}/${unit}".{timer,service} "${program}" \
+    "${textfile_directory:+${textfile_directory}/dockseal.prom}"; do
+    if [[ -n ${file} && -e ${file} ]]; then run rm -f -- "${file}"; fi
+  done
+  if ((changed)); then run systemctl daemon-reload; fi
+  if systemctl --quiet is-failed "${unit}.service"; then
+    run systemctl reset-failed "${unit}.service"
+  fi
+  finish
+}
+
+main() {
+  parse_options "$@"
+  need_openssl
+  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
+  if ((now)); then check_now; fi
+  [[ -d /run/systemd/system ]] || die 2 "systemd is needed; ${leaves}"
+  if [[ ${verb} != check ]]; then lock "${units}"; fi
+  if [[ ${verb} == undo ]]; then undo; else apply; fi
+}
+
+main "$@"

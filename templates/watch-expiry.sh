@@ -1,0 +1,209 @@
+#!/usr/bin/env bash
+# Watches the certificates of one Docker host: a systemd timer checks daily the
+# certificate that dockerd shows, its CA, and clients' certificates that are
+# here. The service fails when one ends soon, and its journal says what to do.
+#
+# Reads:      /etc/docker/tls, DIR/clients, ~/.docker/cert.pem of root
+# Writes:     /usr/local/sbin/dockseal-watch-expiry, a copy of this script;
+#             dockseal-watch-expiry.{service,timer} in /etc/systemd/system;
+#             with a textfile directory: dockseal.prom there, at each check
+# Restarts:   nothing
+# Needs root: yes
+# Undo:       stops the timer and removes these files
+# Options:    --dir DIR (docker-tls)  --now (check and say)  --yes  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
+#             4 with --now: a certificate ends soon
+#% include "parts/guard.sh"
+
+readonly script=@{script}
+readonly listen_port=@{listen_port}
+# Where this script itself connects to, and the name that it expects there.
+readonly probe_address=@{probe_address}
+readonly probe_name=@{probe_name}
+readonly tls_directory=@{tls_directory}
+readonly certificate_file=@{certificate_file}
+readonly ca_certificate_file=@{ca_certificate_file}
+readonly -a client_folders=(
+  #% for folder in client_folders
+  @{folder}
+  #% endfor
+)
+readonly client_certificate_file=@{client_certificate_file}
+readonly warn_days=@{warn_days}
+# Where the node_exporter reads its text files; empty for none.
+readonly textfile_directory=@{textfile_directory}
+
+#% include "parts/common.sh"
+
+#% include "parts/change.sh"
+
+#% include "parts/write.sh"
+
+#% include "parts/finish.sh"
+
+#% include "parts/lock.sh"
+
+#% include "parts/expiry.sh"
+
+# ---- The check --------------------------------------------------------------
+
+readonly accepts=' --dir --now --yes --check --undo --remove-keys --help '
+readonly renew="bash ${script%/*}/10-request-certificate.sh --renew, then\
+ setup.sh; on a site with a CA machine carry the request there"
+
+# The certificate that dockerd shows may be older than the one installed: it is
+# read at start only.
+check_served() {
+  local address=${probe_address} served=${scratch}/served.pem
+  local installed=${tls_directory}/${certificate_file}
+  if [[ ${address} == *:* ]]; then address="[${address}]"; fi
+  timeout 10 openssl s_client -connect "${address}:${listen_port}" \
+    -servername "${probe_name}" </dev/null 2>/dev/null |
+    openssl x509 -out "${served}" 2>/dev/null || true
+  if [[ ! -s ${served} ]]; then
+    too_late=1
+    printf '%-5s             %s\n             do: %s\n' BAD \
+      "dockerd shows no certificate on ${address}:${listen_port}" \
+      'systemctl status docker.service'
+    return
+  fi
+  check_life "${served}" "shown on ${address}:${listen_port}" "${renew}"
+  if [[ -e ${installed} && $(digest_of "${served}") != \
+    $(digest_of "${installed}") ]]; then
+    too_late=1
+    printf '             do: %s\n' \
+      "dockerd shows another certificate than ${installed}: run" \
+      'systemctl restart docker.service'
+  fi
+}
+
+digest_of() { # digest_of CERTIFICATE
+  openssl x509 -in "$1" -outform DER | sha256sum
+}
+
+# What a node_exporter reads, whole or not at all.
+write_textfile() {
+  local file=${textfile_directory}/dockseal.prom number
+  local metric=dockseal_certificate_not_after_seconds
+  [[ -n ${textfile_directory} ]] || return 0
+  {
+    printf '# HELP %s Unix time at which the certificate ends.\n' "${metric}"
+    printf '# TYPE %s gauge\n' "${metric}"
+    for ((number = 0; number < ${#found[@]}; number += 2)); do
+      printf '%s{certificate="%s"} %d\n' "${metric}" "${found[@]:number:2}"
+    done
+  } >"${file}.new"
+  chmod -- 0644 "${file}.new"
+  mv -fT -- "${file}.new" "${file}"
+}
+
+check_now() {
+  local folder
+  scratch=$(mktemp -d)
+  trap 'rm -rf -- "${scratch}"' EXIT
+  check_served
+  check_file "${tls_directory}/${ca_certificate_file}" \
+    'the CA ends: roll it over, with ca/60-roll-over-ca.sh'
+  for folder in "${client_folders[@]}"; do
+    check_file "${dir}/${folder}/${client_certificate_file}" \
+      "bash ${folder}/10-request-certificate.sh --renew, then setup.sh"
+  done
+  check_file /root/.docker/cert.pem \
+    'clients/NAME/10-request-certificate.sh --renew, then setup.sh'
+  write_textfile
+  if ((too_late)); then exit 4; fi
+  exit 0
+}
+
+# ---- The timer --------------------------------------------------------------
+
+readonly program=/usr/local/sbin/dockseal-watch-expiry
+readonly unit=dockseal-watch-expiry
+readonly units=/etc/systemd/system
+
+service_text() {
+  printf '%s\n' "# Written by dockseal ${script}; --undo removes it." \
+    '[Unit]' 'Description=Check when the certificates of dockerd end' \
+    'After=docker.service' '' '[Service]' 'Type=oneshot' \
+    "ExecStart=$(command -v bash) ${program} --now --dir ${dir}"
+}
+
+timer_text() {
+  printf '%s\n' "# Written by dockseal ${script}; --undo removes it." \
+    '[Unit]' 'Description=Check daily when the certificates of dockerd end' \
+    '' '[Timer]' 'OnCalendar=daily' 'Persistent=true' \
+    'RandomizedDelaySec=1h' '' '[Install]' 'WantedBy=timers.target'
+}
+
+# The very script that was reviewed: its digest is in the manifest.
+install_program() {
+  local text
+  text=$(<"${BASH_SOURCE[0]}")
+  if [[ -f ${program} && $(<"${program}") == "${text}" ]]; then return; fi
+  run install -D -m 0755 -T -- "${BASH_SOURCE[0]}" "${program}.new"
+  if [[ ${verb} != check && $(<"${program}.new") != "${text}" ]]; then
+    die 1 "${program}.new did not read back; is the disk full? ${leaves}"
+  fi
+  run sync -- "${program}.new"
+  run mv -fT -- "${program}.new" "${program}"
+}
+
+is_ours() { # is_ours FILE
+  [[ ! -e $1 || $(<"$1") == *"dockseal ${script};"* ||
+    $(<"$1") == *"readonly script='${script}'"* ]]
+}
+
+refuse_others_files() {
+  local file
+  for file in "${program}" "${units}/${unit}".{service,timer}; do
+    is_ours "${file}" ||
+      die 2 "${file} is there and not of this script; move it away; ${leaves}"
+  done
+}
+
+apply() {
+  # systemd gives these another meaning.
+  [[ ${dir} =~ ^[A-Za-z0-9/._@+-]+$ ]] ||
+    die 2 "${dir} has characters that a systemd unit cannot hold: give another"
+  refuse_others_files
+  install_program
+  write_file "${units}/${unit}.service" 0644 "$(service_text)"
+  write_file "${units}/${unit}.timer" 0644 "$(timer_text)"
+  if ((changed)) || ! systemctl --quiet is-active "${unit}.timer"; then
+    leaves='the files of the timer are there; run this again to finish'
+    run systemctl daemon-reload
+    run systemctl enable --now "${unit}.timer"
+    run systemctl restart "${unit}.timer"
+  fi
+  finish
+}
+
+undo() {
+  local file
+  refuse_others_files
+  if [[ -e ${units}/${unit}.timer ]]; then
+    run systemctl disable --now "${unit}.timer"
+  fi
+  for file in "${units}/${unit}".{timer,service} "${program}" \
+    "${textfile_directory:+${textfile_directory}/dockseal.prom}"; do
+    if [[ -n ${file} && -e ${file} ]]; then run rm -f -- "${file}"; fi
+  done
+  if ((changed)); then run systemctl daemon-reload; fi
+  if systemctl --quiet is-failed "${unit}.service"; then
+    run systemctl reset-failed "${unit}.service"
+  fi
+  finish
+}
+
+main() {
+  parse_options "$@"
+  need_openssl
+  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
+  if ((now)); then check_now; fi
+  [[ -d /run/systemd/system ]] || die 2 "systemd is needed; ${leaves}"
+  if [[ ${verb} != check ]]; then lock "${units}"; fi
+  if [[ ${verb} == undo ]]; then undo; else apply; fi
+}
+
+main "$@"
