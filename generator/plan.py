@@ -77,6 +77,7 @@ def _steps(names: Names) -> Iterator[Step]:
     yield from (hosts.watch_expiry(names, host) for host in names.tls_hosts.values())
     yield from (clients.check_expiry(client) for client in site.clients)
     if names.tls_hosts:
+        yield _roll_over_ca(names)
         yield _list_certificates(names)
     yield from (hosts.verify(names, host) for host in site.hosts)
     yield from (clients.verify(names, client) for client in site.clients)
@@ -109,6 +110,26 @@ def _create_ca(names: Names) -> Step:
             commands=("openssl genrsa" if authority.key.startswith("rsa:") else "openssl genpkey", "openssl req"),
         ),
         undo="lists both files and keeps them, unless --remove-keys",
+    )
+
+
+def _roll_over_ca(names: Names) -> Step:
+    path = "ca/60-roll-over-ca.sh"
+    create = _create_ca(names)
+    return Step(
+        path=path,
+        party="ca",
+        template="roll-over-ca.sh",
+        purpose="replace the CA in three stages, which is how a client's certificate is taken back",
+        context={**create.context, "script": path},
+        reads=(names.ca_key, names.ca_certificate, names.ca_ledger),
+        needs="passphrase",
+        on_demand=True,
+        effects=Effects(
+            files=(File("ca/next/", "operator", "0700"), File("ca/previous/", "operator", "0700")),
+            commands=create.effects.commands,
+        ),
+        undo="lists the next CA and keeps it, unless --remove-keys",
     )
 
 

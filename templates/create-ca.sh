@@ -51,76 +51,12 @@ readonly ledger_file=@{ledger_file}
 
 #% include "parts/run_with_passphrase.sh"
 
+#% include "parts/authority.sh"
+
 # ---- This script ------------------------------------------------------------
 
 accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
 readonly accepts
-
-make_encrypted_key() { # make_encrypted_key FILE
-  case ${ca_key_type} in
-    rsa:*)
-      # D04: openssl genrsa -aes256 -out ca-private.pem 4096
-      run_with_passphrase openssl genrsa -aes256 -passout fd:3 \
-        -out "$1" "${ca_key_type#rsa:}"
-      ;;
-    ec:*)
-      run_with_passphrase openssl genpkey -algorithm EC \
-        -pkeyopt "ec_paramgen_curve:${ca_key_type#ec:}" \
-        -pkeyopt ec_param_enc:named_curve -aes256 -pass fd:3 -out "$1"
-      ;;
-    *)
-      run_with_passphrase openssl genpkey -algorithm ED25519 \
-        -aes256 -pass fd:3 -out "$1"
-      ;;
-  esac
-}
-
-create_key() {
-  make_encrypted_key "${key}.new"
-  if [[ ${verb} != check ]]; then
-    # openssl exits with 0 when the disk is full: read the key back.
-    is_right_passphrase "${key}.new" ||
-      die 1 "${key}.new is not a whole key; is the disk full? ${leaves}"
-  fi
-  run sync -- "${key}.new"
-  run mv -nT -- "${key}.new" "${key}"
-  leaves="the CA key is in ${key}, the CA certificate is not made yet"
-}
-
-# Explicit extensions: the installed openssl.cnf has no say in them.
-certificate_settings() {
-  printf '%s\n' '[req]' 'prompt = no' 'distinguished_name = subject' \
-    'x509_extensions = ca' '[subject]' "CN = ${ca_common_name}" '[ca]' \
-    'basicConstraints = critical, CA:TRUE, pathlen:0' \
-    'keyUsage = critical, keyCertSign, cRLSign' \
-    'subjectKeyIdentifier = hash'
-}
-
-issue_certificate() {
-  write_file "${settings}" 0600 "$(certificate_settings)"
-  # D05: openssl req -new -x509 -days N -key ca-private.pem -sha256
-  #      -out ca-public.pem
-  run_with_passphrase openssl req -new -x509 -days "${ca_days}" \
-    -key "${key}" -sha256 -out "${certificate}.new" \
-    -config "${settings}" -passin fd:3
-  if [[ ${verb} != check ]]; then
-    openssl verify -x509_strict -check_ss_sig -CAfile "${certificate}.new" \
-      "${certificate}.new" >/dev/null ||
-      die 1 \
-        "${certificate}.new is not a valid certificate; is the disk full?" \
-        "${leaves}"
-  fi
-  run chmod 0644 -- "${certificate}.new"
-  run sync -- "${certificate}.new"
-  add_to_ledger ca "${certificate}.new"
-}
-
-# A killed run may have made it already, and put it into the ledger.
-create_certificate() {
-  if ! is_in_ledger "${certificate}.new"; then issue_certificate; fi
-  run mv -fT -- "${certificate}.new" "${certificate}"
-  run rm -f -- "${settings}"
-}
 
 # Stops when what is there is not this CA. Neither file is ever replaced.
 check_existing() {

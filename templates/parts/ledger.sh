@@ -1,9 +1,9 @@
 # ---- The ledger: one line for each certificate ------------------------------
 
-# Serial, party, first and last moment (UTC), sha256 of the certificate, names,
-# subject. A line is added before the certificate gets its name, and no line is
+# Serial, party, first and last moment (UTC), sha256 of the certificate, serial
+# of the CA's certificate, names, subject. A line is added before the certificate gets its name, and no line is
 # ever changed: what is not in the ledger was not handed out.
-readonly ledger_header='# serial party begins ends sha256 names subject'
+readonly ledger_header='# serial party begins ends sha256 issuer names subject'
 
 digest_of() { # digest_of CERTIFICATE
   local digest
@@ -18,8 +18,14 @@ is_in_ledger() { # is_in_ledger CERTIFICATE
   [[ $(<"${ledger}") == *" ${digest} "* ]]
 } 2>/dev/null
 
+serial_of() { # serial_of CERTIFICATE
+  local serial
+  serial=$(openssl x509 -in "$1" -noout -serial)
+  printf '%s\n' "${serial#serial=}"
+}
+
 # Prints the line of a certificate.
-ledger_line() { # ledger_line PARTY CERTIFICATE
+ledger_line() { # ledger_line PARTY CERTIFICATE CA
   local key value names
   local -A found=()
   while IFS='=' read -r key value; do
@@ -27,22 +33,22 @@ ledger_line() { # ledger_line PARTY CERTIFICATE
   done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
     -subject -nameopt RFC2253)
   names=$(names_of "$2") || names=''
-  printf '%s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+  printf '%s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
     "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
     "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
-    "$(digest_of "$2")" "${names:--}" "${found[subject]}"
+    "$(digest_of "$2")" "$(serial_of "$3")" "${names:--}" "${found[subject]}"
 }
 
 # Adds the line of a certificate to a copy, which then takes the ledger's name:
 # there is no moment at which the ledger is half written.
-add_to_ledger() { # add_to_ledger PARTY CERTIFICATE
+add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA
   local line
   changed=1
   if [[ ${verb} == check ]]; then
     printf '%s\n' "# a line for $1 is added to ${ledger}"
     return
   fi
-  line=$(ledger_line "$1" "$2")
+  line=$(ledger_line "$@")
   printf "+ cat >>%q <<'END'\n%s\nEND\n" "${ledger}" "${line}" >&2
   rm -f -- "${ledger}.new"
   if [[ -e ${ledger} ]]; then

@@ -38,11 +38,25 @@ request_problem() { # request_problem REQUEST NAME KEY_TYPE
   fi
 }
 
-# True when the certificate is good and no newer key asks for another one.
+# True when a party has a good certificate, of this CA or, while the CA is
+# rolled over, of the previous one; a renewed one stands in the folder renewal.
+has_certificate() { # has_certificate FOLDER NAMES
+  local file authority
+  for file in "$1" "$1/renewal"; do
+    for authority in "${dir}/ca" "${dir}/ca/previous"; do
+      if is_good_certificate "${file}/${certificate_file}" \
+        "${authority}/${ca_certificate_file}" "$2" "${purpose}"; then
+        return
+      fi
+    done
+  done
+  return 1
+}
+
+# True when there is nothing to sign: no newer key asks for a certificate.
 is_signed() { # is_signed NAME NAMES
   local requested folder=${dir}/${party_folder}/$1
-  is_good_certificate "${folder}/${certificate_file}" "${ca_certificate}" \
-    "$2" "${purpose}" || return 1
+  has_certificate "${folder}" "$2" || return 1
   if [[ ! -e ${folder}/${request_file} ]]; then return; fi
   requested=$(openssl req -in "${folder}/${request_file}" -noout -pubkey) ||
     return 1
@@ -56,19 +70,22 @@ show_public_key() { # show_public_key NAME REQUEST
   note "$1 asks with public key sha256: ${digest%% *}"
 }
 
-# Sorts what there is to do into to_sign (row, folder) and waiting (rows of
-# which no request is here yet). A request that is refused stops the script
+# Sorts the rows into told (they have been told which CA to trust), to_sign (row,
+# folder) and waiting (no request is here yet). A request that is refused stops the script
 # before anything is signed.
 check_requests() {
   local row folder
   for ((row = 0; row < ${#table[@]}; row += 4)); do
     folder=${dir}/${party_folder}/${table[row]}
-    if [[ -e ${folder}/renewal/${request_file} ]] ||
+    if [[ -e ${folder}/renewal/${request_file} ||
+      -L ${folder}/renewal/${request_file} ]] ||
       is_issued "${row}" "${folder}/renewal"; then
       check_request "${row}" "${folder}/renewal"
     fi
+    if [[ -e ${folder}/${ca_certificate_file} ]]; then told+=("${row}"); fi
     if is_signed "${table[row]}" "${table[row + 3]}"; then continue; fi
-    if [[ -e ${folder}/${request_file} || -L ${folder}/${request_file} ]]; then
+    if [[ -e ${folder}/${request_file} || -L ${folder}/${request_file} ]] ||
+      is_issued "${row}" "${folder}"; then
       check_request "${row}" "${folder}"
     else
       waiting+=("${row}")
@@ -121,7 +138,8 @@ issue() { # issue ROW FOLDER
   fi
   run chmod 0644 -- "${certificate}.new"
   run sync -- "${certificate}.new"
-  add_to_ledger "${party_folder}/${table[$1]}" "${certificate}.new"
+  add_to_ledger "${party_folder}/${table[$1]}" "${certificate}.new" \
+    "${ca_certificate}"
 }
 
 # True when a killed run has signed the request and put the certificate into
@@ -135,17 +153,27 @@ is_issued() { # is_issued ROW FOLDER
   [[ ${requested} == "$(public_key_of "${certificate}")" ]]
 } 2>/dev/null
 
-# A renewal is asked for again by a new request: the one that was answered goes.
+# What a party is to trust: this CA, and while the CA is rolled over both.
+hand_out_authorities() { # hand_out_authorities ROW
+  local authorities=${dir}/ca/authorities.pem
+  local file=${dir}/${party_folder}/${table[$1]}/${ca_certificate_file}
+  [[ -e ${authorities} ]] || authorities=${ca_certificate}
+  if [[ -e ${authorities} && -e ${file} &&
+    $(<"${file}") == "$(<"${authorities}")" ]]; then
+    return
+  fi
+  run cp -fT -- "${authorities}" "${file}.new"
+  run chmod 0644 -- "${file}.new"
+  run sync -- "${file}.new"
+  run mv -fT -- "${file}.new" "${file}"
+}
+
+# A request that was answered goes: nothing signs it again on another day.
 hand_out() { # hand_out ROW FOLDER
   local certificate=$2/${certificate_file}
-  local trusted=${dir}/${party_folder}/${table[$1]}/${ca_certificate_file}
-  run cp -fT -- "${ca_certificate}" "${trusted}.new"
-  run chmod 0644 -- "${trusted}.new"
-  run sync -- "${trusted}.new"
-  run mv -fT -- "${trusted}.new" "${trusted}"
-  if [[ $2 == */renewal ]]; then
-    run rm -f -- "$2/${request_file}" "$2/${extensions_file}"
-  fi
+  hand_out_authorities "$1"
+  # D15: requests and extension files are not needed any more.
+  run rm -f -- "$2/${request_file}" "$2/${extensions_file}"
   run mv -fT -- "${certificate}.new" "${certificate}"
   run sync -- "$2"
 }
@@ -184,7 +212,7 @@ undo() {
 
 main() {
   local row job
-  local -a to_sign=() waiting=()
+  local -a to_sign=() waiting=() told=()
   parse_options "$@"
   need_openssl
   ca_key=${dir}/ca/${ca_key_file}
@@ -201,6 +229,7 @@ main() {
     open_party "${dir}/ca"
   fi
   check_requests
+  for row in "${told[@]}"; do hand_out_authorities "${row}"; done
   for row in "${waiting[@]}"; do wait_for "${row}"; done
   if ((${#to_sign[@]} == 0)); then finish; fi
   if [[ ${verb} != check ]]; then
