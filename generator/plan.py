@@ -179,7 +179,7 @@ def _sign(names: Names, path: str, kind: str, rows: Sequence[Row]) -> Step:
     made = [
         File(f"{folder}/{name}", "operator", mode)
         for folder in folders
-        for name, mode in ((work.extensions, "0644"), (work.certificate, "0644"), (names.files.ca_certificate, "0644"))
+        for name, mode in ((work.certificate, "0644"), (names.files.ca_certificate, "0644"))
     ]
     return Step(
         path=path,
@@ -201,6 +201,7 @@ def _sign(names: Names, path: str, kind: str, rows: Sequence[Row]) -> Step:
         effects=Effects(
             files=(*made, File(names.ca_serial, "operator", "0600"), File(names.ca_ledger, "operator", "0644")),
             commands=("openssl x509",),
+            removes=tuple(f"{folder}/{name}" for folder in folders for name in (work.request, work.extensions)),
         ),
         undo="lists the certificates and keeps them, unless --remove-keys",
     )

@@ -42,8 +42,8 @@ class Step:
     """One rendered script of one party, with every constant that stands in it.
 
     `reads` holds working files that an earlier step makes, and absolute paths of the machine. `needs` is what the
-    machine must have: `passphrase`, `dockerd`, `probe-image` or `nothing`. setup.sh runs a step that is `on_demand` only
-    when it is told to.
+    machine must have: `passphrase`, `dockerd`, `probe-image` or `nothing`. setup.sh runs a step that is `on_demand`
+    only when it is told to.
     """
 
     path: str

@@ -63,6 +63,7 @@ readonly -a steps=(
   'hosts/localhost/40-show-namespaces.sh' 'hosts/localhost' 'probe-image' 'always'
   'hosts/localhost/60-watch-expiry.sh' 'hosts/localhost' 'dockerd' 'on-demand'
   'clients/client/60-check-expiry.sh' 'clients/client' 'nothing' 'on-demand'
+  'ca/60-roll-over-ca.sh' 'ca' 'passphrase' 'on-demand'
   'ca/80-list-certificates.sh' 'ca' 'nothing' 'on-demand'
   'hosts/localhost/90-verify.sh' 'hosts/localhost' 'dockerd' 'always'
   'clients/client/90-verify.sh' 'clients/client' 'nothing' 'always'
@@ -78,7 +79,8 @@ yes=0
 remove_keys=0
 renew=0
 new_key=0
-now=0                        # 1: --now
+now=0    # 1: --now
+stage='' # begin, switch or finish
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
@@ -129,6 +131,10 @@ parse_options() { # parse_options ARGUMENT...
       --renew) renew=1 ;;
       --new-key) new_key=1 ;;
       --now) now=1 ;;
+      --begin | --switch | --finish)
+        [[ -z ${stage} ]] || die 2 'give one of --begin, --switch and --finish'
+        stage=${option#--}
+        ;;
       --help)
         print_help
         exit 0

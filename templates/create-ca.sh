@@ -99,8 +99,8 @@ main() {
   check_existing
   if [[ -e ${key} && -e ${certificate} ]]; then finish; fi
   if [[ ${verb} != check ]]; then get_passphrase "${key}"; fi
-  if [[ ! -e ${key} ]]; then create_key; fi
-  create_certificate
+  if [[ ! -e ${key} ]]; then create_ca_key; fi
+  create_ca_certificate
   finish
 }
 

@@ -84,8 +84,8 @@ begin() {
   open_folder "${next}"
   if [[ ! -e ${key} || ! -e ${certificate} ]]; then
     if [[ ${verb} != check ]]; then get_passphrase "${key}"; fi
-    if [[ ! -e ${key} ]]; then create_key; fi
-    create_certificate
+    if [[ ! -e ${key} ]]; then create_ca_key; fi
+    create_ca_certificate
   fi
   write_authorities
   note 'now run setup.sh here, carry ca-public.pem to each host and client' \
@@ -170,8 +170,8 @@ finish_roll_over() {
   old=$(serial_of "${previous}/${ca_certificate_file}")
   if [[ -e ${authorities} ]]; then run rm -f -- "${authorities}"; fi
   run mv -T -- "${previous}" "${folder}/retired-${old:0:16}"
-  note 'now run setup.sh here, carry ca-public.pem to each host and client and' \
-    'run setup.sh there: from then on the previous CA is trusted nowhere'
+  note 'now run setup.sh here, carry ca-public.pem to each host and client' \
+    'and run setup.sh there: from then on the previous CA is trusted nowhere'
 }
 
 # ---- The verbs --------------------------------------------------------------

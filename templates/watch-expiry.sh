@@ -69,8 +69,8 @@ check_served() {
     return
   fi
   check_life "${served}" "shown on ${address}:${listen_port}" "${renew}"
-  if [[ -e ${installed} && $(digest_of "${served}") != \
-    $(digest_of "${installed}") ]]; then
+  if [[ -e ${installed} ]] &&
+    ! is_same_certificate "${served}" "${installed}"; then
     too_late=1
     printf '             do: %s\n' \
       "dockerd shows another certificate than ${installed}: run" \
@@ -78,8 +78,8 @@ check_served() {
   fi
 }
 
-digest_of() { # digest_of CERTIFICATE
-  openssl x509 -in "$1" -outform DER | sha256sum
+is_same_certificate() { # is_same_certificate CERTIFICATE CERTIFICATE
+  [[ $(openssl x509 -in "$1") == "$(openssl x509 -in "$2")" ]]
 }
 
 # What a node_exporter reads, whole or not at all.
@@ -151,7 +151,7 @@ install_program() {
 
 is_ours() { # is_ours FILE
   [[ ! -e $1 || $(<"$1") == *"dockseal ${script};"* ||
-    $(<"$1") == *"readonly script='${script}'"* ]]
+  $(<"$1") == *"readonly script='${script}'"* ]]
 }
 
 refuse_others_files() {

@@ -53,7 +53,8 @@ yes=0
 remove_keys=0
 renew=0
 new_key=0
-now=0                        # 1: --now
+now=0    # 1: --now
+stage='' # begin, switch or finish
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
@@ -104,6 +105,10 @@ parse_options() { # parse_options ARGUMENT...
       --renew) renew=1 ;;
       --new-key) new_key=1 ;;
       --now) now=1 ;;
+      --begin | --switch | --finish)
+        [[ -z ${stage} ]] || die 2 'give one of --begin, --switch and --finish'
+        stage=${option#--}
+        ;;
       --help)
         print_help
         exit 0
@@ -249,10 +254,10 @@ why_not_valid() { # why_not_valid CERTIFICATE CA PURPOSE
 
 # ---- The ledger: one line for each certificate ------------------------------
 
-# Serial, party, first and last moment (UTC), sha256 of the certificate, names,
-# subject. A line is added before the certificate gets its name, and no line is
-# ever changed: what is not in the ledger was not handed out.
-readonly ledger_header='# serial party begins ends sha256 names subject'
+# Serial, party, first and last moment (UTC), sha256 of the certificate, serial
+# of its CA's certificate, names, subject. A line is added before a certificate
+# gets its name, and none is ever changed: what is not here was not handed out.
+readonly ledger_header='# serial party begins ends sha256 issuer names subject'
 
 digest_of() { # digest_of CERTIFICATE
   local digest
@@ -267,8 +272,14 @@ is_in_ledger() { # is_in_ledger CERTIFICATE
   [[ $(<"${ledger}") == *" ${digest} "* ]]
 } 2>/dev/null
 
+serial_of() { # serial_of CERTIFICATE
+  local serial
+  serial=$(openssl x509 -in "$1" -noout -serial)
+  printf '%s\n' "${serial#serial=}"
+}
+
 # Prints the line of a certificate.
-ledger_line() { # ledger_line PARTY CERTIFICATE
+ledger_line() { # ledger_line PARTY CERTIFICATE CA
   local key value names
   local -A found=()
   while IFS='=' read -r key value; do
@@ -276,22 +287,22 @@ ledger_line() { # ledger_line PARTY CERTIFICATE
   done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
     -subject -nameopt RFC2253)
   names=$(names_of "$2") || names=''
-  printf '%s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+  printf '%s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
     "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
     "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
-    "$(digest_of "$2")" "${names:--}" "${found[subject]}"
+    "$(digest_of "$2")" "$(serial_of "$3")" "${names:--}" "${found[subject]}"
 }
 
 # Adds the line of a certificate to a copy, which then takes the ledger's name:
 # there is no moment at which the ledger is half written.
-add_to_ledger() { # add_to_ledger PARTY CERTIFICATE
+add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA
   local line
   changed=1
   if [[ ${verb} == check ]]; then
     printf '%s\n' "# a line for $1 is added to ${ledger}"
     return
   fi
-  line=$(ledger_line "$1" "$2")
+  line=$(ledger_line "$@")
   printf "+ cat >>%q <<'END'\n%s\nEND\n" "${ledger}" "${line}" >&2
   rm -f -- "${ledger}.new"
   if [[ -e ${ledger} ]]; then
@@ -412,10 +423,7 @@ run_with_passphrase() { # run_with_passphrase COMMAND...
   doing=''
 }
 
-# ---- This script ------------------------------------------------------------
-
-accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
-readonly accepts
+# ---- The CA's key and certificate -------------------------------------------
 
 make_encrypted_key() { # make_encrypted_key FILE
   case ${ca_key_type} in
@@ -436,7 +444,7 @@ make_encrypted_key() { # make_encrypted_key FILE
   esac
 }
 
-create_key() {
+create_ca_key() {
   make_encrypted_key "${key}.new"
   if [[ ${verb} != check ]]; then
     # openssl exits with 0 when the disk is full: read the key back.
@@ -457,7 +465,7 @@ certificate_settings() {
     'subjectKeyIdentifier = hash'
 }
 
-issue_certificate() {
+issue_ca_certificate() {
   write_file "${settings}" 0600 "$(certificate_settings)"
   # D05: openssl req -new -x509 -days N -key ca-private.pem -sha256
   #      -out ca-public.pem
@@ -473,15 +481,20 @@ issue_certificate() {
   fi
   run chmod 0644 -- "${certificate}.new"
   run sync -- "${certificate}.new"
-  add_to_ledger ca "${certificate}.new"
+  add_to_ledger ca "${certificate}.new" "${certificate}.new"
 }
 
 # A killed run may have made it already, and put it into the ledger.
-create_certificate() {
-  if ! is_in_ledger "${certificate}.new"; then issue_certificate; fi
+create_ca_certificate() {
+  if ! is_in_ledger "${certificate}.new"; then issue_ca_certificate; fi
   run mv -fT -- "${certificate}.new" "${certificate}"
   run rm -f -- "${settings}"
 }
+
+# ---- This script ------------------------------------------------------------
+
+accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
+readonly accepts
 
 # Stops when what is there is not this CA. Neither file is ever replaced.
 check_existing() {
@@ -524,8 +537,8 @@ main() {
   check_existing
   if [[ -e ${key} && -e ${certificate} ]]; then finish; fi
   if [[ ${verb} != check ]]; then get_passphrase "${key}"; fi
-  if [[ ! -e ${key} ]]; then create_key; fi
-  create_certificate
+  if [[ ! -e ${key} ]]; then create_ca_key; fi
+  create_ca_certificate
   finish
 }
 

@@ -59,7 +59,8 @@ yes=0
 remove_keys=0
 renew=0
 new_key=0
-now=0                        # 1: --now
+now=0    # 1: --now
+stage='' # begin, switch or finish
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
@@ -110,6 +111,10 @@ parse_options() { # parse_options ARGUMENT...
       --renew) renew=1 ;;
       --new-key) new_key=1 ;;
       --now) now=1 ;;
+      --begin | --switch | --finish)
+        [[ -z ${stage} ]] || die 2 'give one of --begin, --switch and --finish'
+        stage=${option#--}
+        ;;
       --help)
         print_help
         exit 0
@@ -266,10 +271,10 @@ why_not_valid() { # why_not_valid CERTIFICATE CA PURPOSE
 
 # ---- The ledger: one line for each certificate ------------------------------
 
-# Serial, party, first and last moment (UTC), sha256 of the certificate, names,
-# subject. A line is added before the certificate gets its name, and no line is
-# ever changed: what is not in the ledger was not handed out.
-readonly ledger_header='# serial party begins ends sha256 names subject'
+# Serial, party, first and last moment (UTC), sha256 of the certificate, serial
+# of its CA's certificate, names, subject. A line is added before a certificate
+# gets its name, and none is ever changed: what is not here was not handed out.
+readonly ledger_header='# serial party begins ends sha256 issuer names subject'
 
 digest_of() { # digest_of CERTIFICATE
   local digest
@@ -284,8 +289,14 @@ is_in_ledger() { # is_in_ledger CERTIFICATE
   [[ $(<"${ledger}") == *" ${digest} "* ]]
 } 2>/dev/null
 
+serial_of() { # serial_of CERTIFICATE
+  local serial
+  serial=$(openssl x509 -in "$1" -noout -serial)
+  printf '%s\n' "${serial#serial=}"
+}
+
 # Prints the line of a certificate.
-ledger_line() { # ledger_line PARTY CERTIFICATE
+ledger_line() { # ledger_line PARTY CERTIFICATE CA
   local key value names
   local -A found=()
   while IFS='=' read -r key value; do
@@ -293,22 +304,22 @@ ledger_line() { # ledger_line PARTY CERTIFICATE
   done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
     -subject -nameopt RFC2253)
   names=$(names_of "$2") || names=''
-  printf '%s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+  printf '%s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
     "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
     "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
-    "$(digest_of "$2")" "${names:--}" "${found[subject]}"
+    "$(digest_of "$2")" "$(serial_of "$3")" "${names:--}" "${found[subject]}"
 }
 
 # Adds the line of a certificate to a copy, which then takes the ledger's name:
 # there is no moment at which the ledger is half written.
-add_to_ledger() { # add_to_ledger PARTY CERTIFICATE
+add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA
   local line
   changed=1
   if [[ ${verb} == check ]]; then
     printf '%s\n' "# a line for $1 is added to ${ledger}"
     return
   fi
-  line=$(ledger_line "$1" "$2")
+  line=$(ledger_line "$@")
   printf "+ cat >>%q <<'END'\n%s\nEND\n" "${ledger}" "${line}" >&2
   rm -f -- "${ledger}.new"
   if [[ -e ${ledger} ]]; then
@@ -483,11 +494,25 @@ request_problem() { # request_problem REQUEST NAME KEY_TYPE
   fi
 }
 
-# True when the certificate is good and no newer key asks for another one.
+# True when a party has a good certificate, of this CA or, while the CA is
+# rolled over, of the previous one; a renewed one stands in the folder renewal.
+has_certificate() { # has_certificate FOLDER NAMES
+  local file authority
+  for file in "$1" "$1/renewal"; do
+    for authority in "${dir}/ca" "${dir}/ca/previous"; do
+      if is_good_certificate "${file}/${certificate_file}" \
+        "${authority}/${ca_certificate_file}" "$2" "${purpose}"; then
+        return
+      fi
+    done
+  done
+  return 1
+}
+
+# True when there is nothing to sign: no newer key asks for a certificate.
 is_signed() { # is_signed NAME NAMES
   local requested folder=${dir}/${party_folder}/$1
-  is_good_certificate "${folder}/${certificate_file}" "${ca_certificate}" \
-    "$2" "${purpose}" || return 1
+  has_certificate "${folder}" "$2" || return 1
   if [[ ! -e ${folder}/${request_file} ]]; then return; fi
   requested=$(openssl req -in "${folder}/${request_file}" -noout -pubkey) ||
     return 1
@@ -501,19 +526,22 @@ show_public_key() { # show_public_key NAME REQUEST
   note "$1 asks with public key sha256: ${digest%% *}"
 }
 
-# Sorts what there is to do into to_sign (row, folder) and waiting (rows of
-# which no request is here yet). A request that is refused stops the script
-# before anything is signed.
+# Sorts the rows into told (they know which CA to trust), to_sign (row, folder)
+# and waiting (no request is here yet). A request that is refused stops the
+# script before anything is signed.
 check_requests() {
   local row folder
   for ((row = 0; row < ${#table[@]}; row += 4)); do
     folder=${dir}/${party_folder}/${table[row]}
-    if [[ -e ${folder}/renewal/${request_file} ]] ||
+    if [[ -e ${folder}/renewal/${request_file} ||
+      -L ${folder}/renewal/${request_file} ]] ||
       is_issued "${row}" "${folder}/renewal"; then
       check_request "${row}" "${folder}/renewal"
     fi
+    if [[ -e ${folder}/${ca_certificate_file} ]]; then told+=("${row}"); fi
     if is_signed "${table[row]}" "${table[row + 3]}"; then continue; fi
-    if [[ -e ${folder}/${request_file} || -L ${folder}/${request_file} ]]; then
+    if [[ -e ${folder}/${request_file} || -L ${folder}/${request_file} ]] ||
+      is_issued "${row}" "${folder}"; then
       check_request "${row}" "${folder}"
     else
       waiting+=("${row}")
@@ -566,7 +594,8 @@ issue() { # issue ROW FOLDER
   fi
   run chmod 0644 -- "${certificate}.new"
   run sync -- "${certificate}.new"
-  add_to_ledger "${party_folder}/${table[$1]}" "${certificate}.new"
+  add_to_ledger "${party_folder}/${table[$1]}" "${certificate}.new" \
+    "${ca_certificate}"
 }
 
 # True when a killed run has signed the request and put the certificate into
@@ -580,17 +609,27 @@ is_issued() { # is_issued ROW FOLDER
   [[ ${requested} == "$(public_key_of "${certificate}")" ]]
 } 2>/dev/null
 
-# A renewal is asked for again by a new request: the one that was answered goes.
+# What a party is to trust: this CA, and while the CA is rolled over both.
+hand_out_authorities() { # hand_out_authorities ROW
+  local authorities=${dir}/ca/authorities.pem
+  local file=${dir}/${party_folder}/${table[$1]}/${ca_certificate_file}
+  [[ -e ${authorities} ]] || authorities=${ca_certificate}
+  if [[ -e ${authorities} && -e ${file} &&
+    $(<"${file}") == "$(<"${authorities}")" ]]; then
+    return
+  fi
+  run cp -fT -- "${authorities}" "${file}.new"
+  run chmod 0644 -- "${file}.new"
+  run sync -- "${file}.new"
+  run mv -fT -- "${file}.new" "${file}"
+}
+
+# A request that was answered goes: nothing signs it again on another day.
 hand_out() { # hand_out ROW FOLDER
   local certificate=$2/${certificate_file}
-  local trusted=${dir}/${party_folder}/${table[$1]}/${ca_certificate_file}
-  run cp -fT -- "${ca_certificate}" "${trusted}.new"
-  run chmod 0644 -- "${trusted}.new"
-  run sync -- "${trusted}.new"
-  run mv -fT -- "${trusted}.new" "${trusted}"
-  if [[ $2 == */renewal ]]; then
-    run rm -f -- "$2/${request_file}" "$2/${extensions_file}"
-  fi
+  hand_out_authorities "$1"
+  # D15: requests and extension files are not needed any more.
+  run rm -f -- "$2/${request_file}" "$2/${extensions_file}"
   run mv -fT -- "${certificate}.new" "${certificate}"
   run sync -- "$2"
 }
@@ -629,7 +668,7 @@ undo() {
 
 main() {
   local row job
-  local -a to_sign=() waiting=()
+  local -a to_sign=() waiting=() told=()
   parse_options "$@"
   need_openssl
   ca_key=${dir}/ca/${ca_key_file}
@@ -646,6 +685,7 @@ main() {
     open_party "${dir}/ca"
   fi
   check_requests
+  for row in "${told[@]}"; do hand_out_authorities "${row}"; done
   for row in "${waiting[@]}"; do wait_for "${row}"; done
   if ((${#to_sign[@]} == 0)); then finish; fi
   if [[ ${verb} != check ]]; then

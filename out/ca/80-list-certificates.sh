@@ -47,7 +47,8 @@ yes=0
 remove_keys=0
 renew=0
 new_key=0
-now=0                        # 1: --now
+now=0    # 1: --now
+stage='' # begin, switch or finish
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
@@ -98,6 +99,10 @@ parse_options() { # parse_options ARGUMENT...
       --renew) renew=1 ;;
       --new-key) new_key=1 ;;
       --now) now=1 ;;
+      --begin | --switch | --finish)
+        [[ -z ${stage} ]] || die 2 'give one of --begin, --switch and --finish'
+        stage=${option#--}
+        ;;
       --help)
         print_help
         exit 0
@@ -167,13 +172,14 @@ state_of() { # state_of PARTY SERIAL DAYS
 
 # Prints the certificates with the days that are left in front of each.
 read_ledger() {
-  local now seconds serial party begins ends digest names subject
+  local now seconds serial party begins ends digest issuer names subject
   now=$(date '+%s')
-  while read -r serial party begins ends digest names subject; do
+  while read -r serial party begins ends digest issuer names subject; do
     [[ ${serial} != '#' ]] || continue
     seconds=$(($(date --date "${ends}" '+%s') - now))
     printf '%d %s\n' "$((seconds < 0 ? -1 : seconds / 86400))" \
-      "${serial} ${party} ${begins} ${ends} ${digest} ${names} ${subject}"
+      "${serial} ${party} ${begins} ${ends} ${digest} ${issuer} ${names}\
+ ${subject}"
   done <"${ledger}"
 }
 
@@ -186,16 +192,17 @@ print_json() {
   printf '{"party":%s,"state":%s,"days_left":%d,"serial":%s,"begins":%s,' \
     "$(json_string "${party}")" "$(json_string "${state}")" "${days}" \
     "$(json_string "${serial}")" "$(json_string "${begins}")"
-  printf '"ends":%s,"sha256":%s,"names":%s,"subject":%s}\n' \
+  printf '"ends":%s,"sha256":%s,"issuer":%s,"names":%s,"subject":%s}\n' \
     "$(json_string "${ends}")" "$(json_string "${digest}")" \
-    "$(json_string "${names}")" "$(json_string "${subject}")"
+    "$(json_string "${issuer}")" "$(json_string "${names}")" \
+    "$(json_string "${subject}")"
 }
 
 list() {
-  local days serial party begins ends digest names subject state
+  local days serial party begins ends digest issuer names subject state
   ((json)) || printf '%5s  %-20s  %-10s  %-30s  %s\n' \
     days ends state party 'serial, names'
-  while read -r days serial party begins ends digest names subject; do
+  while read -r days serial party begins ends digest issuer names subject; do
     state=$(state_of "${party}" "${serial}" "${days}")
     if ((json)); then
       print_json

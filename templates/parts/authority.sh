@@ -19,7 +19,7 @@ make_encrypted_key() { # make_encrypted_key FILE
   esac
 }
 
-create_key() {
+create_ca_key() {
   make_encrypted_key "${key}.new"
   if [[ ${verb} != check ]]; then
     # openssl exits with 0 when the disk is full: read the key back.
@@ -40,7 +40,7 @@ certificate_settings() {
     'subjectKeyIdentifier = hash'
 }
 
-issue_certificate() {
+issue_ca_certificate() {
   write_file "${settings}" 0600 "$(certificate_settings)"
   # D05: openssl req -new -x509 -days N -key ca-private.pem -sha256
   #      -out ca-public.pem
@@ -60,8 +60,8 @@ issue_certificate() {
 }
 
 # A killed run may have made it already, and put it into the ledger.
-create_certificate() {
-  if ! is_in_ledger "${certificate}.new"; then issue_certificate; fi
+create_ca_certificate() {
+  if ! is_in_ledger "${certificate}.new"; then issue_ca_certificate; fi
   run mv -fT -- "${certificate}.new" "${certificate}"
   run rm -f -- "${settings}"
 }

@@ -1,8 +1,8 @@
 # ---- The ledger: one line for each certificate ------------------------------
 
 # Serial, party, first and last moment (UTC), sha256 of the certificate, serial
-# of the CA's certificate, names, subject. A line is added before the certificate gets its name, and no line is
-# ever changed: what is not in the ledger was not handed out.
+# of its CA's certificate, names, subject. A line is added before a certificate
+# gets its name, and none is ever changed: what is not here was not handed out.
 readonly ledger_header='# serial party begins ends sha256 issuer names subject'
 
 digest_of() { # digest_of CERTIFICATE

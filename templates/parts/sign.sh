@@ -70,9 +70,9 @@ show_public_key() { # show_public_key NAME REQUEST
   note "$1 asks with public key sha256: ${digest%% *}"
 }
 
-# Sorts the rows into told (they have been told which CA to trust), to_sign (row,
-# folder) and waiting (no request is here yet). A request that is refused stops the script
-# before anything is signed.
+# Sorts the rows into told (they know which CA to trust), to_sign (row, folder)
+# and waiting (no request is here yet). A request that is refused stops the
+# script before anything is signed.
 check_requests() {
   local row folder
   for ((row = 0; row < ${#table[@]}; row += 4)); do

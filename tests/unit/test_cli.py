@@ -81,7 +81,7 @@ def test_check_of_a_good_site_says_so() -> None:
     result = run("check")
     assert (result.exit_code, result.stdout) == (
         0,
-        "site.yaml: no problems; 6 steps; `dockseal plan site.yaml` lists them\n",
+        "site.yaml: no problems; 10 steps; `dockseal plan site.yaml` lists them\n",
     )
 
 
@@ -110,7 +110,7 @@ def test_render_says_what_comes_next(folder: Path) -> None:
     result = run("render", "--output", "out")
     assert (result.exit_code, result.stdout) == (
         0,
-        "out: 10 files written; read out/README.md, then run: bash out/setup.sh\n",
+        "out: 14 files written; read out/README.md, then run: bash out/setup.sh\n",
     )
     assert os.access(folder / "out" / "setup.sh", os.X_OK)
 
@@ -167,7 +167,7 @@ def test_verify_prints_the_digest_to_compare() -> None:
     result = run("verify", "out")
     assert result.exit_code == 0
     assert result.stdout.startswith(
-        "out: 10 files, 7 scripts: as the manifest says\nsha256 of out/SHA256SUMS, to compare"
+        "out: 14 files, 11 scripts: as the manifest says\nsha256 of out/SHA256SUMS, to compare"
     )
 
 

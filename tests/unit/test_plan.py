@@ -41,6 +41,13 @@ def test_steps_stand_in_the_order_in_which_they_depend_on_each_other() -> None:
         "clients/c2/20-configure-client.sh",
         "hosts/h1/40-show-namespaces.sh",
         "hosts/h2/40-show-namespaces.sh",
+        "hosts/h1/60-watch-expiry.sh",
+        "hosts/h2/60-watch-expiry.sh",
+        "clients/c1/60-check-expiry.sh",
+        "clients/c2/60-check-expiry.sh",
+        "ca/60-roll-over-ca.sh",
+        "ca/70-back-up-ca.sh",
+        "ca/80-list-certificates.sh",
         "hosts/h1/90-verify.sh",
         "hosts/h2/90-verify.sh",
         "clients/c1/90-verify.sh",
@@ -51,7 +58,7 @@ def test_steps_stand_in_the_order_in_which_they_depend_on_each_other() -> None:
 def test_a_site_without_clients_has_no_step_for_them() -> None:
     steps = plan(ONE_HOST).steps
     assert [step.path for step in steps if "client" in step.path] == []
-    assert len(steps) == 6
+    assert len(steps) == 10
 
 
 def test_setup_has_every_step_with_its_party_and_what_it_needs() -> None:
@@ -60,9 +67,12 @@ def test_setup_has_every_step_with_its_party_and_what_it_needs() -> None:
     rows = found.setup.context["rows"]
     assert isinstance(rows, tuple)
     assert [tuple(row.values()) for row in rows[:2]] == [
-        ("ca/10-create-ca.sh", "ca", "passphrase"),
-        ("hosts/h1/10-request-certificate.sh", "hosts/h1", "nothing"),
+        ("ca/10-create-ca.sh", "ca", "passphrase", "always"),
+        ("hosts/h1/10-request-certificate.sh", "hosts/h1", "nothing", "always"),
     ]
+    assert {row["step"] for row in rows if row["when"] == "on-demand"} == {
+        step.path for step in found.steps if "/60-" in step.path or step.path.startswith(("ca/7", "ca/8"))
+    }
     assert {row["step"]: row["needs"] for row in rows}["hosts/h2/20-configure-daemon.sh"] == "dockerd"
 
 
@@ -70,6 +80,7 @@ def test_only_the_steps_of_a_daemon_need_root() -> None:
     assert {step.path for step in plan(ONE_HOST).steps if step.needs_root} == {
         "hosts/docker.example.com/20-configure-daemon.sh",
         "hosts/docker.example.com/40-show-namespaces.sh",
+        "hosts/docker.example.com/60-watch-expiry.sh",
         "hosts/docker.example.com/90-verify.sh",
     }
 

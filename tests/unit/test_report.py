@@ -33,7 +33,8 @@ def report(folder: Path, setting: str = "") -> Report:
     junit = folder / "report.xml"
     script = (
         "set -Eeuo pipefail; export LC_ALL=C; script=hosts/one/90-verify.sh; json=0\n"
-        f"junit=$1\n{(TEMPLATES / 'parts' / 'report.sh').read_text()}\n{setting}\n{CONTROLS}"
+        f"junit=$1\n{(TEMPLATES / 'parts' / 'json.sh').read_text()}\n"
+        f"{(TEMPLATES / 'parts' / 'report.sh').read_text()}\n{setting}\n{CONTROLS}"
     )
     done = subprocess.run(["bash", "-c", script, "bash", str(junit)], capture_output=True, check=False)
     assert done.stderr == b""

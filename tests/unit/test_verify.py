@@ -42,7 +42,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 def test_a_fresh_folder_holds(folder: Path) -> None:
     found = verify_folder(folder)
-    assert (found.files, found.scripts) == (10, 7)
+    assert (found.files, found.scripts) == (14, 11)
     assert found.digest == sha256((folder / "SHA256SUMS").read_bytes()).hexdigest()
 
 

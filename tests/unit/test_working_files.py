@@ -24,13 +24,15 @@ def test_the_certificate_steps_leave_the_files_that_the_manifest_says(tmp_path: 
     passphrase.write_text("correct horse battery staple\n")
     declared: dict[str, str] = {}
     for entry in json.loads((out / "manifest.json").read_text())["scripts"]:
-        if entry["needs_root"] or entry["party"] == "all" or "configure" in entry["template"]:
+        if entry["needs_root"] or entry["on_demand"] or entry["party"] == "all" or "configure" in entry["template"]:
             continue
         if not entry["path"].endswith("90-verify.sh"):
             words = ["--passphrase-file", passphrase] if entry["needs"] == "passphrase" else []
             argv = ["bash", out / entry["path"], "--dir", tmp_path / "docker-tls", *words]
             subprocess.run(argv, check=True, capture_output=True)
         declared |= {file["path"]: file["mode"] for file in entry["effects"]["files"]}
+        for path in entry["effects"]["removes"]:
+            declared.pop(path, None)
     work = tmp_path / "docker-tls"
     found = {
         str(path.relative_to(work)): f"{path.stat().st_mode & 0o7777:04o}" for path in work.rglob("*") if path.is_file()

@@ -52,7 +52,8 @@ yes=0
 remove_keys=0
 renew=0
 new_key=0
-now=0                        # 1: --now
+now=0    # 1: --now
+stage='' # begin, switch or finish
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
@@ -103,6 +104,10 @@ parse_options() { # parse_options ARGUMENT...
       --renew) renew=1 ;;
       --new-key) new_key=1 ;;
       --now) now=1 ;;
+      --begin | --switch | --finish)
+        [[ -z ${stage} ]] || die 2 'give one of --begin, --switch and --finish'
+        stage=${option#--}
+        ;;
       --help)
         print_help
         exit 0

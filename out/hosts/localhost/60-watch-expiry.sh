@@ -64,7 +64,8 @@ yes=0
 remove_keys=0
 renew=0
 new_key=0
-now=0                        # 1: --now
+now=0    # 1: --now
+stage='' # begin, switch or finish
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
@@ -115,6 +116,10 @@ parse_options() { # parse_options ARGUMENT...
       --renew) renew=1 ;;
       --new-key) new_key=1 ;;
       --now) now=1 ;;
+      --begin | --switch | --finish)
+        [[ -z ${stage} ]] || die 2 'give one of --begin, --switch and --finish'
+        stage=${option#--}
+        ;;
       --help)
         print_help
         exit 0
@@ -283,8 +288,8 @@ check_served() {
     return
   fi
   check_life "${served}" "shown on ${address}:${listen_port}" "${renew}"
-  if [[ -e ${installed} && $(digest_of "${served}") != \
-    $(digest_of "${installed}") ]]; then
+  if [[ -e ${installed} ]] &&
+    ! is_same_certificate "${served}" "${installed}"; then
     too_late=1
     printf '             do: %s\n' \
       "dockerd shows another certificate than ${installed}: run" \
@@ -292,8 +297,8 @@ check_served() {
   fi
 }
 
-digest_of() { # digest_of CERTIFICATE
-  openssl x509 -in "$1" -outform DER | sha256sum
+is_same_certificate() { # is_same_certificate CERTIFICATE CERTIFICATE
+  [[ $(openssl x509 -in "$1") == "$(openssl x509 -in "$2")" ]]
 }
 
 # What a node_exporter reads, whole or not at all.
@@ -365,7 +370,7 @@ install_program() {
 
 is_ours() { # is_ours FILE
   [[ ! -e $1 || $(<"$1") == *"dockseal ${script};"* ||
-    $(<"$1") == *"readonly script='${script}'"* ]]
+  $(<"$1") == *"readonly script='${script}'"* ]]
 }
 
 refuse_others_files() {

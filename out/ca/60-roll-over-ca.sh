@@ -1,0 +1,657 @@
+#!/usr/bin/env bash
+# Replaces the CA without an outage. --begin makes the next CA, which all learn
+# to trust beside this one; after --switch it signs, and all renew; after
+# --finish the old CA is trusted no more, and who did not renew is refused.
+#
+# Reads:      DIR/ca, DIR/{hosts,clients}/NAME/ca-public.pem
+# Writes:     DIR/ca/{next,previous,retired-SERIAL,authorities.pem,ledger.txt}
+# Restarts:   nothing
+# Needs root: no
+# Undo:       after --begin: lists the next CA and keeps it, unless
+#             --remove-keys; later stages are not undone
+# Options:    --begin | --switch | --finish  --dir DIR (docker-tls)
+#             --passphrase-file FILE  --yes  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+if [ -z "${BASH_VERSION:-}" ]; then
+  printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
+  exit 2
+fi
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+  printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2
+  exit 2
+fi
+set -Eeuo pipefail
+shopt -s inherit_errexit
+umask 077
+ulimit -c 0
+# Fixed, so that nobody's environment decides which programs run, which
+# certificates openssl trusts, or which daemon docker talks to.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
+# Kept for the script that judges them.
+caller_variables=()
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
+  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+done
+readonly -a caller_variables
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
+
+readonly script='ca/60-roll-over-ca.sh'
+readonly ca_common_name='dockseal CA'
+readonly ca_key_type='rsa:4096'
+readonly ca_days=3650
+readonly ca_key_file='ca-private.pem'
+readonly ca_certificate_file='ca-public.pem'
+readonly ledger_file='ledger.txt'
+
+# ==== Below this line every site has the same bytes ==========================
+
+# ---- Shared by every script -------------------------------------------------
+
+verb=apply     # apply, check or undo
+dir=docker-tls # working folder
+yes=0
+remove_keys=0
+renew=0
+new_key=0
+now=0    # 1: --now
+stage='' # begin, switch or finish
+passphrase_file=''
+json=0
+junit=''                     # the file for --junit
+containers=1                 # 0: --no-containers
+leaves='nothing was changed' # the state to report when a command fails
+
+die() { # die STATUS MESSAGE...
+  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  exit "$1"
+}
+
+note() { # note MESSAGE...
+  printf '%s: %s\n' "${script}" "$*" >&2
+}
+
+doing='' # the printed command that runs now
+
+on_error() { # on_error LINE COMMAND
+  die 1 "line $1 failed: ${doing:-$2}; state: ${leaves}"
+}
+trap 'on_error "${LINENO}" "${BASH_COMMAND}"' ERR
+
+# The comment at the top of the script is its manual.
+print_help() {
+  local line
+  while IFS= read -r line; do
+    [[ ${line} == '#'* ]] || break
+    [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
+  done <"${BASH_SOURCE[0]}"
+}
+
+parse_options() { # parse_options ARGUMENT...
+  local option
+  while (($# > 0)); do
+    option=$1
+    shift
+    [[ ${accepts} == *" ${option} "* ]] ||
+      die 2 "unknown option ${option}; --help lists them"
+    case ${option} in
+      --check | --undo)
+        [[ ${verb} == apply ]] || die 2 'give one of --check and --undo'
+        verb=${option#--}
+        ;;
+      --yes) yes=1 ;;
+      --remove-keys) remove_keys=1 ;;
+      --json) json=1 ;;
+      --no-containers) containers=0 ;;
+      --renew) renew=1 ;;
+      --new-key) new_key=1 ;;
+      --now) now=1 ;;
+      --begin | --switch | --finish)
+        [[ -z ${stage} ]] || die 2 'give one of --begin, --switch and --finish'
+        stage=${option#--}
+        ;;
+      --help)
+        print_help
+        exit 0
+        ;;
+      --dir | --passphrase-file | --junit)
+        [[ -n ${1:-} ]] || die 2 "${option} needs a value"
+        case ${option} in
+          --dir) dir=$1 ;;
+          --junit) junit=$1 ;;
+          *) passphrase_file=$1 ;;
+        esac
+        shift
+        ;;
+      *) die 2 "option ${option} is not handled" ;;
+    esac
+  done
+  ((! remove_keys)) || [[ ${verb} == undo ]] ||
+    die 2 '--remove-keys goes with --undo'
+  ((! new_key || renew)) || die 2 '--new-key goes with --renew'
+  ((! renew)) || [[ ${verb} != undo ]] ||
+    die 2 '--renew does not go with --undo'
+  dir=$(realpath --canonicalize-missing -- "${dir}")
+}
+
+need_openssl() {
+  local found
+  command -v openssl >/dev/null ||
+    die 2 'openssl is not installed; install the package openssl'
+  found=$(openssl version)
+  [[ ${found} =~ ^OpenSSL\ ([0-9]+)\.([0-9]+)\.([0-9]+) ]] ||
+    die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+  ((BASH_REMATCH[1] * 10000 + BASH_REMATCH[2] * 100 + BASH_REMATCH[3] >= \
+  10101)) || die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
+}
+
+# ---- Changes ----------------------------------------------------------------
+
+changed=0 # 1 once something was changed, or would be
+
+# Commands that change something are printed so that they can be typed again:
+# --check prints them on standard output and does no more.
+print_command() { # print_command WORD...
+  local words
+  printf -v words ' %q' "$@"
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "${words# }"
+  else
+    printf '+%s\n' "${words}" >&2
+  fi
+}
+
+run() { # run COMMAND...
+  print_command "$@"
+  [[ ${verb} != check ]] || return 0
+  doing=$*
+  "$@" || return
+  doing=''
+}
+
+# Writes a file whole or not at all; does nothing when it is so already.
+write_file() { # write_file FILE MODE TEXT
+  local file=$1 mode=$2 text=$3
+  if [[ -f ${file} && $(<"${file}") == "${text}" ]]; then return; fi
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf "cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}"
+    return
+  fi
+  printf "+ cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}" >&2
+  rm -f -- "${file}.new"
+  printf '%s\n' "${text}" >"${file}.new"
+  [[ $(<"${file}.new") == "${text}" ]] ||
+    die 1 "${file}.new did not read back; is the disk full? ${leaves}"
+  chmod -- "${mode}" "${file}.new"
+  sync -- "${file}.new"
+  mv -fT -- "${file}.new" "${file}"
+}
+
+# Ends the script with the status of its verb.
+finish() {
+  ((changed)) || note 'nothing to do'
+  if [[ ${verb} == check ]] && ((changed)); then exit 3; fi
+  exit 0
+}
+
+# ---- Working folders --------------------------------------------------------
+
+# Makes a working folder; refuses one that somebody else could write to.
+open_folder() { # open_folder FOLDER
+  if [[ ! -d $1 ]]; then
+    run mkdir -p -m 0700 -- "$1"
+    [[ ${verb} != check ]] || return 0
+  fi
+  [[ -O $1 ]] || die 2 "$1 belongs to another user; give another --dir"
+  (((8#$(stat --format '%a' -- "$1") & 8#022) == 0)) ||
+    die 2 "others can write to $1; run: chmod go-w $1"
+}
+
+# One run at a time. The lock ends with the process, however it ends.
+lock() { # lock FOLDER
+  local lock_fd inode holder
+  exec {lock_fd}<"$1"
+  if flock --nonblock "${lock_fd}"; then return; fi
+  inode=$(stat --format ':%i' -- "$1")
+  holder=unknown
+  while read -r _ _ _ _ pid place _; do
+    [[ ${place} != *"${inode}" ]] || holder=${pid}
+  done </proc/locks
+  note "another run works in $1 (process ${holder}); waiting for it"
+  flock "${lock_fd}"
+}
+
+# Opens the folder of one party below DIR, for this run alone.
+open_party() { # open_party FOLDER
+  local part
+  for part in "${dir}" "${1%/*}" "$1"; do open_folder "${part}"; done
+  if [[ ${verb} != check ]]; then lock "$1"; fi
+}
+
+# ---- Keys, requests and certificates ----------------------------------------
+
+# Prints the names of a certificate as in an extension file.
+names_of() { # names_of CERTIFICATE
+  local text
+  text=$(openssl x509 -in "$1" -noout -ext subjectAltName 2>/dev/null) ||
+    return 1
+  text=${text#*$'\n'}
+  text=${text//IP Address:/IP:}
+  printf '%s\n' "${text//[[:space:]]/}"
+}
+
+# Prints why openssl does not accept a certificate, or nothing.
+why_not_valid() { # why_not_valid CERTIFICATE CA PURPOSE
+  local text
+  if text=$(openssl verify -x509_strict -purpose "$3" -CAfile "$2" "$1" \
+    2>&1); then
+    return
+  fi
+  text=${text#*lookup: }
+  printf '%s\n' "${text%%$'\n'*}"
+}
+
+# ---- The ledger: one line for each certificate ------------------------------
+
+# Serial, party, first and last moment (UTC), sha256 of the certificate, serial
+# of its CA's certificate, names, subject. A line is added before a certificate
+# gets its name, and none is ever changed: what is not here was not handed out.
+readonly ledger_header='# serial party begins ends sha256 issuer names subject'
+
+digest_of() { # digest_of CERTIFICATE
+  local digest
+  digest=$(openssl x509 -in "$1" -outform DER | sha256sum)
+  printf '%s\n' "${digest%% *}"
+}
+
+is_in_ledger() { # is_in_ledger CERTIFICATE
+  local digest
+  [[ -f $1 && -f ${ledger} ]] || return 1
+  digest=$(digest_of "$1") || return 1
+  [[ $(<"${ledger}") == *" ${digest} "* ]]
+} 2>/dev/null
+
+serial_of() { # serial_of CERTIFICATE
+  local serial
+  serial=$(openssl x509 -in "$1" -noout -serial)
+  printf '%s\n' "${serial#serial=}"
+}
+
+# Prints the line of a certificate.
+ledger_line() { # ledger_line PARTY CERTIFICATE CA
+  local key value names
+  local -A found=()
+  while IFS='=' read -r key value; do
+    found[${key}]=${value}
+  done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
+    -subject -nameopt RFC2253)
+  names=$(names_of "$2") || names=''
+  printf '%s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+    "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
+    "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
+    "$(digest_of "$2")" "$(serial_of "$3")" "${names:--}" "${found[subject]}"
+}
+
+# Adds the line of a certificate to a copy, which then takes the ledger's name:
+# there is no moment at which the ledger is half written.
+add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA
+  local line
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "# a line for $1 is added to ${ledger}"
+    return
+  fi
+  line=$(ledger_line "$@")
+  printf "+ cat >>%q <<'END'\n%s\nEND\n" "${ledger}" "${line}" >&2
+  rm -f -- "${ledger}.new"
+  if [[ -e ${ledger} ]]; then
+    cp -pT -- "${ledger}" "${ledger}.new"
+  else
+    printf '%s\n' "${ledger_header}" >"${ledger}.new"
+  fi
+  printf '%s\n' "${line}" >>"${ledger}.new"
+  [[ $(<"${ledger}.new") == *$'\n'"${line}" ]] ||
+    die 1 "${ledger}.new did not read back; is the disk full? ${leaves}"
+  chmod 0644 -- "${ledger}.new"
+  sync -- "${ledger}.new"
+  mv -fT -- "${ledger}.new" "${ledger}"
+  sync -- "${ledger%/*}"
+}
+
+# ---- Undo -------------------------------------------------------------------
+
+# Undo: certificates and keys are listed and kept, unless --remove-keys.
+undo_working_files() { # undo_working_files FILE...
+  local file
+  for file in "$@"; do
+    [[ -e ${file} ]] || continue
+    if ((remove_keys)); then
+      run rm -f -- "${file}"
+    else
+      note "kept: ${file} (--undo --remove-keys removes it)"
+    fi
+  done
+}
+
+# Undo: removes a working folder, and the folders above it, once they are empty.
+undo_folder() { # undo_folder FOLDER
+  if [[ -d $1 && -z $(ls -A -- "$1") ]]; then
+    run rmdir --parents --ignore-fail-on-non-empty -- "$1"
+  fi
+}
+
+has_terminal() {
+  { : </dev/tty; } 2>/dev/null
+}
+
+# Goes on only after a y on the terminal, or with --yes.
+confirm() { # confirm QUESTION
+  local answer
+  if ((yes)) || [[ ${verb} == check ]]; then return; fi
+  has_terminal || die 2 "$1 There is no terminal to ask on: give --yes"
+  printf '%s [y/N] ' "$1" >/dev/tty
+  IFS= read -r answer </dev/tty || answer=''
+  [[ ${answer} == [yY]* ]] || die 2 "not confirmed; ${leaves}"
+}
+
+# ---- The passphrase of the CA key -------------------------------------------
+
+# It lives in this shell variable alone, which is not exported, and reaches
+# openssl through file descriptor 3: never in an argument, never in a file.
+passphrase=''
+readonly passphrase_minimum=12
+
+read_passphrase_file() {
+  local mode
+  [[ -r ${passphrase_file} ]] ||
+    die 2 "passphrase file ${passphrase_file} cannot be read"
+  mode=$(stat --dereference --format '%a' -- "${passphrase_file}")
+  (((8#${mode} & 8#077) == 0)) ||
+    die 2 \
+      "others can read ${passphrase_file}; run: chmod 600 ${passphrase_file}"
+  IFS= read -r passphrase <"${passphrase_file}" || [[ -n ${passphrase} ]] ||
+    die 2 "passphrase file ${passphrase_file} is empty"
+}
+
+ask_on_terminal() { # ask_on_terminal PROMPT; sets answer
+  printf '%s' "$1" >/dev/tty
+  IFS= read -r -s answer </dev/tty || answer=''
+  printf '\n' >/dev/tty
+}
+
+# Given an empty passphrase, openssl 1.1.1 would ask for one on the terminal.
+is_right_passphrase() { # is_right_passphrase KEY
+  [[ -n ${passphrase} ]] || return 1
+  openssl pkey -in "$1" -passin fd:3 -noout 3< <(
+    printf '%s\n' "${passphrase}"
+  ) 2>/dev/null
+}
+
+# Prints what is wrong with the passphrase, or nothing.
+passphrase_problem() { # passphrase_problem KEY AGAIN
+  if [[ -e $1 ]]; then
+    is_right_passphrase "$1" || printf 'this passphrase does not open %s\n' "$1"
+  elif ((${#passphrase} < passphrase_minimum)); then
+    printf 'the passphrase has %d characters, at least %d are needed\n' \
+      "${#passphrase}" "${passphrase_minimum}"
+  elif [[ $2 != "${passphrase}" ]]; then
+    printf 'the two passphrases differ\n'
+  fi
+}
+
+# Sets passphrase: the one that opens KEY, or a new one when KEY is not there.
+get_passphrase() { # get_passphrase KEY
+  local key=$1 answer again problem tries
+  if [[ -n ${passphrase_file} ]]; then
+    read_passphrase_file
+    problem=$(passphrase_problem "${key}" "${passphrase}")
+    [[ -z ${problem} ]] || die 2 "${problem}; ${leaves}"
+    return
+  fi
+  has_terminal || die 2 \
+    'the CA key needs a passphrase and there is no terminal:' \
+    'give --passphrase-file'
+  for tries in 2 1 0; do
+    ask_on_terminal 'Passphrase for the CA key: '
+    passphrase=${answer}
+    if [[ ! -e ${key} ]]; then ask_on_terminal 'The same passphrase again: '; fi
+    again=${answer}
+    problem=$(passphrase_problem "${key}" "${again}")
+    if [[ -z ${problem} ]]; then return; fi
+    note "${problem}"
+    ((tries)) || die 2 "three tries; ${leaves}"
+  done
+}
+
+# Runs openssl with the passphrase on file descriptor 3 (-passin fd:3).
+run_with_passphrase() { # run_with_passphrase COMMAND...
+  print_command "$@"
+  [[ ${verb} != check ]] || return 0
+  doing=$*
+  "$@" 3< <(printf '%s\n' "${passphrase}") || return
+  doing=''
+}
+
+# ---- The CA's key and certificate -------------------------------------------
+
+make_encrypted_key() { # make_encrypted_key FILE
+  case ${ca_key_type} in
+    rsa:*)
+      # D04: openssl genrsa -aes256 -out ca-private.pem 4096
+      run_with_passphrase openssl genrsa -aes256 -passout fd:3 \
+        -out "$1" "${ca_key_type#rsa:}"
+      ;;
+    ec:*)
+      run_with_passphrase openssl genpkey -algorithm EC \
+        -pkeyopt "ec_paramgen_curve:${ca_key_type#ec:}" \
+        -pkeyopt ec_param_enc:named_curve -aes256 -pass fd:3 -out "$1"
+      ;;
+    *)
+      run_with_passphrase openssl genpkey -algorithm ED25519 \
+        -aes256 -pass fd:3 -out "$1"
+      ;;
+  esac
+}
+
+create_ca_key() {
+  make_encrypted_key "${key}.new"
+  if [[ ${verb} != check ]]; then
+    # openssl exits with 0 when the disk is full: read the key back.
+    is_right_passphrase "${key}.new" ||
+      die 1 "${key}.new is not a whole key; is the disk full? ${leaves}"
+  fi
+  run sync -- "${key}.new"
+  run mv -nT -- "${key}.new" "${key}"
+  leaves="the CA key is in ${key}, the CA certificate is not made yet"
+}
+
+# Explicit extensions: the installed openssl.cnf has no say in them.
+certificate_settings() {
+  printf '%s\n' '[req]' 'prompt = no' 'distinguished_name = subject' \
+    'x509_extensions = ca' '[subject]' "CN = ${ca_common_name}" '[ca]' \
+    'basicConstraints = critical, CA:TRUE, pathlen:0' \
+    'keyUsage = critical, keyCertSign, cRLSign' \
+    'subjectKeyIdentifier = hash'
+}
+
+issue_ca_certificate() {
+  write_file "${settings}" 0600 "$(certificate_settings)"
+  # D05: openssl req -new -x509 -days N -key ca-private.pem -sha256
+  #      -out ca-public.pem
+  run_with_passphrase openssl req -new -x509 -days "${ca_days}" \
+    -key "${key}" -sha256 -out "${certificate}.new" \
+    -config "${settings}" -passin fd:3
+  if [[ ${verb} != check ]]; then
+    openssl verify -x509_strict -check_ss_sig -CAfile "${certificate}.new" \
+      "${certificate}.new" >/dev/null ||
+      die 1 \
+        "${certificate}.new is not a valid certificate; is the disk full?" \
+        "${leaves}"
+  fi
+  run chmod 0644 -- "${certificate}.new"
+  run sync -- "${certificate}.new"
+  add_to_ledger ca "${certificate}.new" "${certificate}.new"
+}
+
+# A killed run may have made it already, and put it into the ledger.
+create_ca_certificate() {
+  if ! is_in_ledger "${certificate}.new"; then issue_ca_certificate; fi
+  run mv -fT -- "${certificate}.new" "${certificate}"
+  run rm -f -- "${settings}"
+}
+
+# ---- Stage 1: the next CA ---------------------------------------------------
+
+accepts=' --begin --switch --finish --dir --passphrase-file --yes --check '
+accepts+='--undo --remove-keys --help '
+readonly accepts
+
+# What every party is handed out from now on.
+write_authorities() {
+  if [[ -e ${authorities} ]]; then return; fi
+  print_command "cat this and the next CA's certificate >${authorities}"
+  [[ ${verb} != check ]] || return 0
+  cat -- "${folder}/${ca_certificate_file}" "${certificate}" \
+    >"${authorities}.new"
+  chmod 0644 -- "${authorities}.new"
+  sync -- "${authorities}.new"
+  mv -fT -- "${authorities}.new" "${authorities}"
+}
+
+begin() {
+  [[ ! -e ${previous} ]] ||
+    die 2 "the CA was switched already: --finish first; ${leaves}"
+  key=${next}/${ca_key_file}
+  certificate=${next}/${ca_certificate_file}
+  settings=${next}/ca-extensions.cnf
+  open_folder "${next}"
+  if [[ ! -e ${key} || ! -e ${certificate} ]]; then
+    if [[ ${verb} != check ]]; then get_passphrase "${key}"; fi
+    if [[ ! -e ${key} ]]; then create_ca_key; fi
+    create_ca_certificate
+  fi
+  write_authorities
+  note 'now run setup.sh here, carry ca-public.pem to each host and client' \
+    'and run setup.sh there: they trust both CAs then. After that: --switch'
+}
+
+# ---- Stage 2: the switch ----------------------------------------------------
+
+# Prints the parties whose copy of ca-public.pem lacks the next CA.
+parties_without_next() {
+  local file text
+  text=$(<"${next}/${ca_certificate_file}")
+  for file in "${dir}"/{hosts,clients}/*/"${ca_certificate_file}"; do
+    [[ -e ${file} && $(<"${file}") != *"${text}"* ]] || continue
+    file=${file#"${dir}"/}
+    printf '%s ' "${file%/*}"
+  done
+}
+
+keep_previous_authority() {
+  if [[ -e ${previous} ]]; then return; fi
+  if [[ -e ${previous}.new ]]; then run rm -rf -- "${previous}.new"; fi
+  run mkdir -m 0700 -- "${previous}.new"
+  run cp -pT -- "${folder}/${ca_key_file}" "${previous}.new/${ca_key_file}"
+  run cp -pT -- "${folder}/${ca_certificate_file}" \
+    "${previous}.new/${ca_certificate_file}"
+  run sync -- "${previous}.new/${ca_key_file}" \
+    "${previous}.new/${ca_certificate_file}"
+  run mv -T -- "${previous}.new" "${previous}"
+}
+
+# The certificate first: a killed run is told by the key that is still in next.
+switch() {
+  local missing file
+  if [[ ! -e ${next} && -e ${previous} ]]; then return; fi
+  [[ -e ${next}/${ca_key_file} ]] ||
+    die 2 "there is no next CA: --begin first; ${leaves}"
+  if [[ ! -e ${previous} ]]; then
+    [[ -e ${next}/${ca_certificate_file} ]] ||
+      die 2 "the next CA is not whole: --begin again; ${leaves}"
+    missing=$(parties_without_next)
+    [[ -z ${missing} ]] ||
+      die 2 "${missing% } would not trust the next CA: run setup.sh; ${leaves}"
+    confirm "Does every host and client trust both CAs (ca-public.pem carried,\
+ setup.sh run there)?"
+  fi
+  keep_previous_authority
+  leaves='the CA is between two; run this again to finish'
+  for file in "${ca_certificate_file}" "${ca_key_file}"; do
+    if [[ -e ${next}/${file} ]]; then
+      run mv -fT -- "${next}/${file}" "${folder}/${file}"
+    fi
+  done
+  run sync -- "${folder}"
+  run rmdir -- "${next}"
+  note 'now renew on each host and client that is to stay: its' \
+    '10-request-certificate.sh --renew, then setup.sh. After that: --finish'
+}
+
+# ---- Stage 3: the previous CA goes ------------------------------------------
+
+# Prints the parties whose newest certificate is of the previous CA.
+parties_left_behind() {
+  local serial party issuer old
+  local -A newest=()
+  old=$(serial_of "${previous}/${ca_certificate_file}")
+  while read -r serial party _ _ _ issuer _; do
+    [[ ${serial} == '#' || ${party} == ca ]] || newest[${party}]=${issuer}
+  done <"${ledger}"
+  for party in "${!newest[@]}"; do
+    if [[ ${newest[${party}]} == "${old}" ]]; then printf '%s ' "${party}"; fi
+  done
+}
+
+finish_roll_over() {
+  local behind old
+  [[ ! -e ${next} ]] || die 2 "the CA is not switched yet: --switch; ${leaves}"
+  if [[ ! -e ${previous} ]]; then return; fi
+  behind=$(parties_left_behind)
+  confirm "Then these are refused, as they have no certificate of the new CA:\
+ ${behind:-none }Go on?"
+  old=$(serial_of "${previous}/${ca_certificate_file}")
+  if [[ -e ${authorities} ]]; then run rm -f -- "${authorities}"; fi
+  run mv -T -- "${previous}" "${folder}/retired-${old:0:16}"
+  note 'now run setup.sh here, carry ca-public.pem to each host and client' \
+    'and run setup.sh there: from then on the previous CA is trusted nowhere'
+}
+
+# ---- The verbs --------------------------------------------------------------
+
+undo() {
+  [[ ! -e ${previous} ]] ||
+    note "the switch is not undone: go on with --finish"
+  if [[ -e ${authorities} && ! -e ${previous} ]]; then
+    run rm -f -- "${authorities}"
+  fi
+  undo_working_files "${next}/${ca_certificate_file}" "${next}/${ca_key_file}"
+  undo_folder "${next}"
+  finish
+}
+
+main() {
+  parse_options "$@"
+  need_openssl
+  folder=${dir}/ca
+  next=${folder}/next
+  previous=${folder}/previous
+  authorities=${folder}/authorities.pem
+  ledger=${folder}/${ledger_file}
+  if [[ ${verb} == undo ]]; then undo; fi
+  [[ -n ${stage} ]] || die 2 'say the stage: --begin, --switch or --finish'
+  [[ -e ${folder}/${ca_key_file} && -e ${folder}/${ca_certificate_file} ]] ||
+    die 2 "there is no CA in ${folder}: run ca/10-create-ca.sh first"
+  open_party "${folder}"
+  case ${stage} in
+    begin) begin ;;
+    switch) switch ;;
+    *) finish_roll_over ;;
+  esac
+  finish
+}
+
+main "$@"
