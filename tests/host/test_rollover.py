@@ -1,0 +1,208 @@
+"""A CA rolled over in three stages on a split site, with clients that ask all the while; a lost laptop is out at the end."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.lab import Host, Lab, Result
+from tests.host.support import PASSPHRASE, PASSPHRASE_FILE, WORK, keep_busybox
+from tests.sites import render
+
+pytestmark = pytest.mark.one_release
+ADDRESSES = {"one.example": "192.0.2.21", "two.example": "192.0.2.22"}
+STAYS = ("alice", "bob")
+LOST = "laptop"
+ROLL_OVER = "ca/60-roll-over-ca.sh"
+REQUESTS = {"hosts": "request.csr", "clients": "client-request.csr"}
+CERTIFICATES = {"hosts": "certificate.pem", "clients": "client-certificate.pem"}
+SIGN = ("--passphrase-file", PASSPHRASE_FILE)
+# Asks both hosts again and again, a line each time.
+POLL = """
+exec </dev/null >/run/polled 2>&1
+while [[ ! -e /run/stop ]]; do
+  for name in one.example two.example; do
+    if said=$(timeout 20 docker --context "$name" version --format '{{.Server.Version}}' 2>&1); then said=ok; fi
+    printf '%s %s\\n' "$name" "${said//$'\\n'/ }"
+  done
+done
+"""
+# What a client says while a host's dockerd restarts.
+DOWN = r"onnection refused|Cannot connect to the Docker daemon|EOF|connection reset|broken pipe"
+
+
+def site(clients: tuple[str, ...]) -> str:
+    """Return the text of a site of two hosts and these clients."""
+    hosts = [
+        f"  - {{name: {name}, ip_addresses: [{address}], listen: '{address}:2376', key: ec:P-256}}"
+        for name, address in ADDRESSES.items()
+    ]
+    rows = [f"  - {{name: {name}, key: ec:P-256}}" for name in clients]
+    return "\n".join(["ca: {key: ec:P-256}", "hosts:", *hosts, "clients:", *rows, ""])
+
+
+@dataclass
+class Network:
+    """The CA, two hosts and three clients, by party."""
+
+    machines: dict[str, Host]
+
+    def setup(self, party: str, *words: str) -> Result:
+        """Run setup.sh for a party on its machine."""
+        argv = ["bash", "out/setup.sh", "--as", party, "--yes", "--no-containers", *words]
+        return self.machines[party].run(argv)
+
+    def carry(self, source: str, target: str, folder: str, *names: str) -> None:
+        """Carry files to the same place on another machine."""
+        kind = folder.partition("/")[0]
+        party = "/".join(folder.split("/")[:2])
+        for path in ("", kind, party, folder):
+            self.machines[target].run(["mkdir", "-p", "-m", "0700", f"{WORK}/{path}"])
+        for name in names:
+            path = f"{WORK}/{folder}/{name}"
+            self.machines[target].write(path, self.machines[source].read_bytes(path))
+
+    def parties(self) -> list[str]:
+        """Return the hosts and clients that stay."""
+        return [*(f"hosts/{name}" for name in ADDRESSES), *(f"clients/{name}" for name in STAYS)]
+
+    def obtain(self, party: str) -> None:
+        """Get the first certificate of a party."""
+        kind = party.partition("/")[0]
+        self.setup(party)
+        self.carry(party, "ca", party, REQUESTS[kind])
+        self.setup("ca", *SIGN)
+        self.carry("ca", party, party, CERTIFICATES[kind], "ca-public.pem")
+
+    def renew(self, party: str) -> None:
+        """Renew as the README says: ask on the party's machine, carry, sign, carry back, switch."""
+        kind = party.partition("/")[0]
+        self.machines[party].run(["bash", f"out/{party}/10-request-certificate.sh", "--renew", "--new-key"])
+        self.carry(party, "ca", f"{party}/renewal", REQUESTS[kind])
+        self.setup("ca", *SIGN)
+        self.carry("ca", party, f"{party}/renewal", CERTIFICATES[kind])
+        self.carry("ca", party, party, "ca-public.pem")
+        self.setup(party)
+
+    def tell_all(self) -> None:
+        """Bring every host and client the CA certificates that they are to trust."""
+        self.setup("ca", *SIGN)
+        for party in self.parties():
+            self.carry("ca", party, party, "ca-public.pem")
+            self.setup(party)
+
+    def roll_over(self, stage: str) -> Result:
+        """Run one stage on the CA's machine."""
+        return self.machines["ca"].run(["bash", f"out/{ROLL_OVER}", stage, "--yes", *SIGN])
+
+
+@pytest.fixture(scope="module")
+def network(lab: Lab, release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """Two hosts and three clients with certificates, and two of the clients asking."""
+    options: dict[str, dict[str, Any]] = {"ca": {"name": "ca"}}
+    for name, address in ADDRESSES.items():
+        options[f"hosts/{name}"] = {"name": name.partition(".")[0], "addresses": [address], "names": {name: address}}
+    for name in (*STAYS, LOST):
+        options[f"clients/{name}"] = {"name": name}
+    with ThreadPoolExecutor(2) as pool:
+        machines = dict(zip(options, pool.map(lambda words: lab.boot(release, **words), options.values()), strict=True))
+    scripts = render(site((*STAYS, LOST)), tmp_path_factory.mktemp("site") / "out")
+    for party, machine in machines.items():
+        keep_busybox(machine, on_path=False)
+        machine.copy_in(scripts, "/root/out")
+        if party.startswith("clients/"):
+            for name in ADDRESSES:
+                machine.reach(machines[f"hosts/{name}"])
+            machine.know(ADDRESSES)
+    machines["ca"].write(PASSPHRASE_FILE, f"{PASSPHRASE}\n", 0o600)
+    one = Network(machines)
+    one.setup("ca", *SIGN)
+    for party in (*one.parties(), f"clients/{LOST}"):
+        one.obtain(party)
+    for party in (*one.parties(), f"clients/{LOST}"):
+        one.setup(party)
+    for name in STAYS:
+        machines[f"clients/{name}"].bash(f"nohup bash -c '{POLL.replace(chr(39), chr(39) + chr(92) + chr(39) * 2)}' &")
+    yield one
+    for machine in machines.values():
+        lab.remove(machine)
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the clients saw, and what the CA said."""
+
+    before: dict[str, bool]
+    switched: dict[str, bool]
+    after: dict[str, bool]
+    finish: str
+    polled: dict[str, list[str]]
+    listed: list[dict[str, Any]]
+    why: str
+
+
+def answered(network: Network) -> dict[str, bool]:
+    """Tell which clients get an answer of both hosts."""
+    found = {}
+    for name in (*STAYS, LOST):
+        machine = network.machines[f"clients/{name}"]
+        asked = [machine.run(["docker", "--context", host, "version"], check=False) for host in ADDRESSES]
+        found[name] = all(result.status == 0 for result in asked)
+    return found
+
+
+@pytest.fixture(scope="module")
+def story(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The lost laptop: out of the site file, three stages, and everybody else renewed."""
+    before = answered(network)
+    without = render(site(STAYS), tmp_path_factory.mktemp("without") / "out")
+    for machine in network.machines.values():
+        machine.run(["rm", "-r", "/root/out"])
+        machine.copy_in(without, "/root/out")
+    network.roll_over("--begin")
+    network.tell_all()
+    network.roll_over("--switch")
+    for party in network.parties():
+        network.renew(party)
+    switched = answered(network)
+    finish = network.roll_over("--finish").output
+    network.tell_all()
+    after = answered(network)
+    polled = {}
+    for name in STAYS:
+        machine = network.machines[f"clients/{name}"]
+        machine.bash("touch /run/stop")
+        polled[name] = machine.read("/run/polled").splitlines()
+    listing = network.machines["ca"].run(["bash", "out/ca/80-list-certificates.sh", "--json"]).stdout
+    lost = network.machines[f"clients/{LOST}"].run(["docker", "--context", "one.example", "ps"], check=False)
+    return Story(before, switched, after, finish, polled, [json.loads(line) for line in listing.splitlines()], lost.stderr)
+
+
+def test_every_client_works_before_and_while_both_are_trusted(story: Story) -> None:
+    assert story.before == story.switched == dict.fromkeys((*STAYS, LOST), True)
+
+
+def test_the_lost_laptop_is_refused_at_the_end_and_the_others_are_not(story: Story) -> None:
+    assert story.after == {"alice": True, "bob": True, LOST: False}
+    assert re.search("bad certificate|unknown certificate authority|certificate signed by unknown", story.why), story.why
+
+
+@pytest.mark.parametrize("name", STAYS)
+def test_a_client_that_stays_is_never_refused(story: Story, name: str) -> None:
+    """Between two answers there are only moments at which a host's dockerd restarts."""
+    lines = story.polled[name]
+    assert len([line for line in lines if line.endswith(" ok")]) > 20
+    assert [line for line in lines if not line.endswith(" ok") and not re.search(DOWN, line)] == []
+
+
+def test_the_last_stage_names_who_is_left_behind(story: Story) -> None:
+    listed = {(one["party"], one["state"]) for one in story.listed}
+    assert ("clients/laptop", "retired") in listed
+    assert ("hosts/one.example", "current") in listed
