@@ -182,10 +182,11 @@ check_steps() {
     if [[ ${text} == *'waiting for the request'* ]]; then
       plan[-1]='signs what is requested'
     fi
-    if [[ ${plan[-1]} == has* && (${step} == ca/* || ${step} == */10-*) ]]; then
+    # One request may be here while another one is waited for.
+    if ((status == 3)) && [[ ${step} == ca/* || ${step} == */10-* ]]; then
       needs_passphrase=1
     fi
-    if [[ ${plan[-1]} == has* && ${step} == hosts/*/20-* ]]; then
+    if ((status == 3)) && [[ ${step} == hosts/*/20-* ]]; then
       needs_confirmation=1
     fi
   done

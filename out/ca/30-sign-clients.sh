@@ -5,11 +5,11 @@
 # Reads:      DIR/ca/{ca-private.pem,ca-public.pem},
 #             DIR/clients/NAME/client-request.csr
 # Writes:     DIR/ca/{ca-public.srl,ledger.txt}, DIR/clients/NAME/
-#             {extfile-client.cnf,client-certificate.pem,ca-public.pem}
+#             {client-certificate.pem,ca-public.pem}
+# Removes:    the request that was answered, and its extfile-client.cnf
 # Restarts:   nothing
 # Needs root: no
-# Undo:       removes extfile-client.cnf; lists certificates and keeps
-#             them, unless --remove-keys
+# Undo:       lists certificates and keeps them, unless --remove-keys
 # Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
 #             --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

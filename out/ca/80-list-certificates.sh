@@ -159,10 +159,12 @@ json_string() { # json_string TEXT
 readonly accepts=' --dir --json --check --undo --remove-keys --help '
 
 # The last line of a party is the certificate that it is to use; those before it
-# are valid too, until they end.
-state_of() { # state_of PARTY SERIAL DAYS
+# are valid too, until they end or their CA is trusted no more.
+state_of() { # state_of PARTY SERIAL DAYS ISSUER
   if (($3 < 0)); then
     printf 'ended\n'
+  elif [[ -d ${dir}/ca/retired-${4:0:16} ]]; then
+    printf 'retired\n'
   elif [[ ${newest[$1]} == "$2" ]]; then
     printf 'current\n'
   else
@@ -203,7 +205,7 @@ list() {
   ((json)) || printf '%5s  %-20s  %-10s  %-30s  %s\n' \
     days ends state party 'serial, names'
   while read -r days serial party begins ends digest issuer names subject; do
-    state=$(state_of "${party}" "${serial}" "${days}")
+    state=$(state_of "${party}" "${serial}" "${days}" "${issuer}")
     if ((json)); then
       print_json
     else

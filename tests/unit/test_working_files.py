@@ -38,3 +38,20 @@ def test_the_certificate_steps_leave_the_files_that_the_manifest_says(tmp_path: 
         str(path.relative_to(work)): f"{path.stat().st_mode & 0o7777:04o}" for path in work.rglob("*") if path.is_file()
     }
     assert found == declared
+
+
+def test_a_request_is_signed_unattended_while_another_is_waited_for(tmp_path: Path) -> None:
+    two = SITE.replace("clients:", "  - {name: second.example.com, key: ec:P-256}\nclients:")
+    out = render(two, tmp_path / "out")
+    passphrase = tmp_path / "passphrase"
+    passphrase.touch(mode=0o600)
+    passphrase.write_text("correct horse battery staple\n")
+    work = ["--dir", tmp_path / "docker-tls"]
+    sign = ["bash", out / "setup.sh", "--as", "ca", "--passphrase-file", passphrase, *work]
+    request = ["bash", out / "hosts/second.example.com/10-request-certificate.sh", *work]
+    for argv in (sign, request, sign):
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, done.stderr
+    assert "waiting for the request of docker.example.com" in done.stderr
+    assert (tmp_path / "docker-tls/hosts/second.example.com/certificate.pem").exists()
+    assert not (tmp_path / "docker-tls/hosts/docker.example.com").exists()
