@@ -47,9 +47,10 @@ def test_a_request_is_signed_unattended_while_another_is_waited_for(tmp_path: Pa
     passphrase.touch(mode=0o600)
     passphrase.write_text("correct horse battery staple\n")
     work = ["--dir", tmp_path / "docker-tls"]
-    sign = ["bash", out / "setup.sh", "--as", "ca", "--passphrase-file", passphrase, *work]
-    request = ["bash", out / "hosts/second.example.com/10-request-certificate.sh", *work]
-    for argv in (sign, request, sign):
+    sign = [out / "setup.sh", "--as", "ca", "--passphrase-file", passphrase, *work]
+    request = [out / "hosts/second.example.com/10-request-certificate.sh", *work]
+    for words in (sign, request, sign):
+        argv = ["bash", *map(str, words)]
         done = subprocess.run(argv, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done.stderr
     assert "waiting for the request of docker.example.com" in done.stderr
