@@ -78,6 +78,7 @@ def _steps(names: Names) -> Iterator[Step]:
     yield from (clients.check_expiry(client) for client in site.clients)
     if names.tls_hosts:
         yield _roll_over_ca(names)
+        yield _back_up_ca(names)
         yield _list_certificates(names)
     yield from (hosts.verify(names, host) for host in site.hosts)
     yield from (clients.verify(names, client) for client in site.clients)
@@ -121,7 +122,14 @@ def _roll_over_ca(names: Names) -> Step:
         party="ca",
         template="roll-over-ca.sh",
         purpose="replace the CA in three stages, which is how a client's certificate is taken back",
-        context={**create.context, "script": path},
+        context={
+            **create.context,
+            "script": path,
+            "parties": (
+                *(f"hosts/{name}" for name in names.tls_hosts),
+                *(f"clients/{client.name}" for client in names.site.clients),
+            ),
+        },
         reads=(names.ca_key, names.ca_certificate, names.ca_ledger),
         needs="passphrase",
         on_demand=True,
@@ -130,6 +138,26 @@ def _roll_over_ca(names: Names) -> Step:
             commands=create.effects.commands,
         ),
         undo="lists the next CA and keeps it, unless --remove-keys",
+    )
+
+
+def _back_up_ca(names: Names) -> Step:
+    path = "ca/70-back-up-ca.sh"
+    return Step(
+        path=path,
+        party="ca",
+        template="back-up-ca.sh",
+        purpose="write the CA into one encrypted file and prove that it can be restored; or restore it",
+        context={
+            "script": path,
+            "ca_key_file": names.files.ca_key,
+            "ca_certificate_file": names.files.ca_certificate,
+            "ledger_file": names.files.ledger,
+        },
+        reads=(names.ca_key, names.ca_certificate, names.ca_ledger),
+        needs="passphrase",
+        on_demand=True,
+        effects=Effects(commands=("openssl enc",)),
     )
 
 

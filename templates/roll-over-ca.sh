@@ -22,6 +22,12 @@ readonly ca_days=@{ca_days}
 readonly ca_key_file=@{ca_key_file}
 readonly ca_certificate_file=@{ca_certificate_file}
 readonly ledger_file=@{ledger_file}
+# Who is to stay.
+readonly -a parties=(
+  #% for party in parties
+  @{party}
+  #% endfor
+)
 
 #% include "parts/common.sh"
 
@@ -66,7 +72,8 @@ readonly accepts
 # What every party is handed out from now on.
 write_authorities() {
   if [[ -e ${authorities} ]]; then return; fi
-  print_command "cat this and the next CA's certificate >${authorities}"
+  print_line "cat ${folder}/${ca_certificate_file} ${certificate}\
+ >${authorities}"
   [[ ${verb} != check ]] || return 0
   cat -- "${folder}/${ca_certificate_file}" "${certificate}" \
     >"${authorities}.new"
@@ -96,12 +103,11 @@ begin() {
 
 # Prints the parties whose copy of ca-public.pem lacks the next CA.
 parties_without_next() {
-  local file text
+  local party file text
   text=$(<"${next}/${ca_certificate_file}")
-  for file in "${dir}"/{hosts,clients}/*/"${ca_certificate_file}"; do
-    [[ -e ${file} && $(<"${file}") != *"${text}"* ]] || continue
-    file=${file#"${dir}"/}
-    printf '%s ' "${file%/*}"
+  for party in "${parties[@]}"; do
+    file=${dir}/${party}/${ca_certificate_file}
+    [[ -e ${file} && $(<"${file}") == *"${text}"* ]] || printf '%s ' "${party}"
   done
 }
 
@@ -165,8 +171,9 @@ finish_roll_over() {
   [[ ! -e ${next} ]] || die 2 "the CA is not switched yet: --switch; ${leaves}"
   if [[ ! -e ${previous} ]]; then return; fi
   behind=$(parties_left_behind)
-  confirm "Then these are refused, as they have no certificate of the new CA:\
- ${behind:-none }Go on?"
+  note "without a certificate of the new CA, and refused from then on:" \
+    "${behind:-nobody}"
+  confirm 'Trust the previous CA no more?'
   old=$(serial_of "${previous}/${ca_certificate_file}")
   if [[ -e ${authorities} ]]; then run rm -f -- "${authorities}"; fi
   run mv -T -- "${previous}" "${folder}/retired-${old:0:16}"

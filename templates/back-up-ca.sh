@@ -1,0 +1,234 @@
+#!/usr/bin/env bash
+# Backs up the CA into one encrypted file, reads it back and restores it into an
+# empty folder before it says done. Without a back-up a lost CA means: no
+# renewal, no new client, and a new CA for everyone.
+#
+# Reads:      DIR/ca
+# Writes:     FILE (--to), or DIR/ca (--restore)
+# Restarts:   nothing
+# Needs root: no
+# Undo:       nothing to undo: the file stays where it was put
+# Options:    --to FILE | --restore FILE  --dir DIR (docker-tls)
+#             --passphrase-file FILE  --yes  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+#% include "parts/guard.sh"
+
+readonly script=@{script}
+readonly ca_key_file=@{ca_key_file}
+readonly ca_certificate_file=@{ca_certificate_file}
+readonly ledger_file=@{ledger_file}
+
+#% include "parts/common.sh"
+
+#% include "parts/change.sh"
+
+#% include "parts/finish.sh"
+
+#% include "parts/folder.sh"
+
+#% include "parts/lock.sh"
+
+#% include "parts/party.sh"
+
+#% include "parts/section_certificates.sh"
+
+#% include "parts/public_key_of.sh"
+
+#% include "parts/terminal.sh"
+
+#% include "parts/passphrase.sh"
+
+# ---- The archive ------------------------------------------------------------
+
+accepts=' --to --restore --dir --passphrase-file --yes --check --undo '
+accepts+='--remove-keys --help '
+readonly accepts
+# The same passphrase as that of the CA's key, made slow to guess. This cipher
+# does not notice changes: the sums inside do, and the key that must open.
+readonly -a cipher=(openssl enc -aes-256-cbc -pbkdf2 -iter 600000 -md sha512)
+# What may stand in an archive: plain files of these names, nothing else.
+readonly member='^\./((next|previous|retired-[0-9A-F]{1,16})/)?[A-Za-z0-9._-]+$'
+readonly sums=SHA256SUMS
+
+# Prints the files of a CA's folder, one a line.
+files_of() { # files_of FOLDER
+  (cd -- "$1" && find . -type f ! -name '*.new' ! -name "${sums}" | sort)
+}
+
+# Encrypts a folder of plain files. Nothing of it is ever written unencrypted
+# but in there.
+encrypt() { # encrypt FOLDER FILE
+  tar --create --directory "$1" --sort=name --owner=0 --group=0 . |
+    "${cipher[@]}" -e -salt -pass fd:3 -out "$2" 3< <(
+      printf '%s\n' "${passphrase}"
+    )
+}
+
+decrypt() { # decrypt FILE
+  "${cipher[@]}" -d -pass fd:3 -in "$1" 3< <(printf '%s\n' "${passphrase}")
+} 2>/dev/null
+
+# Prints why an archive is not taken, or nothing.
+archive_problem() { # archive_problem FILE
+  local line mode name
+  decrypt "$1" | tar --list --verbose >"${scratch}/list" 2>/dev/null || {
+    printf 'it does not open: another passphrase, or it is damaged\n'
+    return
+  }
+  while read -r mode _ _ _ _ name; do
+    if [[ ${mode} == d* && ${name} == */ ]]; then continue; fi
+    [[ ${mode} == -* && ${name} =~ ${member} ]] || {
+      printf 'it holds what no back-up holds: %s\n' "${name}"
+      return
+    }
+  done <"${scratch}/list"
+}
+
+# Unpacks an archive into an empty folder, and proves that it is a CA.
+unpack() { # unpack FILE FOLDER; sets problem
+  problem=$(archive_problem "$1")
+  [[ -z ${problem} ]] || return 0
+  decrypt "$1" | tar --extract --directory "$2" --no-same-owner || {
+    problem='it cannot be unpacked; is the disk full?'
+    return 0
+  }
+  problem=$(folder_problem "$2")
+}
+
+# Prints what is wrong with an unpacked CA, or nothing.
+folder_problem() { # folder_problem FOLDER
+  local key=$1/${ca_key_file} public
+  if ! (cd -- "$1" && sha256sum --check --quiet --strict "${sums}") \
+    &>/dev/null; then
+    printf 'the sums in it do not fit: it is damaged\n'
+  elif [[ $(files_of "$1") != "$(listed_in "$1/${sums}")" ]]; then
+    printf 'it holds other files than its list says\n'
+  elif ! is_right_passphrase "${key}"; then
+    printf 'its key does not open with this passphrase\n'
+  else
+    public=$(openssl pkey -in "${key}" -passin fd:3 -pubout 3< <(
+      printf '%s\n' "${passphrase}"
+    ))
+    [[ ${public} == "$(public_key_of "$1/${ca_certificate_file}")" ]] ||
+      printf 'its key does not belong to its certificate\n'
+  fi
+}
+
+# Prints the names in a list of sums, one a line.
+listed_in() { # listed_in FILE
+  local name
+  while read -r _ name; do printf '%s\n' "${name#\*}"; done <"$1" | sort
+}
+
+# ---- Back-up ----------------------------------------------------------------
+
+# The key in there is encrypted by itself; the copy is what the sums are of.
+copy_authority() { # copy_authority FOLDER
+  local file
+  while IFS= read -r file; do
+    mkdir -p -- "$1/${file%/*}"
+    cp -pT -- "${folder}/${file}" "$1/${file}"
+  done < <(files_of "${folder}")
+  (
+    cd -- "$1"
+    files_of . | while IFS= read -r file; do sha256sum -- "${file}"; done \
+      >"${sums}"
+  )
+}
+
+is_same_authority() { # is_same_authority FOLDER
+  [[ $(files_of "${folder}") == "$(files_of "$1")" ]] &&
+    (cd -- "${folder}" && sha256sum --check --quiet --strict "$1/${sums}") \
+      &>/dev/null
+}
+
+back_up() {
+  local problem=''
+  [[ -e ${key} && -e ${folder}/${ca_certificate_file} ]] ||
+    die 2 "there is no CA in ${folder} to back up"
+  [[ ! -e ${to} ]] ||
+    die 2 "${to} is there already; give another name, or move it away"
+  [[ -d ${to%/*} ]] || die 2 "there is no folder ${to%/*}"
+  open_party "${folder}"
+  print_line "tar --create . | ${cipher[*]} -pass fd:3 -out ${to}.new"
+  if [[ ${verb} != check ]]; then
+    get_passphrase "${key}"
+    mkdir -- "${scratch}/copy" "${scratch}/restored"
+    copy_authority "${scratch}/copy"
+    rm -f -- "${to}.new"
+    encrypt "${scratch}/copy" "${to}.new" ||
+      die 1 "${to}.new could not be written; is the disk full? ${leaves}"
+    unpack "${to}.new" "${scratch}/restored"
+    [[ -z ${problem} ]] ||
+      die 1 "${to}.new did not read back: ${problem}; ${leaves}"
+    is_same_authority "${scratch}/restored" ||
+      die 1 "${to}.new is not what is in ${folder}; run this again"
+  fi
+  run sync -- "${to}.new"
+  run mv -nT -- "${to}.new" "${to}"
+  run sync -- "${to%/*}"
+  note "${to} was read back, restored and compared. Carry it elsewhere. It" \
+    'opens with the passphrase of the CA key, which is not in it: without' \
+    'both there is no renewal and no new client'
+}
+
+# ---- Restore ----------------------------------------------------------------
+
+get_archive_passphrase() {
+  local answer=''
+  if [[ -n ${passphrase_file} ]]; then
+    read_passphrase_file
+    return
+  fi
+  has_terminal || die 2 \
+    'the back-up needs a passphrase and there is no terminal:' \
+    'give --passphrase-file'
+  ask_on_terminal 'Passphrase for the CA key: '
+  passphrase=${answer}
+}
+
+restore() {
+  local problem=''
+  [[ -f ${restore_from} ]] || die 2 "there is no file ${restore_from}"
+  [[ ! -e ${folder} ]] ||
+    die 2 "${folder} is there already; give another --dir, or move it away"
+  open_folder "${dir}"
+  if [[ ${verb} != check ]]; then lock "${dir}"; fi
+  if [[ -e ${folder}.new ]]; then run rm -rf -- "${folder}.new"; fi
+  run mkdir -m 0700 -- "${folder}.new"
+  print_line "${cipher[*]} -d -in ${restore_from} | tar --extract"
+  if [[ ${verb} != check ]]; then
+    get_archive_passphrase
+    unpack "${restore_from}" "${folder}.new"
+    if [[ -n ${problem} ]]; then
+      rm -rf -- "${folder}.new"
+      die 2 "refused ${restore_from}: ${problem}; ${leaves}"
+    fi
+  fi
+  run rm -f -- "${folder}.new/${sums}"
+  run mv -T -- "${folder}.new" "${folder}"
+  run sync -- "${dir}"
+  note "the CA is back in ${folder}, with its key and its ledger"
+}
+
+main() {
+  parse_options "$@"
+  need_openssl
+  folder=${dir}/ca
+  key=${folder}/${ca_key_file}
+  if [[ ${verb} == undo ]]; then finish; fi
+  [[ -n ${to}${restore_from} && (-z ${to} || -z ${restore_from}) ]] ||
+    die 2 'give one of --to FILE and --restore FILE'
+  scratch=$(mktemp -d)
+  trap 'rm -rf -- "${scratch}"' EXIT
+  if [[ -n ${to} ]]; then
+    to=$(realpath --canonicalize-missing -- "${to}")
+    back_up
+  else
+    restore
+  fi
+  finish
+}
+
+main "$@"
