@@ -46,27 +46,37 @@ accepts+='--remove-keys --help '
 readonly accepts
 # The same passphrase as that of the CA's key, made slow to guess. This cipher
 # does not notice changes: the sums inside do, and the key that must open.
-readonly -a cipher=(openssl enc -aes-256-cbc -pbkdf2 -iter 600000 -md sha512)
+readonly -a cipher=(-aes-256-cbc -pbkdf2 -iter 600000 -md sha512)
 # What may stand in an archive: plain files of these names, nothing else.
 readonly member='^\./((next|previous|retired-[0-9A-F]{1,16})/)?[A-Za-z0-9._-]+$'
 readonly sums=SHA256SUMS
 
 # Prints the files of a CA's folder, one a line.
 files_of() { # files_of FOLDER
-  (cd -- "$1" && find . -type f ! -name '*.new' ! -name "${sums}" | sort)
+  local file
+  (
+    cd -- "$1"
+    for file in ./* ./*/*; do
+      if [[ -f ${file} && ${file} != *.new && ${file} != "./${sums}" ]]; then
+        printf '%s\n' "${file}"
+      fi
+    done | sort
+  )
 }
 
 # Encrypts a folder of plain files. Nothing of it is ever written unencrypted
 # but in there.
 encrypt() { # encrypt FOLDER FILE
   tar --create --directory "$1" --sort=name --owner=0 --group=0 . |
-    "${cipher[@]}" -e -salt -pass fd:3 -out "$2" 3< <(
+    openssl enc "${cipher[@]}" -e -salt -pass fd:3 -out "$2" 3< <(
       printf '%s\n' "${passphrase}"
     )
 }
 
 decrypt() { # decrypt FILE
-  "${cipher[@]}" -d -pass fd:3 -in "$1" 3< <(printf '%s\n' "${passphrase}")
+  openssl enc "${cipher[@]}" -d -pass fd:3 -in "$1" 3< <(
+    printf '%s\n' "${passphrase}"
+  )
 } 2>/dev/null
 
 # Prints why an archive is not taken, or nothing.
@@ -151,7 +161,8 @@ back_up() {
     die 2 "${to} is there already; give another name, or move it away"
   [[ -d ${to%/*} ]] || die 2 "there is no folder ${to%/*}"
   open_party "${folder}"
-  print_line "tar --create . | ${cipher[*]} -pass fd:3 -out ${to}.new"
+  print_line "tar --create . | openssl enc ${cipher[*]} -pass fd:3 -out\
+ ${to}.new"
   if [[ ${verb} != check ]]; then
     get_passphrase "${key}"
     mkdir -- "${scratch}/copy" "${scratch}/restored"
@@ -197,7 +208,7 @@ restore() {
   if [[ ${verb} != check ]]; then lock "${dir}"; fi
   if [[ -e ${folder}.new ]]; then run rm -rf -- "${folder}.new"; fi
   run mkdir -m 0700 -- "${folder}.new"
-  print_line "${cipher[*]} -d -in ${restore_from} | tar --extract"
+  print_line "openssl enc ${cipher[*]} -d -in ${restore_from} | tar --extract"
   if [[ ${verb} != check ]]; then
     get_archive_passphrase
     unpack "${restore_from}" "${folder}.new"

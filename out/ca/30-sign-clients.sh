@@ -64,6 +64,8 @@ stage='' # begin, switch or finish
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
+to=''                        # the file for --to
+restore_from=''              # the file for --restore
 containers=1                 # 0: --no-containers
 leaves='nothing was changed' # the state to report when a command fails
 
@@ -119,11 +121,13 @@ parse_options() { # parse_options ARGUMENT...
         print_help
         exit 0
         ;;
-      --dir | --passphrase-file | --junit)
+      --dir | --passphrase-file | --junit | --to | --restore)
         [[ -n ${1:-} ]] || die 2 "${option} needs a value"
         case ${option} in
           --dir) dir=$1 ;;
           --junit) junit=$1 ;;
+          --to) to=$1 ;;
+          --restore) restore_from=$1 ;;
           *) passphrase_file=$1 ;;
         esac
         shift
@@ -156,15 +160,19 @@ changed=0 # 1 once something was changed, or would be
 
 # Commands that change something are printed so that they can be typed again:
 # --check prints them on standard output and does no more.
+print_line() { # print_line TEXT
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "$1"
+  else
+    printf '+ %s\n' "$1" >&2
+  fi
+}
+
 print_command() { # print_command WORD...
   local words
   printf -v words ' %q' "$@"
-  changed=1
-  if [[ ${verb} == check ]]; then
-    printf '%s\n' "${words# }"
-  else
-    printf '+%s\n' "${words}" >&2
-  fi
+  print_line "${words# }"
 }
 
 run() { # run COMMAND...

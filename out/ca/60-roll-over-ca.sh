@@ -44,6 +44,11 @@ readonly ca_days=3650
 readonly ca_key_file='ca-private.pem'
 readonly ca_certificate_file='ca-public.pem'
 readonly ledger_file='ledger.txt'
+# Who is to stay.
+readonly -a parties=(
+  'hosts/localhost'
+  'clients/client'
+)
 
 # ==== Below this line every site has the same bytes ==========================
 
@@ -60,6 +65,8 @@ stage='' # begin, switch or finish
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
+to=''                        # the file for --to
+restore_from=''              # the file for --restore
 containers=1                 # 0: --no-containers
 leaves='nothing was changed' # the state to report when a command fails
 
@@ -115,11 +122,13 @@ parse_options() { # parse_options ARGUMENT...
         print_help
         exit 0
         ;;
-      --dir | --passphrase-file | --junit)
+      --dir | --passphrase-file | --junit | --to | --restore)
         [[ -n ${1:-} ]] || die 2 "${option} needs a value"
         case ${option} in
           --dir) dir=$1 ;;
           --junit) junit=$1 ;;
+          --to) to=$1 ;;
+          --restore) restore_from=$1 ;;
           *) passphrase_file=$1 ;;
         esac
         shift
@@ -152,15 +161,19 @@ changed=0 # 1 once something was changed, or would be
 
 # Commands that change something are printed so that they can be typed again:
 # --check prints them on standard output and does no more.
+print_line() { # print_line TEXT
+  changed=1
+  if [[ ${verb} == check ]]; then
+    printf '%s\n' "$1"
+  else
+    printf '+ %s\n' "$1" >&2
+  fi
+}
+
 print_command() { # print_command WORD...
   local words
   printf -v words ' %q' "$@"
-  changed=1
-  if [[ ${verb} == check ]]; then
-    printf '%s\n' "${words# }"
-  else
-    printf '+%s\n' "${words}" >&2
-  fi
+  print_line "${words# }"
 }
 
 run() { # run COMMAND...
@@ -512,7 +525,8 @@ readonly accepts
 # What every party is handed out from now on.
 write_authorities() {
   if [[ -e ${authorities} ]]; then return; fi
-  print_command "cat this and the next CA's certificate >${authorities}"
+  print_line "cat ${folder}/${ca_certificate_file} ${certificate}\
+ >${authorities}"
   [[ ${verb} != check ]] || return 0
   cat -- "${folder}/${ca_certificate_file}" "${certificate}" \
     >"${authorities}.new"
@@ -542,12 +556,11 @@ begin() {
 
 # Prints the parties whose copy of ca-public.pem lacks the next CA.
 parties_without_next() {
-  local file text
+  local party file text
   text=$(<"${next}/${ca_certificate_file}")
-  for file in "${dir}"/{hosts,clients}/*/"${ca_certificate_file}"; do
-    [[ -e ${file} && $(<"${file}") != *"${text}"* ]] || continue
-    file=${file#"${dir}"/}
-    printf '%s ' "${file%/*}"
+  for party in "${parties[@]}"; do
+    file=${dir}/${party}/${ca_certificate_file}
+    [[ -e ${file} && $(<"${file}") == *"${text}"* ]] || printf '%s ' "${party}"
   done
 }
 
@@ -611,8 +624,9 @@ finish_roll_over() {
   [[ ! -e ${next} ]] || die 2 "the CA is not switched yet: --switch; ${leaves}"
   if [[ ! -e ${previous} ]]; then return; fi
   behind=$(parties_left_behind)
-  confirm "Then these are refused, as they have no certificate of the new CA:\
- ${behind:-none }Go on?"
+  note "without a certificate of the new CA, and refused from then on:" \
+    "${behind:-nobody}"
+  confirm 'Trust the previous CA no more?'
   old=$(serial_of "${previous}/${ca_certificate_file}")
   if [[ -e ${authorities} ]]; then run rm -f -- "${authorities}"; fi
   run mv -T -- "${previous}" "${folder}/retired-${old:0:16}"

@@ -19,5 +19,5 @@ def test_what_a_step_removes_is_shown() -> None:
 
 def test_a_restart_is_shown() -> None:
     (line,) = [line for line in plan_table(plan("hosts:\n  - name: aa\n").steps) if line.endswith("docker.service")]
-    assert line.startswith("4  hosts/aa/20-configure-daemon.sh")
+    assert line.startswith("4   hosts/aa/20-configure-daemon.sh")
     assert "  yes  " in line

@@ -80,6 +80,8 @@ stage='' # begin, switch or finish
 passphrase_file=''
 json=0
 junit=''                     # the file for --junit
+to=''                        # the file for --to
+restore_from=''              # the file for --restore
 containers=1                 # 0: --no-containers
 leaves='nothing was changed' # the state to report when a command fails
 
@@ -135,11 +137,13 @@ parse_options() { # parse_options ARGUMENT...
         print_help
         exit 0
         ;;
-      --dir | --passphrase-file | --junit)
+      --dir | --passphrase-file | --junit | --to | --restore)
         [[ -n ${1:-} ]] || die 2 "${option} needs a value"
         case ${option} in
           --dir) dir=$1 ;;
           --junit) junit=$1 ;;
+          --to) to=$1 ;;
+          --restore) restore_from=$1 ;;
           *) passphrase_file=$1 ;;
         esac
         shift
