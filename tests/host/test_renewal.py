@@ -25,6 +25,7 @@ from tests.host.support import (
 pytestmark = pytest.mark.no_probe_image
 REQUEST_SERVER, REQUEST_CLIENT = CERTIFICATE_STEPS[1], CERTIFICATE_STEPS[3]
 SERVER_FOLDER, CLIENT_FOLDER = f"{WORK}/hosts/localhost", f"{WORK}/clients/client"
+UNITS = "docker.service docker.socket"
 LIST = "ca/80-list-certificates.sh"
 
 
@@ -117,7 +118,7 @@ def test_a_renewal_that_dockerd_does_not_take_leaves_the_old_pair(ready: Host) -
     status, said = run(ready, DAEMON, "--yes", check=False)
     ready.run(["systemctl", "unset-environment", "DOCKER_OPTS"])
     assert status == 1, said
-    ready.bash("systemctl reset-failed docker.service docker.socket; systemctl restart docker.socket docker.service")
+    ready.bash(f"systemctl stop {UNITS}; systemctl reset-failed {UNITS}; systemctl start docker.service")
     assert (served(ready), arguments(ready)) == (serial, good)
     assert ready.exists(f"{SERVER_FOLDER}/renewal/server-key.pem")
     run(ready, DAEMON, "--yes")

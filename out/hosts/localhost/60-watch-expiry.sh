@@ -276,7 +276,7 @@ check_file() { # check_file CERTIFICATE REMEDY
 # ---- The check --------------------------------------------------------------
 
 readonly accepts=' --dir --now --yes --check --undo --remove-keys --help '
-readonly renew="bash ${script%/*}/10-request-certificate.sh --renew, then\
+readonly how_to_renew="bash ${script%/*}/10-request-certificate.sh --renew, then\
  setup.sh; on a site with a CA machine carry the request there"
 
 # The certificate that dockerd shows may be older than the one installed: it is
@@ -295,7 +295,7 @@ check_served() {
       'systemctl status docker.service'
     return
   fi
-  check_life "${served}" "shown on ${address}:${listen_port}" "${renew}"
+  check_life "${served}" "shown on ${address}:${listen_port}" "${how_to_renew}"
   if [[ -e ${installed} ]] &&
     ! is_same_certificate "${served}" "${installed}"; then
     too_late=1
