@@ -54,6 +54,7 @@ issue_ca_certificate() {
         "${certificate}.new is not a valid certificate; is the disk full?" \
         "${leaves}"
   fi
+  run rm -f -- "${settings}"
   run chmod 0644 -- "${certificate}.new"
   run sync -- "${certificate}.new"
   add_to_ledger ca "${certificate}.new" "${certificate}.new"
@@ -63,5 +64,4 @@ issue_ca_certificate() {
 create_ca_certificate() {
   if ! is_in_ledger "${certificate}.new"; then issue_ca_certificate; fi
   run mv -fT -- "${certificate}.new" "${certificate}"
-  run rm -f -- "${settings}"
 }
