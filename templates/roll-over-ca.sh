@@ -112,7 +112,6 @@ parties_without_next() {
 }
 
 keep_previous_authority() {
-  if [[ -e ${previous} ]]; then return; fi
   if [[ -e ${previous}.new ]]; then run rm -rf -- "${previous}.new"; fi
   run mkdir -m 0700 -- "${previous}.new"
   run cp -pT -- "${folder}/${ca_key_file}" "${previous}.new/${ca_key_file}"
@@ -123,22 +122,26 @@ keep_previous_authority() {
   run mv -T -- "${previous}.new" "${previous}"
 }
 
-# The certificate first: a killed run is told by the key that is still in next.
-switch() {
-  local missing file
-  if [[ ! -e ${next} && -e ${previous} ]]; then return; fi
-  [[ -e ${next}/${ca_key_file} ]] ||
+need_next_authority() {
+  local missing
+  [[ -e ${next}/${ca_key_file} && -e ${next}/${ca_certificate_file} ]] ||
     die 2 "there is no next CA: --begin first; ${leaves}"
+  missing=$(parties_without_next)
+  [[ -z ${missing} ]] ||
+    die 2 "${missing% } would not trust the next CA: run setup.sh; ${leaves}"
+  confirm 'Does every host and client trust both CAs (ca-public.pem carried,
+setup.sh run there)?'
+}
+
+# Once the folder previous is there, what is left in next is moved: a killed run
+# is finished by the next one.
+switch() {
+  local file
   if [[ ! -e ${previous} ]]; then
-    [[ -e ${next}/${ca_certificate_file} ]] ||
-      die 2 "the next CA is not whole: --begin again; ${leaves}"
-    missing=$(parties_without_next)
-    [[ -z ${missing} ]] ||
-      die 2 "${missing% } would not trust the next CA: run setup.sh; ${leaves}"
-    confirm "Does every host and client trust both CAs (ca-public.pem carried,\
- setup.sh run there)?"
+    need_next_authority
+    keep_previous_authority
   fi
-  keep_previous_authority
+  if [[ ! -e ${next} ]]; then return; fi
   leaves='the CA is between two; run this again to finish'
   for file in "${ca_certificate_file}" "${ca_key_file}"; do
     if [[ -e ${next}/${file} ]]; then

@@ -49,8 +49,8 @@ readonly textfile_directory=@{textfile_directory}
 # ---- The check --------------------------------------------------------------
 
 readonly accepts=' --dir --now --yes --check --undo --remove-keys --help '
-readonly how_to_renew="bash ${script%/*}/10-request-certificate.sh --renew, then\
- setup.sh; on a site with a CA machine carry the request there"
+readonly how_to_renew="bash ${script%/*}/10-request-certificate.sh --renew,\
+ then setup.sh; on a site with a CA machine carry the request there"
 
 # The certificate that dockerd shows may be older than the one installed: it is
 # read at start only.
