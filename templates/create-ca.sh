@@ -39,6 +39,8 @@ readonly ledger_file=@{ledger_file}
 
 #% include "parts/names_of.sh"
 
+#% include "parts/public_key_of.sh"
+
 #% include "parts/why_not_valid.sh"
 
 #% include "parts/ledger.sh"
@@ -91,7 +93,7 @@ main() {
   ledger=${folder}/${ledger_file}
   if [[ ${verb} == undo ]]; then
     undo_working_files "${certificate}" "${key}" "${certificate%.*}.srl" \
-      "${ledger}"
+      "${ledger}" "${folder}/refused.txt"
     undo_folder "${folder}"
     finish
   fi

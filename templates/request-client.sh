@@ -45,6 +45,8 @@ readonly ca_certificate_file=@{ca_certificate_file}
 
 #% include "parts/is_good_certificate.sh"
 
+#% include "parts/why_not_valid.sh"
+
 #% include "parts/undo.sh"
 
 # ---- This script ------------------------------------------------------------

@@ -47,6 +47,8 @@ readonly -a parties=(
 
 #% include "parts/names_of.sh"
 
+#% include "parts/public_key_of.sh"
+
 #% include "parts/why_not_valid.sh"
 
 #% include "parts/ledger.sh"
@@ -161,7 +163,7 @@ parties_left_behind() {
   local serial party issuer old
   local -A newest=()
   old=$(serial_of "${previous}/${ca_certificate_file}")
-  while read -r serial party _ _ _ issuer _; do
+  while read -r serial party _ _ _ _ issuer _; do
     [[ ${serial} == '#' || ${party} == ca ]] || newest[${party}]=${issuer}
   done <"${ledger}"
   for party in "${!newest[@]}"; do

@@ -265,27 +265,57 @@ is_good_certificate() { # is_good_certificate CERTIFICATE CA NAMES PURPOSE
     openssl verify -x509_strict -purpose "$4" -CAfile "$2" "$1" &>/dev/null
 }
 
-# Prints why openssl does not accept a certificate, or nothing.
+# Prints why openssl does not accept a certificate, or nothing. A date is told
+# beside this machine's clock: either of them may be the one that is wrong.
 why_not_valid() { # why_not_valid CERTIFICATE CA PURPOSE
-  local text
+  local text file=$1
   if text=$(openssl verify -x509_strict -purpose "$3" -CAfile "$2" "$1" \
     2>&1); then
     return
   fi
+  [[ ${text} == *' at 0 depth '* ]] || file=$2
   text=${text#*lookup: }
-  printf '%s\n' "${text%%$'\n'*}"
+  text=${text%%$'\n'*}
+  case ${text} in
+    *'not yet valid')
+      text+=": it begins $(date_of startdate "${file}"), and the clock here"
+      text+=" says $(date --utc '+%F %T') UTC; set the clock, or wait"
+      ;;
+    *'has expired')
+      text+=": it ended $(date_of enddate "${file}"), and the clock here says"
+      text+=" $(date --utc '+%F %T') UTC; renew it, or set the clock"
+      ;;
+    *) ;;
+  esac
+  printf '%s\n' "${text}"
+}
+
+date_of() { # date_of startdate|enddate CERTIFICATE
+  local date
+  date=$(openssl x509 -in "$2" -noout "-$1")
+  date --utc --date "${date#*=}" '+%F %T UTC'
 }
 
 # ---- The ledger: one line for each certificate ------------------------------
 
-# Serial, party, first and last moment (UTC), sha256 of the certificate, serial
-# of its CA's certificate, names, subject. A line is added before a certificate
-# gets its name, and none is ever changed: what is not here was not handed out.
-readonly ledger_header='# serial party begins ends sha256 issuer names subject'
+# Serial, party, first and last moment (UTC), sha256 of the certificate and of
+# its public key, serial of its CA's certificate, names, subject. A line is
+# added before a certificate gets its name, and none is ever changed: what is
+# not here was not handed out.
+ledger_header='# serial party begins ends sha256 key_sha256 issuer names'
+ledger_header+=' subject'
+readonly ledger_header
 
 digest_of() { # digest_of CERTIFICATE
   local digest
   digest=$(openssl x509 -in "$1" -outform DER | sha256sum)
+  printf '%s\n' "${digest%% *}"
+}
+
+# Prints the sha256 of a public key in PEM, read from standard input.
+digest_of_key() {
+  local digest
+  digest=$(openssl pkey -pubin -outform DER | sha256sum)
   printf '%s\n' "${digest%% *}"
 }
 
@@ -311,10 +341,11 @@ ledger_line() { # ledger_line PARTY CERTIFICATE CA
   done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
     -subject -nameopt RFC2253)
   names=$(names_of "$2") || names=''
-  printf '%s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+  printf '%s %s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
     "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
     "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
-    "$(digest_of "$2")" "$(serial_of "$3")" "${names:--}" "${found[subject]}"
+    "$(digest_of "$2")" "$(public_key_of "$2" | digest_of_key)" \
+    "$(serial_of "$3")" "${names:--}" "${found[subject]}"
 }
 
 # Adds the line of a certificate to a copy, which then takes the ledger's name:
@@ -484,6 +515,8 @@ request_problem() { # request_problem REQUEST NAME KEY_TYPE
   local subject text found
   if [[ -L $1 || ! -f $1 ]]; then
     printf 'it is not a regular file\n'
+  elif (((8#$(stat --format '%a' -- "$1") & 8#022) != 0)); then
+    printf 'others can write to it\n'
   elif (($(stat --format '%s' -- "$1") > 65536)); then
     printf 'it is larger than 64 KiB\n'
   elif ! text=$(openssl req -in "$1" -noout -verify 2>&1) ||
@@ -526,11 +559,24 @@ is_signed() { # is_signed NAME NAMES
   [[ ${requested} == "$(public_key_of "${folder}/${certificate_file}")" ]]
 } 2>/dev/null
 
-show_public_key() { # show_public_key NAME REQUEST
-  local digest
-  digest=$(openssl req -in "$2" -noout -pubkey |
-    openssl pkey -pubin -outform DER | sha256sum)
-  note "$1 asks with public key sha256: ${digest%% *}"
+# Prints the other party that has had a key before, or asks with it now.
+owner_of() { # owner_of KEY_SHA256 PARTY
+  local party digest
+  while read -r _ party _ _ _ digest _; do
+    if [[ ${digest} == "$1" && ${party} != "$2" ]]; then
+      printf '%s\n' "${party}"
+      return
+    fi
+  done <"${ledger}"
+  [[ ${asked[$1]:-$2} == "$2" ]] || printf '%s\n' "${asked[$1]}"
+}
+
+# A refusal is kept in the log, and nothing is signed.
+refuse() { # refuse REQUEST REASON
+  if [[ ${verb} != check ]]; then
+    printf '%s %s %s\n' "$(date --utc '+%FT%TZ')" "$1" "$2" >>"${refusals}"
+  fi
+  die 2 "refused $1: $2; ${leaves}"
 }
 
 # Sorts the rows into told (they know which CA to trust), to_sign (row, folder)
@@ -557,20 +603,32 @@ check_requests() {
 }
 
 check_request() { # check_request ROW FOLDER
-  local name=${table[$1]} request=$2/${request_file} problem
+  local name=${table[$1]} request=$2/${request_file} problem digest owner
+  local party=${party_folder}/${name}
+  open_folder "${dir}/${party}"
+  open_folder "$2"
   if ! is_issued "$1" "$2"; then
     problem=$(request_problem "${request}" "${name}" "${table[$1 + 1]}")
-    [[ -z ${problem} ]] || die 2 "refused ${request}: ${problem}; ${leaves}"
-    show_public_key "${name}" "${request}"
+    [[ -z ${problem} ]] || refuse "${request}" "${problem}"
+    digest=$(openssl req -in "${request}" -noout -pubkey | digest_of_key)
+    owner=$(owner_of "${digest}" "${party}")
+    [[ -z ${owner} ]] ||
+      refuse "${request}" "its key is ${owner}'s: each party makes its own"
+    asked[${digest}]=${party}
+    note "${name} asks with public key sha256: ${digest}"
   fi
   to_sign+=("$1" "$2")
 }
 
-# A certificate must not outlive its CA, and a wrong clock must not sign.
-check_ca() { # check_ca DAYS
+# A wrong clock must not sign.
+check_ca() {
   local problem
   problem=$(why_not_valid "${ca_certificate}" "${ca_certificate}" any)
   [[ -z ${problem} ]] || die 2 "${ca_certificate}: ${problem}; ${leaves}"
+}
+
+# A certificate must not outlive its CA.
+check_lifetime() { # check_lifetime DAYS
   openssl x509 -in "${ca_certificate}" -noout -checkend $(($1 * 86400)) \
     >/dev/null ||
     die 2 "the CA ends before a certificate of $1 days would; ${leaves}"
@@ -599,10 +657,20 @@ issue() { # issue ROW FOLDER
         "${certificate}.new is not a good certificate; is the disk full?" \
         "${leaves}"
   fi
+  if [[ ${verb} != check ]] && is_serial_used "${certificate}.new"; then
+    note "${serial_file} is older than ${ledger}: a new serial is taken"
+    run rm -f -- "${serial_file}"
+    issue "$@"
+    return
+  fi
   run chmod 0644 -- "${certificate}.new"
   run sync -- "${certificate}.new"
   add_to_ledger "${party_folder}/${table[$1]}" "${certificate}.new" \
     "${ca_certificate}"
+}
+
+is_serial_used() { # is_serial_used CERTIFICATE
+  [[ $'\n'$(<"${ledger}") == *$'\n'"$(serial_of "$1") "* ]]
 }
 
 # True when a killed run has signed the request and put the certificate into
@@ -615,6 +683,20 @@ is_issued() { # is_issued ROW FOLDER
   requested=$(openssl req -in "$2/${request_file}" -noout -pubkey) || return 1
   [[ ${requested} == "$(public_key_of "${certificate}")" ]]
 } 2>/dev/null
+
+# A certificate of this CA that the ledger does not know, as after an old ledger
+# was restored, gets its line now.
+list_missing() { # list_missing ROW
+  local party=${party_folder}/${table[$1]} file
+  for file in "${dir}/${party}/${certificate_file}" \
+    "${dir}/${party}/renewal/${certificate_file}"; do
+    if is_good_certificate "${file}" "${ca_certificate}" "${table[$1 + 3]}" \
+      "${purpose}" && ! is_in_ledger "${file}"; then
+      note "${file} is not in ${ledger}: its line is added"
+      add_to_ledger "${party}" "${file}" "${ca_certificate}"
+    fi
+  done
+}
 
 # What a party is to trust: this CA, and while the CA is rolled over both.
 hand_out_authorities() { # hand_out_authorities ROW
@@ -676,11 +758,14 @@ undo() {
 main() {
   local row job
   local -a to_sign=() waiting=() told=()
+  local -A asked=()
   parse_options "$@"
   need_openssl
   ca_key=${dir}/ca/${ca_key_file}
   ca_certificate=${dir}/ca/${ca_certificate_file}
+  serial_file=${ca_certificate%.*}.srl
   ledger=${dir}/ca/${ledger_file}
+  refusals=${dir}/ca/refused.txt
   if [[ ${verb} == undo ]]; then
     undo
     finish
@@ -690,19 +775,24 @@ main() {
       die 2 "there is no CA in ${dir}/ca: run ca/10-create-ca.sh first"
   else
     open_party "${dir}/ca"
+    check_ca
   fi
+  if [[ -e ${ca_certificate} ]] && ! is_in_ledger "${ca_certificate}"; then
+    add_to_ledger ca "${ca_certificate}" "${ca_certificate}"
+  fi
+  for ((row = 0; row < ${#table[@]}; row += 4)); do list_missing "${row}"; done
   check_requests
   for row in "${told[@]}"; do hand_out_authorities "${row}"; done
   for row in "${waiting[@]}"; do wait_for "${row}"; done
   if ((${#to_sign[@]} == 0)); then finish; fi
   if [[ ${verb} != check ]]; then
     for ((job = 0; job < ${#to_sign[@]}; job += 2)); do
-      check_ca "${table[to_sign[job] + 2]}"
+      check_lifetime "${table[to_sign[job] + 2]}"
     done
     # An unfinished serial file would stop openssl; it makes a random one.
-    if [[ -e ${ca_certificate%.*}.srl &&
-      ! $(<"${ca_certificate%.*}.srl") =~ ^[0-9A-F]+$ ]]; then
-      run rm -f -- "${ca_certificate%.*}.srl"
+    if [[ -e ${serial_file} &&
+      ! $(<"${serial_file}") =~ ^[0-9A-F]+$ ]]; then
+      run rm -f -- "${serial_file}"
     fi
     get_passphrase "${ca_key}"
   fi

@@ -256,27 +256,61 @@ names_of() { # names_of CERTIFICATE
   printf '%s\n' "${text//[[:space:]]/}"
 }
 
-# Prints why openssl does not accept a certificate, or nothing.
+public_key_of() { # public_key_of CERTIFICATE
+  openssl x509 -in "$1" -noout -pubkey 2>/dev/null
+}
+
+# Prints why openssl does not accept a certificate, or nothing. A date is told
+# beside this machine's clock: either of them may be the one that is wrong.
 why_not_valid() { # why_not_valid CERTIFICATE CA PURPOSE
-  local text
+  local text file=$1
   if text=$(openssl verify -x509_strict -purpose "$3" -CAfile "$2" "$1" \
     2>&1); then
     return
   fi
+  [[ ${text} == *' at 0 depth '* ]] || file=$2
   text=${text#*lookup: }
-  printf '%s\n' "${text%%$'\n'*}"
+  text=${text%%$'\n'*}
+  case ${text} in
+    *'not yet valid')
+      text+=": it begins $(date_of startdate "${file}"), and the clock here"
+      text+=" says $(date --utc '+%F %T') UTC; set the clock, or wait"
+      ;;
+    *'has expired')
+      text+=": it ended $(date_of enddate "${file}"), and the clock here says"
+      text+=" $(date --utc '+%F %T') UTC; renew it, or set the clock"
+      ;;
+    *) ;;
+  esac
+  printf '%s\n' "${text}"
+}
+
+date_of() { # date_of startdate|enddate CERTIFICATE
+  local date
+  date=$(openssl x509 -in "$2" -noout "-$1")
+  date --utc --date "${date#*=}" '+%F %T UTC'
 }
 
 # ---- The ledger: one line for each certificate ------------------------------
 
-# Serial, party, first and last moment (UTC), sha256 of the certificate, serial
-# of its CA's certificate, names, subject. A line is added before a certificate
-# gets its name, and none is ever changed: what is not here was not handed out.
-readonly ledger_header='# serial party begins ends sha256 issuer names subject'
+# Serial, party, first and last moment (UTC), sha256 of the certificate and of
+# its public key, serial of its CA's certificate, names, subject. A line is
+# added before a certificate gets its name, and none is ever changed: what is
+# not here was not handed out.
+ledger_header='# serial party begins ends sha256 key_sha256 issuer names'
+ledger_header+=' subject'
+readonly ledger_header
 
 digest_of() { # digest_of CERTIFICATE
   local digest
   digest=$(openssl x509 -in "$1" -outform DER | sha256sum)
+  printf '%s\n' "${digest%% *}"
+}
+
+# Prints the sha256 of a public key in PEM, read from standard input.
+digest_of_key() {
+  local digest
+  digest=$(openssl pkey -pubin -outform DER | sha256sum)
   printf '%s\n' "${digest%% *}"
 }
 
@@ -302,10 +336,11 @@ ledger_line() { # ledger_line PARTY CERTIFICATE CA
   done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
     -subject -nameopt RFC2253)
   names=$(names_of "$2") || names=''
-  printf '%s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+  printf '%s %s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
     "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
     "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
-    "$(digest_of "$2")" "$(serial_of "$3")" "${names:--}" "${found[subject]}"
+    "$(digest_of "$2")" "$(public_key_of "$2" | digest_of_key)" \
+    "$(serial_of "$3")" "${names:--}" "${found[subject]}"
 }
 
 # Adds the line of a certificate to a copy, which then takes the ledger's name:
@@ -478,6 +513,7 @@ create_ca_key() {
   fi
   run sync -- "${key}.new"
   run mv -nT -- "${key}.new" "${key}"
+  run sync -- "${key%/*}"
   leaves="the CA key is in ${key}, the CA certificate is not made yet"
 }
 
@@ -514,6 +550,7 @@ issue_ca_certificate() {
 create_ca_certificate() {
   if ! is_in_ledger "${certificate}.new"; then issue_ca_certificate; fi
   run mv -fT -- "${certificate}.new" "${certificate}"
+  run sync -- "${certificate%/*}"
 }
 
 # ---- Stage 1: the next CA ---------------------------------------------------
@@ -614,7 +651,7 @@ parties_left_behind() {
   local serial party issuer old
   local -A newest=()
   old=$(serial_of "${previous}/${ca_certificate_file}")
-  while read -r serial party _ _ _ issuer _; do
+  while read -r serial party _ _ _ _ issuer _; do
     [[ ${serial} == '#' || ${party} == ca ]] || newest[${party}]=${issuer}
   done <"${ledger}"
   for party in "${!newest[@]}"; do

@@ -178,14 +178,14 @@ state_of() { # state_of PARTY SERIAL DAYS ISSUER
 
 # Prints the certificates with the days that are left in front of each.
 read_ledger() {
-  local now seconds serial party begins ends digest issuer names subject
+  local now seconds serial party begins ends digest key issuer names subject
   now=$(date '+%s')
-  while read -r serial party begins ends digest issuer names subject; do
+  while read -r serial party begins ends digest key issuer names subject; do
     [[ ${serial} != '#' ]] || continue
     seconds=$(($(date --date "${ends}" '+%s') - now))
     printf '%d %s\n' "$((seconds < 0 ? -1 : seconds / 86400))" \
-      "${serial} ${party} ${begins} ${ends} ${digest} ${issuer} ${names}\
- ${subject}"
+      "${serial} ${party} ${begins} ${ends} ${digest} ${key} ${issuer}\
+ ${names} ${subject}"
   done <"${ledger}"
 }
 
@@ -198,17 +198,19 @@ print_json() {
   printf '{"party":%s,"state":%s,"days_left":%d,"serial":%s,"begins":%s,' \
     "$(json_string "${party}")" "$(json_string "${state}")" "${days}" \
     "$(json_string "${serial}")" "$(json_string "${begins}")"
-  printf '"ends":%s,"sha256":%s,"issuer":%s,"names":%s,"subject":%s}\n' \
+  printf '"ends":%s,"sha256":%s,"key_sha256":%s,"issuer":%s,"names":%s,' \
     "$(json_string "${ends}")" "$(json_string "${digest}")" \
-    "$(json_string "${issuer}")" "$(json_string "${names}")" \
-    "$(json_string "${subject}")"
+    "$(json_string "${key}")" \
+    "$(json_string "${issuer}")" "$(json_string "${names}")"
+  printf '"subject":%s}\n' "$(json_string "${subject}")"
 }
 
 list() {
-  local days serial party begins ends digest issuer names subject state
+  local days serial party begins ends digest key issuer names subject state
   ((json)) || printf '%5s  %-20s  %-10s  %-30s  %s\n' \
     days ends state party 'serial, names'
-  while read -r days serial party begins ends digest issuer names subject; do
+  while read -r days serial party begins ends digest key issuer names \
+    subject; do
     state=$(state_of "${party}" "${serial}" "${days}" "${issuer}")
     if ((json)); then
       print_json

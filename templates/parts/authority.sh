@@ -28,6 +28,7 @@ create_ca_key() {
   fi
   run sync -- "${key}.new"
   run mv -nT -- "${key}.new" "${key}"
+  run sync -- "${key%/*}"
   leaves="the CA key is in ${key}, the CA certificate is not made yet"
 }
 
@@ -64,4 +65,5 @@ issue_ca_certificate() {
 create_ca_certificate() {
   if ! is_in_ledger "${certificate}.new"; then issue_ca_certificate; fi
   run mv -fT -- "${certificate}.new" "${certificate}"
+  run sync -- "${certificate%/*}"
 }

@@ -10,9 +10,7 @@ check_certificate() {
   done
   problem=$(why_not_valid "${certificate}" "${ca}" "${purpose}")
   [[ -z ${problem} ]] ||
-    die 2 \
-      "${certificate} is not valid here ($(date --utc '+%F %T') UTC):" \
-      "${problem}; ${leaves}"
+    die 2 "${certificate} is not valid here: ${problem}; ${leaves}"
   [[ $(names_of "${certificate}") == "${alternative_names}" ]] ||
     die 2 \
       "${certificate} is for $(names_of "${certificate}"), not for" \

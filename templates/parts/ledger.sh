@@ -1,13 +1,23 @@
 # ---- The ledger: one line for each certificate ------------------------------
 
-# Serial, party, first and last moment (UTC), sha256 of the certificate, serial
-# of its CA's certificate, names, subject. A line is added before a certificate
-# gets its name, and none is ever changed: what is not here was not handed out.
-readonly ledger_header='# serial party begins ends sha256 issuer names subject'
+# Serial, party, first and last moment (UTC), sha256 of the certificate and of
+# its public key, serial of its CA's certificate, names, subject. A line is
+# added before a certificate gets its name, and none is ever changed: what is
+# not here was not handed out.
+ledger_header='# serial party begins ends sha256 key_sha256 issuer names'
+ledger_header+=' subject'
+readonly ledger_header
 
 digest_of() { # digest_of CERTIFICATE
   local digest
   digest=$(openssl x509 -in "$1" -outform DER | sha256sum)
+  printf '%s\n' "${digest%% *}"
+}
+
+# Prints the sha256 of a public key in PEM, read from standard input.
+digest_of_key() {
+  local digest
+  digest=$(openssl pkey -pubin -outform DER | sha256sum)
   printf '%s\n' "${digest%% *}"
 }
 
@@ -33,10 +43,11 @@ ledger_line() { # ledger_line PARTY CERTIFICATE CA
   done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
     -subject -nameopt RFC2253)
   names=$(names_of "$2") || names=''
-  printf '%s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+  printf '%s %s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
     "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
     "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
-    "$(digest_of "$2")" "$(serial_of "$3")" "${names:--}" "${found[subject]}"
+    "$(digest_of "$2")" "$(public_key_of "$2" | digest_of_key)" \
+    "$(serial_of "$3")" "${names:--}" "${found[subject]}"
 }
 
 # Adds the line of a certificate to a copy, which then takes the ledger's name:

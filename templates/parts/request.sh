@@ -25,6 +25,7 @@ create_key() {
   fi
   run sync -- "${key}.new"
   run mv -nT -- "${key}.new" "${key}"
+  run sync -- "${key%/*}"
   leaves="the key is in ${key}, its request is not made yet"
 }
 
@@ -85,6 +86,7 @@ undo() {
 }
 
 main() {
+  local problem
   parse_options "$@"
   need_openssl
   folder=${dir}/${script%/*}
@@ -105,6 +107,11 @@ main() {
     create_key
   elif ! openssl pkey -in "${key}" -passin pass: -noout 2>/dev/null; then
     die 2 "${key} exists and is not an unencrypted private key; move it away"
+  fi
+  if [[ -e ${certificate} && -e ${folder}/${ca_certificate_file} ]]; then
+    problem=$(why_not_valid "${certificate}" \
+      "${folder}/${ca_certificate_file}" "${purpose}")
+    [[ ${problem} != *'not yet valid'* ]] || die 2 "${certificate}: ${problem}"
   fi
   if ! is_good_request "${request}" && ! {
     is_good_certificate "${certificate}" "${folder}/${ca_certificate_file}" \

@@ -249,6 +249,37 @@ is_good_certificate() { # is_good_certificate CERTIFICATE CA NAMES PURPOSE
     openssl verify -x509_strict -purpose "$4" -CAfile "$2" "$1" &>/dev/null
 }
 
+# Prints why openssl does not accept a certificate, or nothing. A date is told
+# beside this machine's clock: either of them may be the one that is wrong.
+why_not_valid() { # why_not_valid CERTIFICATE CA PURPOSE
+  local text file=$1
+  if text=$(openssl verify -x509_strict -purpose "$3" -CAfile "$2" "$1" \
+    2>&1); then
+    return
+  fi
+  [[ ${text} == *' at 0 depth '* ]] || file=$2
+  text=${text#*lookup: }
+  text=${text%%$'\n'*}
+  case ${text} in
+    *'not yet valid')
+      text+=": it begins $(date_of startdate "${file}"), and the clock here"
+      text+=" says $(date --utc '+%F %T') UTC; set the clock, or wait"
+      ;;
+    *'has expired')
+      text+=": it ended $(date_of enddate "${file}"), and the clock here says"
+      text+=" $(date --utc '+%F %T') UTC; renew it, or set the clock"
+      ;;
+    *) ;;
+  esac
+  printf '%s\n' "${text}"
+}
+
+date_of() { # date_of startdate|enddate CERTIFICATE
+  local date
+  date=$(openssl x509 -in "$2" -noout "-$1")
+  date --utc --date "${date#*=}" '+%F %T UTC'
+}
+
 # ---- Undo -------------------------------------------------------------------
 
 # Undo: certificates and keys are listed and kept, unless --remove-keys.
@@ -304,6 +335,7 @@ create_key() {
   fi
   run sync -- "${key}.new"
   run mv -nT -- "${key}.new" "${key}"
+  run sync -- "${key%/*}"
   leaves="the key is in ${key}, its request is not made yet"
 }
 
@@ -364,6 +396,7 @@ undo() {
 }
 
 main() {
+  local problem
   parse_options "$@"
   need_openssl
   folder=${dir}/${script%/*}
@@ -384,6 +417,11 @@ main() {
     create_key
   elif ! openssl pkey -in "${key}" -passin pass: -noout 2>/dev/null; then
     die 2 "${key} exists and is not an unencrypted private key; move it away"
+  fi
+  if [[ -e ${certificate} && -e ${folder}/${ca_certificate_file} ]]; then
+    problem=$(why_not_valid "${certificate}" \
+      "${folder}/${ca_certificate_file}" "${purpose}")
+    [[ ${problem} != *'not yet valid'* ]] || die 2 "${certificate}: ${problem}"
   fi
   if ! is_good_request "${request}" && ! {
     is_good_certificate "${certificate}" "${folder}/${ca_certificate_file}" \
