@@ -7,7 +7,8 @@
 # Restarts:   nothing
 # Needs root: no
 # Undo:       nothing to undo: it is read-only
-# Options:    --dir DIR (not used)  --check  --undo [--remove-keys]  --help
+# Options:    --dir DIR (not used)  --yes  --check
+#             --undo [--remove-keys]  --help
 # Status:     0 no certificate ends soon, 2 wrong use, 4 one does
 #% include "parts/guard.sh"
 
@@ -20,7 +21,7 @@ readonly warn_days=@{warn_days}
 
 # ---- This script ------------------------------------------------------------
 
-readonly accepts=' --dir --check --undo --remove-keys --help '
+readonly accepts=' --dir --yes --check --undo --remove-keys --help '
 
 main() {
   parse_options "$@"

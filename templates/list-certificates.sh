@@ -7,7 +7,7 @@
 # Restarts:   nothing
 # Needs root: no
 # Undo:       nothing to undo: it is read-only
-# Options:    --dir DIR (docker-tls)  --json  --check
+# Options:    --dir DIR (docker-tls)  --json  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 2 wrong use, or there is no ledger
 #% include "parts/guard.sh"
@@ -21,7 +21,7 @@ readonly ledger_file=@{ledger_file}
 
 # ---- This script ------------------------------------------------------------
 
-readonly accepts=' --dir --json --check --undo --remove-keys --help '
+readonly accepts=' --dir --json --yes --check --undo --remove-keys --help '
 
 # The last line of a party is the certificate that it is to use; those before it
 # are valid too, until they end or their CA is trusted no more.

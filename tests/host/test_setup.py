@@ -38,6 +38,7 @@ KEPT = {
     "ca/ca-private.pem",
     "ca/ca-public.pem",
     "ca/ca-public.srl",
+    "ca/ledger.txt",
     "hosts/localhost/server-key.pem",
     "hosts/localhost/certificate.pem",
     "hosts/localhost/ca-public.pem",
@@ -177,8 +178,13 @@ def test_check_before_prints_every_command_and_changes_nothing(story: Story) -> 
     digest = re.compile(r"tls-[0-9a-f]{16}")
     ran = {digest.sub("tls-DIGEST", line[2:]) for line in story.shown.splitlines() if line.startswith("+ ")}
     # These clean up after a success, or make what --check found missing for every step.
-    expected = {line for line in ran if not line.startswith("rm ")}
-    assert expected - set(story.check_before.stdout.splitlines()) == set()
+    added = f"cat >>{WORK}/ca/ledger.txt <<'END'"
+    expected = {line for line in ran if not line.startswith("rm ")} - {added}
+    lines = story.check_before.stdout.splitlines()
+    assert expected - set(lines) == set()
+    # What the ledger will say of a certificate is known once there is one.
+    to_ledger = [line for line in lines if line.endswith(f" is added to {WORK}/ca/ledger.txt")]
+    assert len(to_ledger) == story.shown.count(f"+ {added}") == 3
     assert len(expected) > 40
 
 
