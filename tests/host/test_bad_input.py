@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,6 +44,7 @@ def asking(ready: Host) -> Iterator[Host]:
     """The same host, on which the server has a key of the right type and asks for a certificate."""
     ready.run(["cp", "-a", WORK, "/run/kept"])
     ready.run(["rm", f"{WORK}/hosts/localhost/certificate.pem"])
+    ready.run(script(REQUEST))
     yield ready
     ready.bash('rm -r "$1" && mv /run/kept "$1"', WORK)
 
@@ -232,7 +234,7 @@ def test_a_disk_that_is_full_while_a_certificate_is_written(ready: Host) -> None
         ready.bash('cp -r "$1"/{ca,hosts} "$2"', WORK, folder)
         certificate = f"{folder}/hosts/localhost/certificate.pem"
         before = ready.read(certificate)
-        ready.run(["rm", f"{folder}/hosts/localhost/request.csr", f"{folder}/hosts/localhost/server-key.pem"])
+        ready.run(["rm", f"{folder}/hosts/localhost/server-key.pem"])
         ready.run(script(REQUEST, "--dir", folder))
         ready.bash('cat /dev/zero >"$1/fill" 2>/dev/null || true', folder)
         result = ready.run(script(SIGN, "--dir", folder, *WITH_PASSPHRASE), check=False)
@@ -248,9 +250,15 @@ def test_a_disk_that_is_full_while_a_certificate_is_written(ready: Host) -> None
 
 
 def refused_request(host: Host, reason: str) -> None:
-    """See the CA refuse the server's request, before it asks for the passphrase."""
-    path = f"{WORK}/hosts/localhost/request.csr"
-    refuses(host, script(SIGN), f"error: {SIGN}: refused {path}: {reason}; {UNTOUCHED}")
+    """See the CA refuse the server's request, before it asks for the passphrase, and only its log of refusals change."""
+    path, log = f"{WORK}/hosts/localhost/request.csr", f"{WORK}/ca/refused.txt"
+    before = host.snapshot()
+    result = host.run(script(SIGN), check=False)
+    assert result.stderr == f"error: {SIGN}: refused {path}: {reason}; {UNTOUCHED}\n"
+    assert (result.status, result.stdout) == (2, "")
+    assert re.fullmatch(rf"[-0-9T:]+Z {re.escape(f'{path} {reason}')}\n", host.read(log))
+    host.run(["rm", log])
+    assert difference(before, host.snapshot()) == []
 
 
 @pytest.mark.parametrize(
@@ -279,20 +287,51 @@ def test_a_request_for_something_else(asking: Host, key: str, subject: str, reas
     refused_request(asking, reason)
 
 
-def test_a_request_that_asks_for_more_gets_what_the_ca_decided(asking: Host) -> None:
+@pytest.mark.parametrize("more", ["subjectAltName = DNS:bank.example", "basicConstraints = critical, CA:TRUE"])
+def test_a_request_that_asks_for_extensions(asking: Host, more: str) -> None:
+    """The positive control: the same key asks without them, and gets what the CA decided."""
     folder = f"{WORK}/hosts/localhost"
+    request = f"{folder}/request.csr"
+    plain = asking.read(request)
     asking.write(
         "/run/more.cnf",
         "[req]\ndistinguished_name = name\nreq_extensions = more\nprompt = no\n[name]\nCN = localhost\n"
-        "[more]\nsubjectAltName = DNS:bank.example\nbasicConstraints = critical, CA:TRUE\n",
+        f"[more]\n{more}\n",
     )
-    words = ["-config", "/run/more.cnf", "-key", f"{folder}/server-key.pem", "-out", f"{folder}/request.csr"]
+    words = ["-config", "/run/more.cnf", "-key", f"{folder}/server-key.pem", "-out", request]
     asking.run(["openssl", "req", "-new", *words])
+    refused_request(asking, "it asks for extensions, and they are for the CA to decide")
+    asking.write(request, plain)
     asking.run(script(SIGN, *WITH_PASSPHRASE))
     text = asking.run(["openssl", "x509", "-in", f"{folder}/certificate.pem", "-noout", "-text"]).stdout
     assert "DNS:localhost, IP Address:127.0.0.1" in text
-    assert "bank.example" not in text
     assert "CA:FALSE" in text
+
+
+@pytest.mark.parametrize("earlier", [True, False], ids=["certified before", "asking now"])
+def test_a_request_with_the_key_of_another_party(asking: Host, earlier: bool) -> None:
+    """The client's key asks for the server's certificate, once after and once while the client asks with it."""
+    client = f"{WORK}/clients/client"
+    if not earlier:
+        asking.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "/run/key"])
+        asking.run(["mv", "/run/key", f"{client}/client-key.pem"])
+        asking.run(["rm", f"{client}/client-certificate.pem"])
+    request = f"{WORK}/hosts/localhost/request.csr"
+    words = ["-subj", "/CN=localhost", "-key", f"{client}/client-key.pem"]
+    asking.run(["openssl", "req", "-new", *words, "-out", request])
+    if earlier:
+        refused_request(asking, "its key is clients/client's: each party makes its own")
+        return
+    asking.run(script(SIGN, *WITH_PASSPHRASE))
+    asking.run(script("clients/client/10-request-certificate.sh"))
+    result = asking.run(script(SIGN.replace("20-sign-servers", "30-sign-clients")), check=False)
+    assert "its key is hosts/localhost's: each party makes its own" in result.stderr
+    assert result.status == 2
+
+
+def test_a_request_that_others_can_write_to(asking: Host) -> None:
+    asking.run(["chmod", "0666", f"{WORK}/hosts/localhost/request.csr"])
+    refused_request(asking, "others can write to it")
 
 
 @pytest.mark.parametrize(
@@ -309,7 +348,6 @@ def test_a_request_that_asks_for_more_gets_what_the_ca_decided(asking: Host) -> 
 )
 def test_a_request_that_is_none(asking: Host, make: str, reason: str) -> None:
     folder = f"{WORK}/hosts/localhost"
-    asking.run(script(REQUEST))
     asking.run(["mv", f"{folder}/request.csr", "/run/request"])
     asking.bash(make, f"{folder}/request.csr")
     refused_request(asking, reason)
@@ -318,7 +356,6 @@ def test_a_request_that_is_none(asking: Host, make: str, reason: str) -> None:
 def test_a_request_whose_signature_is_not_its_own(asking: Host) -> None:
     """One octet of the public key's owner's signature is turned over."""
     request = f"{WORK}/hosts/localhost/request.csr"
-    asking.run(script(REQUEST))
     asking.run(["openssl", "req", "-in", request, "-outform", "DER", "-out", "/run/der"])
     octets = bytearray(asking.read_bytes("/run/der"))
     octets[-1] ^= 1

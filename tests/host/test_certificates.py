@@ -288,7 +288,6 @@ def test_signing_again_changes_nothing(make: Make) -> None:
 def test_other_names_in_the_site_make_a_new_certificate_of_the_same_key(make: Make, tmp_path: Path) -> None:
     made = make(name="renamed")
     before = made.certificate("server")
-    made.remove(f"{SERVER}/request.csr")  # as 20-configure-daemon.sh does when all holds
     assert "nothing to do" in made.step("request-server").stderr
     assert not made.host.exists(f"{made.folder}/{SERVER}/request.csr")
     made.render(site("ec:P-256", (*NAMES[:2], "new.example")), tmp_path)
@@ -323,14 +322,20 @@ def request(name: str, key: ec.EllipticCurvePrivateKey) -> bytes:
         pytest.param("client", CLIENT, "client-request.csr", "alice", id="client"),
     ],
 )
-def test_what_a_request_asks_for_does_not_get_into_the_certificate(
-    make: Make, kind: str, folder: str, file: str, name: str
-) -> None:
+def test_a_request_that_asks_for_more_is_refused(make: Make, kind: str, folder: str, file: str, name: str) -> None:
+    """The positive control: a new key that asks for nothing more gets the extensions that the CA decides."""
     made = make(name=f"greedy-{kind}")
     before = made.certificate(kind)
-    key = ec.generate_private_key(ec.SECP256R1())
     made.remove(FILES[kind][0])
-    made.host.write(f"{made.folder}/{folder}/{file}", request(name, key))
+    path = f"{made.folder}/{folder}/{file}"
+    made.host.write(path, request(name, ec.generate_private_key(ec.SECP256R1())))
+    refused = made.step(f"sign-{kind}", check=False)
+    assert refused.status == 2
+    assert f"refused {path}: it asks for extensions, and they are for the CA to decide" in refused.stderr
+    assert not made.host.exists(f"{made.folder}/{FILES[kind][0]}")
+    key = ec.generate_private_key(ec.SECP256R1())
+    plain = x509.CertificateSigningRequestBuilder(common_name(name)).sign(key, hashes.SHA256())
+    made.host.write(path, plain.public_bytes(serialization.Encoding.PEM))
     made.step(f"sign-{kind}")
     after = made.certificate(kind)
     assert after.public_key() == key.public_key()
@@ -348,6 +353,8 @@ def test_a_request_for_another_name_is_refused(make: Make) -> None:
     assert refused.status == 2
     said = "it asks for CN=somebody-elses.example, and this CA certifies CN=docker.example here"
     assert f"refused {path}: {said}" in refused.stderr
+    assert made.host.read(f"{made.folder}/ca/refused.txt").endswith(f" {path} {said}\n")
+    made.remove("ca/refused.txt")
     assert difference(before, made.host.snapshot([made.folder]), strict=True) == []
 
 
@@ -366,6 +373,7 @@ def test_nothing_is_signed_with_a_ca_that_ends_too_soon_or_a_wrong_clock(make: M
     made = make(name="clock")
     certificate = f"{made.folder}/{FILES['server'][0]}"
     made.host.run(["rm", "-f", certificate])
+    made.step("request-server")
     refused = made.step("sign-server", check=False, clock=clock)
     assert refused.status == 2
     assert said in refused.stderr
@@ -376,5 +384,6 @@ def test_the_last_day_on_which_the_ca_signs_is_the_one_that_its_lifetime_allows(
     """The positive control of the refusal one day later."""
     made = make(name="clock")
     made.host.run(["rm", "-f", f"{made.folder}/{FILES['server'][0]}"])
+    made.step("request-server")
     made.step("sign-server", clock="+909d")
     assert made.certificate("server").not_valid_after_utc < made.certificate("ca").not_valid_after_utc
