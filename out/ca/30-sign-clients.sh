@@ -524,6 +524,7 @@ request_problem() { # request_problem REQUEST NAME KEY_TYPE
     [[ ${text} != *'verify OK'* ]]; then
     printf 'it is damaged, or not signed by its own key\n'
   else
+    text=$(openssl asn1parse -in "$1")
     subject=$(openssl req -in "$1" -noout -subject -nameopt RFC2253)
     found=$(key_type_of "$(openssl req -in "$1" -noout -pubkey)")
     if [[ ${subject} != "subject=CN=$2" ]]; then
@@ -531,6 +532,8 @@ request_problem() { # request_problem REQUEST NAME KEY_TYPE
         "${subject#subject=}" "$2"
     elif [[ ${found} != "$3" ]]; then
       printf 'its key is %s, and this CA certifies %s here\n' "${found}" "$3"
+    elif [[ ${text} == *'Extension Request'* ]]; then
+      printf 'it asks for extensions, and they are for the CA to decide\n'
     fi
   fi
 }
