@@ -313,7 +313,9 @@ def test_a_request_with_the_key_of_another_party(asking: Host, earlier: bool) ->
     """The client's key asks for the server's certificate, once after and once while the client asks with it."""
     client = f"{WORK}/clients/client"
     if not earlier:
-        asking.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "/run/key"])
+        asking.run(
+            ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "/run/key"]
+        )
         asking.run(["mv", "/run/key", f"{client}/client-key.pem"])
         asking.run(["rm", f"{client}/client-certificate.pem"])
     request = f"{WORK}/hosts/localhost/request.csr"

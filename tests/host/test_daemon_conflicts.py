@@ -197,8 +197,14 @@ def test_a_key_that_does_not_belong_to_the_certificate(ready: Host) -> None:
 @pytest.mark.parametrize(
     ("clock", "reason"),
     [
-        ("2020-01-01", "certificate has expired: it ended WHEN, and the clock here says WHEN; renew it, or set the clock"),
-        ("+40 days", "certificate is not yet valid: it begins WHEN, and the clock here says WHEN; set the clock, or wait"),
+        (
+            "2020-01-01",
+            "certificate has expired: it ended WHEN, and the clock here says WHEN; renew it, or set the clock",
+        ),
+        (
+            "+40 days",
+            "certificate is not yet valid: it begins WHEN, and the clock here says WHEN; set the clock, or wait",
+        ),
     ],
     ids=["expired", "not yet valid"],
 )
