@@ -250,7 +250,7 @@ def test_a_disk_that_is_full_while_a_certificate_is_written(ready: Host) -> None
 
 
 def refused_request(host: Host, reason: str) -> None:
-    """See the CA refuse the server's request, before it asks for the passphrase, and only its log of refusals change."""
+    """See the CA refuse the server's request, before it asks for the passphrase; only its log changes."""
     path, log = f"{WORK}/hosts/localhost/request.csr", f"{WORK}/ca/refused.txt"
     before = host.snapshot()
     result = host.run(script(SIGN), check=False)
