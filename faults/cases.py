@@ -1,0 +1,181 @@
+"""What is put to the test: each script and verb, and how a host gets to where it can run."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+OUT = "/opt/out"
+WORK = "/root/docker-tls"
+PASSPHRASE_FILE = "/opt/passphrase"
+SECRET = ("--passphrase-file", PASSPHRASE_FILE)
+BACKUP = "/root/ca.backup"
+
+# Small keys: a run takes well under a second.
+SITE = """\
+ca: {key: ec:P-256}
+hosts:
+  - name: localhost
+    ip_addresses: [127.0.0.1]
+    listen: 127.0.0.1:2376
+    key: ec:P-256
+    networks:
+      - {name: isolated, icc: false}
+clients:
+  - {name: client, key: ec:P-256}
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A script and its arguments."""
+
+    script: str
+    words: tuple[str, ...] = ()
+
+    def argv(self) -> list[str]:
+        """Return what follows `bash`."""
+        return [f"{OUT}/{self.script}", *self.words]
+
+    def __str__(self) -> str:
+        """Return the script and what it is asked to do, without what every run is given."""
+        words = [word for word in self.words if word not in {*SECRET, "--yes", BACKUP}]
+        return " ".join([self.script, *words])
+
+
+@dataclass(frozen=True)
+class Case:
+    """A step, and those that came before it on the same machine."""
+
+    step: Step
+    before: tuple[Step, ...]
+    writes: tuple[str, ...] = ()  # folders that can be full or read-only
+    daemon: bool = False  # dockerd is looked at too
+    keeps_keys: bool = True  # no private key may go
+    stride: int = 1  # of every so many commands one is tried
+    questions: bool = False  # asks on a terminal where --yes and the passphrase file are left out
+    together: int = 0  # runs at once
+    ignored: str = "^$"  # a regular expression of paths that differ from run to run
+
+    def __str__(self) -> str:
+        """Return its name in tables."""
+        return str(self.step)
+
+    def text(self) -> str:
+        """Return it as the driver reads it."""
+        script, *words = self.step.argv()
+        lines = [
+            f"script={shlex.quote(script)}",
+            f"words=({shlex.join(words)})",
+            f"work={WORK}",
+            f"daemon={int(self.daemon)}",
+            f"keeps_keys={int(self.keeps_keys)}",
+            f"ignored={shlex.quote(self.ignored)}",
+            "prepare() {",
+            *(f"  bash {shlex.join(step.argv())} </dev/null || return" for step in self.before),
+            "  :",
+            "}",
+        ]
+        return "\n".join([*lines, ""])
+
+
+def step(script: str, *words: str) -> Step:
+    """Return a step that asks nothing."""
+    return Step(script, (*words, "--yes"))
+
+
+def secret(script: str, *words: str) -> Step:
+    """Return a step that opens the CA's key and asks nothing."""
+    return Step(script, (*words, "--yes", *SECRET))
+
+
+CREATE = secret("ca/10-create-ca.sh")
+REQUESTS = (step("hosts/localhost/10-request-certificate.sh"), step("clients/client/10-request-certificate.sh"))
+SIGN = (secret("ca/20-sign-servers.sh"), secret("ca/30-sign-clients.sh"))
+SIGNED = (CREATE, *REQUESTS, *SIGN)
+DAEMON = step("hosts/localhost/20-configure-daemon.sh")
+CLIENT = step("clients/client/20-configure-client.sh")
+NETWORKS = step("hosts/localhost/30-create-networks.sh")
+WATCH = step("hosts/localhost/60-watch-expiry.sh")
+RENEW_SERVER = step("hosts/localhost/10-request-certificate.sh", "--renew", "--new-key")
+RENEW_CLIENT = step("clients/client/10-request-certificate.sh", "--renew", "--new-key")
+BEGIN, SWITCH, FINISH = (secret("ca/60-roll-over-ca.sh", f"--{stage}") for stage in ("begin", "switch", "finish"))
+BEGUN = (*SIGNED, BEGIN, *SIGN)
+SWITCHED = (*BEGUN, SWITCH, RENEW_SERVER, RENEW_CLIENT, *SIGN)
+BACK_UP = secret("ca/70-back-up-ca.sh", "--to", BACKUP)
+SET_UP = (*SIGNED, DAEMON, CLIENT)
+ETC = ("/etc/docker", "/etc/systemd/system")
+
+
+def undone(done: Step, *words: str) -> Step:
+    """Return the step that undoes a step."""
+    return Step(done.script, ("--undo", *words, *done.words))
+
+
+def of_certificates() -> list[Case]:
+    """Return the cases that need no dockerd."""
+    work = (WORK,)
+    cases = [
+        Case(CREATE, (), work, questions=True, together=20),
+        Case(undone(CREATE), (CREATE,)),
+        Case(undone(CREATE, "--remove-keys"), (CREATE,), keeps_keys=False),
+    ]
+    for request, renew, sign in zip(REQUESTS, (RENEW_SERVER, RENEW_CLIENT), SIGN, strict=True):
+        same_key = step(request.script, "--renew")
+        cases += [
+            Case(request, (CREATE,), work, together=20),
+            Case(same_key, SIGNED, work, together=20),
+            Case(renew, SIGNED, work, together=20),
+            Case(undone(request), (CREATE, request)),
+            Case(undone(request, "--remove-keys"), (CREATE, request), keeps_keys=False),
+            Case(sign, (CREATE, *REQUESTS), work, questions=True, together=20),
+            Case(Step(sign.script, (*sign.words, "--check")), (CREATE, *REQUESTS)),
+            Case(Step(f"{sign.script}", sign.words), (*SIGNED, renew), work, together=20),
+            Case(undone(sign), SIGNED),
+            Case(undone(sign, "--remove-keys"), SIGNED),
+        ]
+    return [
+        *cases,
+        Case(BEGIN, SIGNED, work, questions=True, together=20),
+        Case(undone(secret("ca/60-roll-over-ca.sh")), (*SIGNED, BEGIN)),
+        Case(undone(secret("ca/60-roll-over-ca.sh"), "--remove-keys"), (*SIGNED, BEGIN), keeps_keys=False),
+        Case(SWITCH, BEGUN, work, questions=True, together=20),
+        Case(FINISH, SWITCHED, work, questions=True, together=20),
+        Case(BACK_UP, SIGNED, questions=True, together=20),
+        Case(secret("ca/70-back-up-ca.sh", "--restore", BACKUP), (*SIGNED, BACK_UP, GONE), work, together=20),
+        Case(step("ca/80-list-certificates.sh"), SIGNED, together=20),
+    ]
+
+
+# The CA is lost: only its back-up is left.
+GONE = undone(CREATE, "--remove-keys")
+
+
+def of_daemons() -> list[Case]:
+    """Return the cases that need a Docker host."""
+    renewed = (*SET_UP, RENEW_SERVER, RENEW_CLIENT, *SIGN)
+    home = ("/root/.docker",)
+    return [
+        Case(DAEMON, SIGNED, ETC, daemon=True, questions=True),
+        Case(DAEMON, renewed, ETC, daemon=True, questions=True),
+        Case(undone(DAEMON), SET_UP, daemon=True, questions=True),
+        Case(CLIENT, (*SIGNED, DAEMON), home),
+        Case(CLIENT, renewed, home),
+        Case(undone(CLIENT), SET_UP),
+        Case(NETWORKS, (), daemon=True),
+        Case(undone(NETWORKS), (NETWORKS,), daemon=True),
+        Case(WATCH, SET_UP, ("/etc/systemd/system", "/usr/local/sbin"), daemon=True),
+        Case(step(WATCH.script, "--now"), (*SET_UP, WATCH)),
+        Case(undone(WATCH), (*SET_UP, WATCH), daemon=True),
+        Case(step("clients/client/60-check-expiry.sh"), SET_UP),
+        Case(step("hosts/localhost/40-show-namespaces.sh"), (), daemon=True, stride=40),
+        Case(step("hosts/localhost/90-verify.sh", "--no-containers"), SET_UP, daemon=True, stride=40),
+        Case(step("clients/client/90-verify.sh"), SET_UP, daemon=True, stride=40),
+        Case(secret("setup.sh", "--no-containers"), (), daemon=True, questions=True, together=5),
+        Case(undone(secret("setup.sh", "--no-containers")), (secret("setup.sh", "--no-containers"),), daemon=True),
+    ]
+
+
+def all_cases() -> list[Case]:
+    """Return every case, the scripts in their order."""
+    return [*of_certificates(), *of_daemons()]

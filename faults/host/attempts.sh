@@ -1,0 +1,233 @@
+#!/bin/bash
+# ---- Without a fault --------------------------------------------------------
+
+# Leads to the beginning and to the end, twice: what differs between the two
+# could not be compared. Prints how many commands the script runs.
+measure() {
+  local difference
+  if [[ ! -d ${here}/new ]]; then daemon=1 keep new; fi
+  daemon=1 bring_back new
+  prepare >"${here}/said" 2>&1 || fail 'its beginning cannot be made'
+  keep begin
+  private_keys >"${here}/begin.keys"
+  attempt
+  printf '%s\n' "${status}" >"${here}/end.status"
+  [[ ${status} =~ ^[04]$ ]] || fail "ends with ${status} without a fault"
+  keep end
+  bring_back begin
+  : >"${here}/count"
+  attempt BASH_ENV="${here}/trap.sh" FAULT_SCRIPT="${script}" \
+    FAULT_POINT=0 FAULT_SIGNAL=KILL FAULT_COUNT="${here}/count"
+  difference=$(diff "${here}/end.state" <(state) | grep '^[<>]' | head -n 3)
+  [[ -z ${difference} ]] || fail "two runs differ: ${difference}"
+  look
+  look_at_pairs
+  ((${#problems[@]} == 0)) || fail "without a fault: ${problems[*]}"
+  wc -c <"${here}/count"
+}
+
+# ---- Killed -----------------------------------------------------------------
+
+# Before command number POINT.
+kill_before() { # kill_before POINT...
+  local point
+  for point in "$@"; do
+    bring_back begin
+    : >"${here}/count"
+    attempt BASH_ENV="${here}/trap.sh" FAULT_SCRIPT="${script}" \
+      FAULT_POINT="${point}" FAULT_SIGNAL=KILL FAULT_COUNT="${here}/count"
+    ((status == 137)) || problem "not killed, ended with ${status}"
+    ends
+    look
+    run_again
+    report "${point}"
+  done
+}
+
+put_shims() {
+  local name
+  for name in openssl docker systemctl mv; do
+    install -m 0755 -- "${here}/shim.sh" "/usr/local/sbin/${name}"
+  done
+}
+
+# Prints the microseconds of each call of openssl, docker, systemctl and mv.
+measure_calls() {
+  bring_back begin
+  put_shims
+  : >"${here}/count"
+  : >"${here}/times"
+  attempt FAULT_POINT=0 FAULT_COUNT="${here}/count" \
+    FAULT_TIMES="${here}/times"
+  cat -- "${here}/times"
+}
+
+# With the program of call number CALL, after so many seconds of it.
+kill_inside() { # kill_inside CALL SECONDS [CALL SECONDS]...
+  local call
+  while (($#)); do
+    call=$1
+    bring_back begin
+    put_shims
+    : >"${here}/count"
+    attempt FAULT_POINT="${call}" FAULT_DELAY="$2" FAULT_COUNT="${here}/count"
+    ends
+    rm -f -- /usr/local/sbin/{openssl,docker,systemctl,mv}
+    look
+    run_again
+    report "${call}"
+    shift 2
+  done
+}
+
+# ---- No room, no right to write ---------------------------------------------
+
+# With FOLDER on a file system that has 1, 2, 3 and so on of UNIT (pages of
+# 4 KiB, or inodes), until the script has all it needs.
+fill_up() { # fill_up FOLDER pages|inodes
+  local number=0 fits=0 options
+  until ((fits)); do
+    number=$((number + 1))
+    ((number < 2000)) || fail "$1 needs more than 2000 $2"
+    bring_back begin
+    options=size=$((4 * number))k,nr_inodes=10k
+    [[ $2 == pages ]] || options=size=64m,nr_inodes=${number}
+    if mount_copy "$1" "${options}"; then
+      attempt
+      if ((status == $(<"${here}/end.status"))); then
+        fits=1
+      else
+        look_at_refusal
+      fi
+      look
+      mount -o remount,size=64m,nr_inodes=10k "$1"
+      run_again
+      report "${number}"
+    fi
+    umount -- "$1"
+  done
+}
+
+# False where what is there at the beginning does not fit already.
+mount_copy() { # mount_copy FOLDER OPTIONS
+  [[ -d $1 ]] || mkdir -m 0700 -- "$1"
+  mount -t tmpfs -o "mode=0700,$2" tmpfs "$1"
+  [[ ! -d ${here}/begin$1 ]] || cp -aT -- "${here}/begin$1" "$1"
+} 2>/dev/null
+
+# With one folder after the other read-only.
+forbid() { # forbid FOLDER...
+  local folder number=0
+  for folder in "$@"; do
+    number=$((number + 1))
+    bring_back begin
+    [[ -d ${folder} ]] || mkdir -m 0700 -- "${folder}"
+    mount --bind -- "${folder}" "${folder}"
+    mount -o remount,bind,ro -- "${folder}"
+    attempt
+    ((status != $(<"${here}/end.status"))) ||
+      problem "${folder} is read-only, and the script says it is done"
+    look_at_refusal
+    look
+    umount -- "${folder}"
+    run_again
+    report "${number}"
+  done
+}
+
+# ---- Together ---------------------------------------------------------------
+
+# COUNT runs at once.
+run_together() { # run_together COUNT
+  local number pid
+  local -a pids=()
+  bring_back begin
+  for ((number = 1; number <= $1; number++)); do
+    start_attempt "together-${number}"
+    pids+=("$!")
+  done
+  number=0
+  for pid in "${pids[@]}"; do
+    wait "${pid}"
+    status=$?
+    number=$((number + 1))
+    ((status == $(<"${here}/end.status"))) || problem \
+      "run ${number} ended with ${status}: $(last_line "together-${number}")"
+  done
+  look
+  look_at_end
+  run_again
+  report "$1"
+}
+
+# The run that works stands still before command number POINT. The next one says
+# who that is and waits; once the first is killed, it does the work.
+kill_holder() { # kill_holder POINT...
+  local point first second
+  for point in "$@"; do
+    bring_back begin
+    : >"${here}/count"
+    start_attempt holder BASH_ENV="${here}/trap.sh" FAULT_SCRIPT="${script}" \
+      FAULT_POINT="${point}" FAULT_SIGNAL=STOP FAULT_COUNT="${here}/count"
+    first=$!
+    holds || problem 'the first run did not stand still'
+    start_attempt said
+    second=$!
+    timeout 60 bash -c \
+      'until grep -q "waiting for it" "$1" || ! kill -0 "$2"; do sleep 0.02; done' \
+      wait "${here}/said" "${second}" 2>/dev/null
+    grep -Eq 'another run works in .* \(process [0-9]+\)' "${here}/said" ||
+      problem "the second run did not say who works: $(last_line said)"
+    pkill -KILL --session "$(<"${here}/holder.session")"
+    wait "${first}"
+    wait "${second}"
+    status=$?
+    ((status == $(<"${here}/end.status"))) ||
+      problem "the second run ended with ${status}: $(last_line said)"
+    look
+    look_at_end
+    run_again
+    report "${point}"
+  done
+} 2>/dev/null
+
+# Waits until a process of the holder's session is stopped.
+holds() {
+  timeout 60 bash -c '
+    until pgrep --session "$(<"$1")" --runstates T; do sleep 0.02; done
+  ' wait "${here}/holder.session" >/dev/null 2>&1
+}
+
+# ---- What is refused --------------------------------------------------------
+
+# The request was made hostile by CHANGE: nothing is signed, REASON is said and
+# logged. With the good request the same script does its work.
+refuse() { # refuse NUMBER CHANGE REASON
+  local before
+  bring_back begin
+  bash -euo pipefail -c "$2" || fail "cannot be made: $2"
+  before=$(state)
+  attempt
+  ((status == 2)) || problem "ended with ${status}, not with 2"
+  grep -qF -- "$3" "${here}/said" ||
+    problem "says not '$3' but '$(last_line said)'"
+  [[ $(state | grep -v '/refused[.]txt ') == "${before}" ]] ||
+    problem "something was changed"
+  grep -qF -- "$3" "${work}/ca/refused.txt" || [[ $3 == *others\ can* ]] ||
+    problem 'the refusal is not in the log'
+  bring_back begin
+  run_again
+  report "$1"
+} 2>/dev/null
+
+# ---- For a run on a terminal ------------------------------------------------
+
+begin_on_terminal() { bring_back begin; }
+
+end_on_terminal() { # end_on_terminal NUMBER
+  session=$(<"${here}/terminal.session")
+  ends
+  look
+  run_again
+  report "$1"
+}
