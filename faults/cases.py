@@ -120,7 +120,8 @@ def of_certificates() -> list[Case]:
         Case(undone(CREATE), (CREATE,)),
         Case(undone(CREATE, "--remove-keys"), (CREATE,), keeps_keys=False),
     ]
-    for request, renew, sign in zip(REQUESTS, (RENEW_SERVER, RENEW_CLIENT), SIGN, strict=True):
+    others = reversed(SIGN)
+    for request, renew, sign, other in zip(REQUESTS, (RENEW_SERVER, RENEW_CLIENT), SIGN, others, strict=True):
         same_key = step(request.script, "--renew")
         cases += [
             Case(request, (CREATE,), work, together=20),
@@ -128,8 +129,8 @@ def of_certificates() -> list[Case]:
             Case(renew, SIGNED, work, together=20),
             Case(undone(request), (CREATE, request)),
             Case(undone(request, "--remove-keys"), (CREATE, request), keeps_keys=False),
-            Case(sign, (CREATE, *REQUESTS), work, questions=True, together=20),
-            Case(Step(sign.script, (*sign.words, "--check")), (CREATE, *REQUESTS)),
+            Case(sign, (CREATE, *REQUESTS, other), work, questions=True, together=20),
+            Case(Step(sign.script, (*sign.words, "--check")), (CREATE, *REQUESTS, other)),
             Case(Step(f"{sign.script}", sign.words), (*SIGNED, renew), work, together=20),
             Case(undone(sign), SIGNED),
             Case(undone(sign, "--remove-keys"), SIGNED),

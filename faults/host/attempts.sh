@@ -83,11 +83,11 @@ kill_inside() { # kill_inside CALL SECONDS [CALL SECONDS]...
 # ---- No room, no right to write ---------------------------------------------
 
 # With FOLDER on a file system that has 1, 2, 3 and so on of UNIT (pages of
-# 4 KiB, or inodes), until the script has all it needs.
-fill_up() { # fill_up FOLDER pages|inodes
+# 4 KiB, or inodes), or of every so many, until the script has all it needs.
+fill_up() { # fill_up FOLDER pages|inodes STEP
   local number=0 fits=0 options
   until ((fits)); do
-    number=$((number + 1))
+    number=$((number + $3))
     ((number < 2000)) || fail "$1 needs more than 2000 $2"
     bring_back begin
     options=size=$((4 * number))k,nr_inodes=10k

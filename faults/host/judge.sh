@@ -6,25 +6,20 @@ private_keys() {
     -exec sha256sum -- {} + 2>/dev/null | cut -c 1-64 | sort -u
 }
 
-# At its final name a file is whole: as before, as at the end, or, where it is
-# another in every run, one that openssl reads.
+# At its final name a file is whole: as at the beginning, as at the end, or, where
+# it is another in every run, one that openssl reads.
 look_at_files() {
-  local line file
-  while IFS= read -r line; do
-    file=${line:66}
-    [[ ${file} != *.new && ${file} != *.new/* ]] || continue
-    grep -qxF -- "${line}" "${here}/begin.contents" "${here}/end.contents" &&
-      continue
-    if grep -qF -- "  ${file}" "${here}/begin.contents" "${here}/end.contents"; then
+  local file
+  while IFS= read -r file; do
+    if [[ ${file} =~ ${random} ]]; then
+      is_whole "${file}" || problem "${file} is half written"
+    elif grep -qF -- "  ${file}" "${here}"/{begin,end}.everything; then
       problem "${file} is neither the old one nor the new one"
     elif [[ ! -s ${file} || -n $(tail -c 1 -- "${file}") ]]; then
       problem "${file} is half written"
     fi
-  done < <(contents)
-  while IFS= read -r file; do
-    is_whole "${file}" || problem "${file} is half written"
-  done < <(find "${roots[@]}" -type f 2>/dev/null | grep -E -- "${random}" |
-    grep -Ev '[.]new(/|$)')
+  done < <(everything | grep -vxF -f "${here}/begin.everything" \
+    -f "${here}/end.everything" | cut -c 67- | grep -Ev '[.]new(/|$)')
 }
 
 is_whole() { # is_whole FILE
@@ -129,7 +124,8 @@ run_again() {
     problem "the next run ends with ${status}: $(last_line said)"
   look
   look_at_end
+  private_keys >"${here}/keys"
   for key in ${keys}; do
-    private_keys | grep -q "${key}" || problem 'a private key is gone'
+    grep -q "${key}" "${here}/keys" || problem 'a private key is gone'
   done
 }

@@ -32,7 +32,8 @@ everything() {
 state() {
   find "${roots[@]}" -printf '%y %m %U:%G %p %l\n' 2>/dev/null |
     grep -Ev -- "${ignored:-^$}" |
-    sed -E 's/retired-[0-9A-F]+/retired-SERIAL/' | sort
+    sed -E 's/retired-[0-9A-F]+/retired-SERIAL/g; s/tls-[0-9a-f]{16}/tls-SERIAL/g' |
+    sort
   contents
   find "${roots[@]}" -name ledger.txt -exec cut -d ' ' -f 2 -- {} + 2>/dev/null |
     sort
@@ -52,10 +53,11 @@ keep() { # keep NAME
   mkdir -- "${here}/$1"
   local root
   for root in "${roots[@]}"; do
-    [[ ! -e ${root} ]] || cp -a --parents -- "${root}" "${here}/$1"
+    [[ -e ${root} ]] || continue
+    mkdir -p -- "${here}/$1${root%/*}"
+    cp -aT -- "${root}" "${here}/$1${root}"
   done
   state >"${here}/$1.state"
-  contents >"${here}/$1.contents"
   everything >"${here}/$1.everything"
   if ((daemon)); then daemon_line >"${here}/$1.daemon"; fi
 }
@@ -82,6 +84,7 @@ bring_daemon_back() { # bring_daemon_back NAME
   systemctl daemon-reload
   if [[ ! -e ${here}/$1.daemon || $(daemon_line) != "$(<"${here}/$1.daemon")" ]]; then
     systemctl reset-failed docker.service docker.socket
+    systemctl stop docker.socket
     systemctl restart docker.service
   fi
   systemctl --quiet is-active docker.socket || systemctl start docker.socket
@@ -93,7 +96,7 @@ bring_daemon_back() { # bring_daemon_back NAME
   done < <(networks) >/dev/null
   if [[ -e ${here}/$1.state ]] && grep -q '^isolated ' "${here}/$1.state" &&
     ! docker network inspect isolated >/dev/null 2>&1; then
-    bash /opt/out/hosts/localhost/30-create-networks.sh --yes 2>/dev/null
+    bash /opt/out/hosts/localhost/30-create-networks.sh --yes >/dev/null 2>&1
   fi
   if [[ -e /etc/systemd/system/dockseal-watch-expiry.timer ]]; then
     systemctl start dockseal-watch-expiry.timer
