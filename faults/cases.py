@@ -56,10 +56,12 @@ class Case:
     questions: bool = False  # asks on a terminal where --yes and the passphrase file are left out
     together: int = 0  # runs at once
     ignored: str = "^$"  # a regular expression of paths that differ from run to run
+    again: int = 0  # the exit status of a run after the end
+    when: str = ""  # tells it from another case of the same step
 
     def __str__(self) -> str:
         """Return its name in tables."""
-        return str(self.step)
+        return f"{self.step} ({self.when})" if self.when else str(self.step)
 
     def text(self) -> str:
         """Return it as the driver reads it."""
@@ -69,6 +71,7 @@ class Case:
             f"words=({shlex.join(words)})",
             f"work={WORK}",
             f"daemon={int(self.daemon)}",
+            f"again={self.again}",
             f"keeps_keys={int(self.keeps_keys)}",
             f"ignored={shlex.quote(self.ignored)}",
             "prepare() {",
@@ -131,7 +134,7 @@ def of_certificates() -> list[Case]:
             Case(undone(request, "--remove-keys"), (CREATE, request), keeps_keys=False),
             Case(sign, (CREATE, *REQUESTS, other), work, questions=True, together=20),
             Case(Step(sign.script, (*sign.words, "--check")), (CREATE, *REQUESTS, other)),
-            Case(Step(f"{sign.script}", sign.words), (*SIGNED, renew), work, together=20),
+            Case(sign, (*SIGNED, renew), work, together=20, when="renewal"),
             Case(undone(sign), SIGNED),
             Case(undone(sign, "--remove-keys"), SIGNED),
         ]
@@ -142,8 +145,8 @@ def of_certificates() -> list[Case]:
         Case(undone(secret("ca/60-roll-over-ca.sh"), "--remove-keys"), (*SIGNED, BEGIN), keeps_keys=False),
         Case(SWITCH, BEGUN, work, questions=True, together=20),
         Case(FINISH, SWITCHED, work, questions=True, together=20),
-        Case(BACK_UP, SIGNED, questions=True, together=20),
-        Case(secret("ca/70-back-up-ca.sh", "--restore", BACKUP), (*SIGNED, BACK_UP, GONE), work, together=20),
+        Case(BACK_UP, SIGNED, questions=True, together=20, again=2),
+        Case(secret("ca/70-back-up-ca.sh", "--restore", BACKUP), (*SIGNED, BACK_UP, GONE), work, together=20, again=2),
         Case(step("ca/80-list-certificates.sh"), SIGNED, together=20),
     ]
 
@@ -158,10 +161,10 @@ def of_daemons() -> list[Case]:
     home = ("/root/.docker",)
     return [
         Case(DAEMON, SIGNED, ETC, daemon=True, questions=True),
-        Case(DAEMON, renewed, ETC, daemon=True, questions=True),
+        Case(DAEMON, renewed, ETC, daemon=True, questions=True, when="renewal"),
         Case(undone(DAEMON), SET_UP, daemon=True, questions=True),
         Case(CLIENT, (*SIGNED, DAEMON), home),
-        Case(CLIENT, renewed, home),
+        Case(CLIENT, renewed, home, when="renewal"),
         Case(undone(CLIENT), SET_UP),
         Case(NETWORKS, (), daemon=True),
         Case(undone(NETWORKS), (NETWORKS,), daemon=True),

@@ -157,10 +157,10 @@ back_up() {
   local problem=''
   [[ -e ${key} && -e ${folder}/${ca_certificate_file} ]] ||
     die 2 "there is no CA in ${folder} to back up"
+  open_party "${folder}"
   [[ ! -e ${to} ]] ||
     die 2 "${to} is there already; give another name, or move it away"
   [[ -d ${to%/*} ]] || die 2 "there is no folder ${to%/*}"
-  open_party "${folder}"
   print_line "tar --create . | openssl enc ${cipher[*]} -pass fd:3 -out\
  ${to}.new"
   if [[ ${verb} != check ]]; then
@@ -202,10 +202,10 @@ get_archive_passphrase() {
 restore() {
   local problem=''
   [[ -f ${restore_from} ]] || die 2 "there is no file ${restore_from}"
-  [[ ! -e ${folder} ]] ||
-    die 2 "${folder} is there already; give another --dir, or move it away"
   open_folder "${dir}"
   if [[ ${verb} != check ]]; then lock "${dir}"; fi
+  [[ ! -e ${folder} ]] ||
+    die 2 "${folder} is there already; give another --dir, or move it away"
   if [[ -e ${folder}.new ]]; then run rm -rf -- "${folder}.new"; fi
   run mkdir -m 0700 -- "${folder}.new"
   print_line "openssl enc ${cipher[*]} -d -in ${restore_from} | tar --extract"

@@ -151,7 +151,7 @@ run_together() { # run_together COUNT
     wait "${pid}"
     status=$?
     number=$((number + 1))
-    ((status == $(<"${here}/end.status"))) || problem \
+    is_done || problem \
       "run ${number} ended with ${status}: $(last_line "together-${number}")"
   done
   look
@@ -182,7 +182,7 @@ kill_holder() { # kill_holder POINT...
     wait "${first}"
     wait "${second}"
     status=$?
-    ((status == $(<"${here}/end.status"))) ||
+    is_done ||
       problem "the second run ended with ${status}: $(last_line said)"
     look
     look_at_end

@@ -5,7 +5,7 @@
 # tab between them; "ok" is an attempt without a problem.
 #
 # Usage: driver.sh CASE VERB [ARGUMENT]...
-# CASE is a file that sets script, words, work, daemon, keeps_keys and ignored,
+# CASE is a file that sets script, words, work, daemon, again, keeps_keys, ignored,
 # and has the function prepare: from a new host to the case's beginning.
 set -uo pipefail
 umask 022
