@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,17 +33,16 @@ def main(only: tuple[str, ...], script: str, release: str, sample: int, hosts: i
 
     Exit status 0 where nothing was, 4 otherwise, 2 where the lab cannot work.
     """
+    chosen = [fault for fault in FAULTS if not only or fault.name in only]
     jobs = [
-        (fault, case, Part(number, fault.parts, sample))
-        for fault in FAULTS
-        if not only or fault.name in only
+        (case, number)
         for case in all_cases()
-        if fault.concerns(case) and script in str(case)
-        for number in range(fault.parts)
+        if script in str(case) and any(fault.concerns(case) for fault in chosen)
+        for number in range(case.parts)
     ]
     try:
         with Lab.open(say) as lab:
-            rows = merged(run_all(lab, release, hosts, jobs))
+            rows = merged(run_all(lab, release, hosts, chosen, sample, jobs))
     except LabError as error:
         raise click.ClickException(str(error)) from error
     if json_file is not None:
@@ -54,32 +55,49 @@ def main(only: tuple[str, ...], script: str, release: str, sample: int, hosts: i
     sys.exit(LOST if any(row.lost for row in rows) else 0)
 
 
-def run_all(lab: Lab, release: str, hosts: int, jobs: list[tuple[Fault, Case, Part]]) -> list[Row]:
-    """Share the jobs among hosts; print a line for each."""
+def run_all(
+    lab: Lab, release: str, hosts: int, faults: Sequence[Fault], sample: int, jobs: Sequence[tuple[Case, int]]
+) -> list[Row]:
+    """Share the cases, or parts of large ones, among hosts; print a line for each class of faults."""
     free: queue.SimpleQueue[Injector] = queue.SimpleQueue()
     for injector in hosts_of(lab, release, hosts):
         free.put(injector)
-    done: list[Row] = []
+    done = itertools.count(1)
     printing = threading.Lock()
 
-    def run(job: tuple[Fault, Case, Part]) -> Row:
+    def run(job: tuple[Case, int]) -> list[Row]:
+        case, number = job
+        part = Part(number, case.parts, sample)
         injector = free.get()
+        rows = []
         try:
-            row = inject(injector, *job)
-        except LabError as error:
-            row = Row(job[0].name, str(job[1]), release, 1, 1, 1, 0, (f"0: {error}",))
+            for fault in part.of_faults(faults, case):
+                rows.append(try_one(injector, fault, case, part))
+                with printing:
+                    tell(rows[-1])
         finally:
             free.put(injector)
         with printing:
-            done.append(row)
-            lost = f", {row.lost} LOST" if row.lost else ""
-            say(f"[{len(done)}/{len(jobs)}] {row.fault}: {row.script}: {row.tried} tried{lost}")
-            for problem in row.problems[:3]:
-                say(f"    {problem}")
-        return row
+            say(f"[{next(done)}/{len(jobs)}] {case}")
+        return rows
 
     with ThreadPoolExecutor(hosts) as pool:
-        return list(pool.map(run, jobs))
+        return [row for rows in pool.map(run, jobs) for row in rows]
+
+
+def try_one(injector: Injector, fault: Fault, case: Case, part: Part) -> Row:
+    """Return what came of one class; that it could not be tried is a loss too."""
+    try:
+        return inject(injector, fault, case, part)
+    except LabError as error:
+        return Row(fault.name, str(case), injector.host.release, 1, 1, 1, 0, (f"0: {error}",))
+
+
+def tell(row: Row) -> None:
+    """Print what came of one class of faults with one case, and the first losses."""
+    say(f"{row.fault}: {row.script}: {row.tried} tried" + (f", {row.lost} LOST" if row.lost else ""))
+    for problem in row.problems[:3]:
+        say(f"    {problem}")
 
 
 def say(message: str) -> None:

@@ -53,6 +53,7 @@ class Case:
     daemon: bool = False  # dockerd is looked at too
     keeps_keys: bool = True  # no private key may go
     stride: int = 1  # of every so many commands one is tried
+    parts: int = 1  # for so many hosts at once
     questions: bool = False  # asks on a terminal where --yes and the passphrase file are left out
     together: int = 0  # runs at once
     ignored: str = "^$"  # a regular expression of paths that differ from run to run

@@ -70,15 +70,23 @@ class Injector:
 
 @dataclass(frozen=True)
 class Part:
-    """Every `of`-th attempt of a class, from number `first` on; at every `sample`-th possible place."""
+    """Part number `first` of the `of` parts of a case; at every `sample`-th possible place."""
 
     first: int = 0
     of: int = 1
     sample: int = 1
 
     def choose(self, places: Sequence[int], stride: int = 1) -> list[int]:
-        """Return the places of this part."""
+        """Return the places of this part: every `of`-th."""
         return list(places[:: self.sample * stride][self.first :: self.of])
+
+    def of_faults(self, faults: Sequence[Fault], case: Case) -> list[Fault]:
+        """Return the classes that this part tries; those without places to choose from fall to one part each."""
+        return [
+            fault
+            for number, fault in enumerate(faults)
+            if fault.concerns(case) and (fault.has_places or number % self.of == self.first)
+        ]
 
 
 Found = tuple[list[Attempt], int]
@@ -139,17 +147,17 @@ def deceived(injector: Injector, case: Case, part: Part) -> Found:
 
 @dataclass(frozen=True)
 class Fault:
-    """One class: its name in tables, what it does, the cases that it is for, and how many parts it is worth."""
+    """One class: its name in tables, what it does, the cases that it is for, and whether a part tries some places."""
 
     name: str
     inject: Callable[[Injector, Case, Part], Found]
     concerns: Callable[[Case], bool]
-    parts: int = 1
+    has_places: bool = False
 
 
 FAULTS = (
-    Fault("killed", killed, lambda case: True, parts=4),
-    Fault("killed inside", killed_inside, lambda case: True),
+    Fault("killed", killed, lambda case: True, has_places=True),
+    Fault("killed inside", killed_inside, lambda case: True, has_places=True),
     Fault("left", left, lambda case: case.questions),
     Fault("full", full, lambda case: bool(case.writes)),
     Fault("read-only", forbidden, lambda case: bool(case.writes)),

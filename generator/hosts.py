@@ -59,7 +59,7 @@ def configure(names: Names, host: Host) -> Step:
     effects = Effects(
         files=(File(host.drop_in, "root:root", DROP_IN_MODE),),
         units=("docker.service",),
-        commands=("systemctl daemon-reload", "systemctl restart docker.service"),
+        commands=("systemctl daemon-reload", "systemctl restart docker.socket", "systemctl start docker.service"),
         users=users,
     )
     context: Context = {

@@ -287,6 +287,7 @@ apply() {
   choose_generation
   if is_installed; then
     finish_renewal
+    remove_generations "${generation}"
     remove_request
     finish
   fi

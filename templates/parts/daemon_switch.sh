@@ -39,21 +39,24 @@ remove_drop_in_folder() {
   run rmdir --ignore-fail-on-non-empty -- "${drop_in%/*}"
 }
 
-# docker.socket too, where it is used: dockerd replaces the socket's file. To
-# stop it ends dockerd, and dockerd's start pulls it in: systemctl would restart
-# two units one by one, and the socket refuses once dockerd is on its way.
+# docker.socket too, where dockerd requires it: dockerd replaces the socket's
+# file. A restart of the socket restarts dockerd with it, as one transaction
+# that systemd brings to its end whatever becomes of this script; start waits
+# for dockerd, and starts one that was stopped.
 # KillMode=process leaves containers of a live-restore daemon running.
 restart_docker() {
-  local socket
+  local required
   # D03: and a restart, without which the old flags stay.
   run systemctl daemon-reload
   run systemctl reset-failed docker.service
-  socket=$(systemctl show --property LoadState --value docker.socket)
-  if [[ ${socket} == loaded ]]; then
+  required=$(daemon_property Requires)
+  if [[ " ${required} " == *' docker.socket '* ]]; then
     run systemctl reset-failed docker.socket
-    run systemctl stop docker.socket
+    run systemctl restart docker.socket
+    run systemctl start docker.service
+  else
+    run systemctl restart docker.service
   fi
-  run systemctl restart docker.service
 }
 
 # Waits until all holds; sets problem to what does not after 30 seconds. Before

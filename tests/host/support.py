@@ -23,6 +23,13 @@ NAME = "localhost"
 WORK = "/root/docker-tls"
 DROP_IN = "/etc/systemd/system/docker.service.d/override.conf"
 TLS = "/etc/docker/tls"
+# One transaction restarts both; one by one, the socket refuses once dockerd is on its way.
+RESTART = """
+systemctl daemon-reload
+systemctl reset-failed docker.service docker.socket
+systemctl restart docker.socket
+systemctl start docker.service
+"""
 # For the tests, and off the PATH of the scripts, which would make an image of it.
 BUSYBOX = "/opt/tests/busybox"
 

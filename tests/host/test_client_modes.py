@@ -13,7 +13,7 @@ import pytest
 
 from generator.lab import Host, Lab, Result
 from tests.host.authority import SERVER, issue, new_authority
-from tests.host.support import DROP_IN, PASSPHRASE_FILE, UNATTENDED, WORK, install, setup, site
+from tests.host.support import DROP_IN, PASSPHRASE_FILE, RESTART, UNATTENDED, WORK, install, setup, site
 
 SCRIPT = "/root/out/clients/client/90-verify.sh"
 # The same without what it asks of each host, where only the user's own settings matter.
@@ -68,12 +68,6 @@ CLAIMS = [
     ("MODE-7", "manual", "Authenticate with client certificate and authenticate server based on given CA", "true"),
 ]
 OWN = ("MODE-7", "MODE-13", "MODE-17")
-RESTART = """
-systemctl daemon-reload
-systemctl reset-failed docker.service docker.socket
-systemctl stop docker.socket
-systemctl restart docker.service
-"""
 
 Found = dict[str, dict[str, str]]
 
@@ -179,8 +173,10 @@ def test_where_the_daemon_does_not_want_client_certificates_a_client_without_one
     assert [cells(controls[f"MODE-{number}"]) for number in (5, 6, 9)] == ["yes no no yes", SOUND, "yes no no yes"]
 
 
+# The log of the server before this one has that one's port in it.
 SERVE = """
-openssl s_server -accept 127.0.0.1:0 -rev -verify 1 -cert "$1" -key "$2" </dev/null >/run/server.log 2>&1 &
+rm -f /run/server.log; : >/run/server.log
+openssl s_server -accept 127.0.0.1:0 -rev -verify 1 -cert "$1" -key "$2" </dev/null >>/run/server.log 2>&1 &
 until port=$(grep -o -m1 'ACCEPT 127.0.0.1:[0-9]*' /run/server.log); do :; done
 docker -H "tcp://${port#ACCEPT }" "${@:3}" ps || true
 # It serves one after the other: once it has hung up on this one, it has written down the last one.

@@ -39,11 +39,6 @@ COMMANDS = {
 }
 PREDEFINED = {"bridge", "host", "none"}
 FILTER = "/proc/sys/net/bridge/bridge-nf-call-iptables"
-RESTART = """
-systemctl reset-failed docker.service docker.socket
-systemctl stop docker.socket
-systemctl restart docker.service
-"""
 # The container ends with the busybox that it runs; the image is not the one of 90-verify.sh.
 CONTAINER = """
 mkdir -p /run/image/bin

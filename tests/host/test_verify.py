@@ -17,6 +17,7 @@ from tests.host.support import (
     DROP_IN,
     KEYS,
     OF_USER_NAMESPACES,
+    RESTART,
     SHOWN_IN_CONTAINERS,
     TLS,
     UNATTENDED,
@@ -50,13 +51,6 @@ HOST_CONTROLS = (
 )
 HANDSHAKES = {f"TLS-{number}" for number in range(1, 10)}
 UNITS = "docker.service docker.socket"
-# systemctl would restart both one by one, and the socket refuses once dockerd is on its way.
-RESTART = """
-systemctl daemon-reload
-systemctl reset-failed docker.service docker.socket
-systemctl stop docker.socket
-systemctl restart docker.service
-"""
 CLIENTS_FOLDER = f"{WORK}/clients/client"
 
 

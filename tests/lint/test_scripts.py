@@ -51,7 +51,7 @@ PROGRAMS = {
         "mv",
         "readlink",
     ),
-    *("realpath", "rm", "rmdir", "sha256sum", "sleep", "sort", "stat", "sync", "tar", "timeout", "tr", "wc"),
+    *("realpath", "rm", "rmdir", "sha256sum", "sleep", "sort", "stat", "sync", "tail", "tar", "timeout", "tr", "wc"),
 }
 BUILTINS = {
     *(":", "[", "break", "cd", "command", "continue", "exec", "exit", "kill", "mapfile", "printf", "read", "return"),

@@ -70,7 +70,7 @@ def test_every_script_has_its_effects(folder: Path) -> None:
             },
         ],
         "units": ["docker.service"],
-        "commands": ["systemctl daemon-reload", "systemctl restart docker.service"],
+        "commands": ["systemctl daemon-reload", "systemctl restart docker.socket", "systemctl start docker.service"],
         "networks": [],
         "users": [],
         "removes": [

@@ -642,15 +642,23 @@ make_impostor() {
     -out "${scratch}/impostor.pem" 2>/dev/null
 }
 
+impostor_pids=() # the server, and what ends it
+
 # It asks for a client certificate, takes any or none, and turns each line
 # around: docker gets an answer at once, and one that is no answer of a daemon.
 start_impostor() {
   local text deadline=$((SECONDS + 10))
   : >"${scratch}/impostor.log"
-  timeout 900 openssl s_server -accept 127.0.0.1:0 -rev -verify 1 \
+  openssl s_server -accept 127.0.0.1:0 -rev -verify 1 \
     -cert "${scratch}/impostor.pem" -key "${scratch}/impostor.key" \
     </dev/null >>"${scratch}/impostor.log" 2>&1 &
-  impostor_pid=$!
+  impostor_pids=("$!")
+  # It ends with this script, even when that is killed.
+  {
+    tail --pid="$$" --follow /dev/null
+    kill "${impostor_pids[0]}"
+  } &>/dev/null &
+  impostor_pids+=("$!")
   while ((SECONDS < deadline)); do
     text=$(<"${scratch}/impostor.log")
     if [[ ${text} =~ ACCEPT\ 127\.0\.0\.1:([0-9]+) ]]; then
@@ -663,9 +671,7 @@ start_impostor() {
 }
 
 stop_impostor() {
-  if [[ -n ${impostor_pid:-} ]]; then
-    kill "${impostor_pid}" || true
-  fi
+  kill "${impostor_pids[@]}" || true
 } 2>/dev/null
 
 # The impostor serves one connection after the other: once it has hung up on
