@@ -10,6 +10,9 @@ OUT ?= out
 RELEASE ?= bookworm
 # Each boots hosts of its own; much of a test is waiting for them.
 PROCESSES ?= 2
+# Where the results of test-faults go, and its options: --help lists them.
+RESULTS ?= faults.json
+FAULTS ?=
 # The first of these that is Python 3.11 or newer makes .venv.
 PYTHONS ?= python3.13 python3.12 python3.11 python3
 
@@ -17,13 +20,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help render check rehearse test test-fast lint bench clean
+.PHONY: help render check rehearse test test-fast test-faults lint bench clean
 
 help: ## list the targets
 	@printf 'usage: make TARGET [SITE=site.yaml] [OUT=out] [RELEASE=bookworm]\n\n'
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
 	  while IFS=: read -r target text; do \
-	    printf '  %-10s %s\n' "$$target" "$${text#*## }"; \
+	    printf '  %-11s %s\n' "$$target" "$${text#*## }"; \
 	  done
 
 render: $(VENV)/runtime ## write the scripts of SITE to OUT
@@ -45,6 +48,10 @@ test: $(VENV)/dev ## run all tests, those on throwaway Docker hosts too
 
 test-fast: $(VENV)/dev ## run the tests that need no Docker host
 	$(BIN)/python -m pytest -m 'not host'
+
+test-faults: $(VENV)/dev ## kill, starve and deceive every script; the table, and RESULTS
+	@$(BIN)/dockseal lab --install
+	$(BIN)/python -m faults --release $(RELEASE) --json $(RESULTS) $(FAULTS)
 
 lint: $(VENV)/dev ## check the Python, the templates and the rendered scripts
 	$(BIN)/python -m pytest --quiet tests/lint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 OUT = "/opt/out"
@@ -21,9 +22,11 @@ hosts:
     key: ec:P-256
     networks:
       - {name: isolated, icc: false}
+  - {name: plain, mode: plain, listen: 127.0.0.1:2375}
 clients:
-  - {name: client, key: ec:P-256}
+  - {name: client, key: ec:P-256, hosts: [localhost]}
 """
+ONE_HOST = ("--as", "ca", "--as", "hosts/localhost", "--as", "clients/client")
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Step:
 
     def __str__(self) -> str:
         """Return the script and what it is asked to do, without what every run is given."""
-        words = [word for word in self.words if word not in {*SECRET, "--yes", BACKUP}]
+        words = [word for word in self.words if word not in {*SECRET, *ONE_HOST, "--yes", BACKUP}]
         return " ".join([self.script, *words])
 
 
@@ -98,6 +101,7 @@ REQUESTS = (step("hosts/localhost/10-request-certificate.sh"), step("clients/cli
 SIGN = (secret("ca/20-sign-servers.sh"), secret("ca/30-sign-clients.sh"))
 SIGNED = (CREATE, *REQUESTS, *SIGN)
 DAEMON = step("hosts/localhost/20-configure-daemon.sh")
+PLAIN = step("hosts/plain/20-configure-daemon.sh")
 CLIENT = step("clients/client/20-configure-client.sh")
 NETWORKS = step("hosts/localhost/30-create-networks.sh")
 WATCH = step("hosts/localhost/60-watch-expiry.sh")
@@ -107,6 +111,7 @@ BEGIN, SWITCH, FINISH = (secret("ca/60-roll-over-ca.sh", f"--{stage}") for stage
 BEGUN = (*SIGNED, BEGIN, *SIGN)
 SWITCHED = (*BEGUN, SWITCH, RENEW_SERVER, RENEW_CLIENT, *SIGN)
 BACK_UP = secret("ca/70-back-up-ca.sh", "--to", BACKUP)
+SETUP = secret("setup.sh", *ONE_HOST, "--no-containers")
 SET_UP = (*SIGNED, DAEMON, CLIENT)
 ETC = ("/etc/docker", "/etc/systemd/system")
 
@@ -134,7 +139,6 @@ def of_certificates() -> list[Case]:
             Case(undone(request), (CREATE, request)),
             Case(undone(request, "--remove-keys"), (CREATE, request), keeps_keys=False),
             Case(sign, (CREATE, *REQUESTS, other), work, questions=True, together=20),
-            Case(Step(sign.script, (*sign.words, "--check")), (CREATE, *REQUESTS, other)),
             Case(sign, (*SIGNED, renew), work, together=20, when="renewal"),
             Case(undone(sign), SIGNED),
             Case(undone(sign, "--remove-keys"), SIGNED),
@@ -176,11 +180,27 @@ def of_daemons() -> list[Case]:
         Case(step("hosts/localhost/40-show-namespaces.sh"), (), daemon=True, stride=40),
         Case(step("hosts/localhost/90-verify.sh", "--no-containers"), SET_UP, daemon=True, stride=40),
         Case(step("clients/client/90-verify.sh"), SET_UP, daemon=True, stride=40),
-        Case(secret("setup.sh", "--no-containers"), (), daemon=True, questions=True, together=5),
-        Case(undone(secret("setup.sh", "--no-containers")), (secret("setup.sh", "--no-containers"),), daemon=True),
+        Case(PLAIN, (), ("/etc/systemd/system",), daemon=True, questions=True),
+        Case(undone(PLAIN), (PLAIN,), daemon=True, questions=True),
+        Case(step("hosts/plain/90-verify.sh", "--no-containers"), (PLAIN,), daemon=True, stride=40),
+        Case(SETUP, (), daemon=True, questions=True, together=20, parts=3),
+        Case(undone(SETUP), (SETUP,), daemon=True, parts=3),
+    ]
+
+
+def other_verbs(cases: Sequence[Case]) -> list[Case]:
+    """Return --check of each script, with what it would do first, and --undo of each that has no case of it."""
+    first = {case.step.script: case for case in reversed(cases) if not {"--undo", "--now"} & {*case.step.words}}
+    done = {case.step.script for case in cases if "--undo" in case.step.words}
+    return [
+        Case(Step(script, (*case.step.words, verb)), case.before, daemon=case.daemon, stride=10)
+        for verb in ("--check", "--undo")
+        for script, case in reversed(first.items())
+        if verb == "--check" or script not in done
     ]
 
 
 def all_cases() -> list[Case]:
     """Return every case, the scripts in their order."""
-    return [*of_certificates(), *of_daemons()]
+    cases = [*of_certificates(), *of_daemons()]
+    return [*cases, *other_verbs(cases)]

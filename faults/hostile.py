@@ -20,6 +20,7 @@ class Hostile:
     what: str
     change: str
     reason: str
+    logged: bool = True
 
 
 REQUESTS = (
@@ -60,5 +61,7 @@ REQUESTS = (
     Hostile("a named pipe", f"rm {REQUEST}; mkfifo {REQUEST}", "it is not a regular file"),
     Hostile("a file that others can write to", f"chmod 0666 {REQUEST}", "others can write to it"),
     Hostile("a folder that others can write to", f"chmod 0777 {HOST}", f"others can write to {HOST}"),
-    Hostile("a working folder that others can write to", f"chmod 0777 {WORK}", f"others can write to {WORK}"),
+    Hostile(
+        "a working folder that others can write to", f"chmod 0777 {WORK}", f"others can write to {WORK}", logged=False
+    ),
 )

@@ -98,6 +98,12 @@ def killed(injector: Injector, case: Case, part: Part) -> Found:
     return (injector.drive("kill_before", *points) if points else []), injector.commands
 
 
+def cut_off(injector: Injector, case: Case, part: Part) -> Found:
+    """Cut the power before each command: files that were not synced are empty."""
+    points = part.choose(range(1, injector.commands + 1), case.stride)
+    return (injector.drive("cut_power", *points) if points else []), injector.commands
+
+
 def killed_inside(injector: Injector, case: Case, part: Part) -> Found:
     """Kill script and program together while openssl, docker, systemctl or mv runs, at a random time of each call."""
     calls = injector.calls()
@@ -141,7 +147,7 @@ def deceived(injector: Injector, case: Case, part: Part) -> Found:
     """Give the CA requests that it must refuse."""
     found = []
     for number, hostile in enumerate(REQUESTS, 1):
-        found += injector.drive("refuse", number, hostile.change, hostile.reason)
+        found += injector.drive("refuse", number, hostile.change, hostile.reason, int(hostile.logged))
     return found, len(REQUESTS)
 
 
@@ -158,6 +164,7 @@ class Fault:
 FAULTS = (
     Fault("killed", killed, lambda case: True, has_places=True),
     Fault("killed inside", killed_inside, lambda case: True, has_places=True),
+    Fault("power cut", cut_off, lambda case: bool(case.writes), has_places=True),
     Fault("left", left, lambda case: case.questions),
     Fault("full", full, lambda case: bool(case.writes)),
     Fault("read-only", forbidden, lambda case: bool(case.writes)),

@@ -34,9 +34,9 @@ def leave_everywhere(injector: Injector, case: Case, passphrase: str) -> tuple[l
     attempts: list[Attempt] = []
     prompts = 0
     while leave(injector, case, passphrase, prompts, close=False):
-        attempts += injector.drive("end_on_terminal", 2 * prompts + 1)
+        attempts += injector.drive("end_on_terminal", 2 * prompts + 1, prompts)
         leave(injector, case, passphrase, prompts, close=True)
-        attempts += injector.drive("end_on_terminal", 2 * prompts + 2)
+        attempts += injector.drive("end_on_terminal", 2 * prompts + 2, prompts)
         prompts += 1
     if not prompts:
         attempts.append(Attempt(0, ("it asked nothing",)))

@@ -218,6 +218,7 @@ restore() {
     fi
   fi
   run rm -f -- "${folder}.new/${sums}"
+  run sync --file-system -- "${folder}.new"
   run mv -T -- "${folder}.new" "${folder}"
   run sync -- "${dir}"
   note "the CA is back in ${folder}, with its key and its ledger"

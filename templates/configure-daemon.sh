@@ -51,6 +51,8 @@ readonly icc=@{icc}
 
 #% include "parts/finish.sh"
 
+#% include "parts/keep_copy.sh"
+
 #% include "parts/lock.sh"
 
 #% include "parts/terminal.sh"
@@ -338,9 +340,9 @@ undo() {
     confirm_restart '' ''
     find_remap_data ''
     run rm -f -- "${drop_in}"
-    remove_drop_in_folder
     restart=1
   fi
+  remove_drop_in_folder
   leaves="the drop-in ${drop_in} is removed; run this again to finish"
   if ((restart)) || is_running_with_flags; then restart_docker; fi
   if [[ -L ${tls_directory} ]]; then run rm -f -- "${tls_directory}"; fi

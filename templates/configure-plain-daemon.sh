@@ -32,6 +32,8 @@ readonly icc=@{icc}
 
 #% include "parts/finish.sh"
 
+#% include "parts/keep_copy.sh"
+
 #% include "parts/lock.sh"
 
 #% include "parts/terminal.sh"

@@ -37,6 +37,8 @@ readonly -a parties=(
 
 #% include "parts/finish.sh"
 
+#% include "parts/keep_copy.sh"
+
 #% include "parts/folder.sh"
 
 #% include "parts/lock.sh"
@@ -114,13 +116,12 @@ parties_without_next() {
 }
 
 keep_previous_authority() {
+  local file
   if [[ -e ${previous}.new ]]; then run rm -rf -- "${previous}.new"; fi
   run mkdir -m 0700 -- "${previous}.new"
-  run cp -pT -- "${folder}/${ca_key_file}" "${previous}.new/${ca_key_file}"
-  run cp -pT -- "${folder}/${ca_certificate_file}" \
-    "${previous}.new/${ca_certificate_file}"
-  run sync -- "${previous}.new/${ca_key_file}" \
-    "${previous}.new/${ca_certificate_file}"
+  for file in "${ca_key_file}" "${ca_certificate_file}"; do
+    keep_copy "${folder}/${file}" "${previous}.new/${file}"
+  done
   run mv -T -- "${previous}.new" "${previous}"
 }
 

@@ -44,6 +44,42 @@ kill_before() { # kill_before POINT...
   done
 }
 
+# Before command number POINT. What was not synced by then is empty: a file can
+# have its name on the disk before it has its content. docker syncs nothing of
+# its contexts: they may be empty until the next run.
+cut_power() { # cut_power POINT...
+  local point not_ours='/[.]docker/contexts/'
+  for point in "$@"; do
+    bring_back begin
+    durable >"${here}/durable"
+    install -m 0755 -- "${here}/sync.sh" /usr/local/sbin/sync
+    : >"${here}/count"
+    attempt BASH_ENV="${here}/trap.sh" FAULT_SCRIPT="${script}" \
+      FAULT_POINT="${point}" FAULT_SIGNAL=KILL FAULT_COUNT="${here}/count" \
+      FAULT_DURABLE="${here}/durable"
+    ((status == 137)) || problem "not killed, ended with ${status}"
+    ends
+    rm -f -- /usr/local/sbin/sync
+    lose_what_is_not_durable
+    if ((daemon)); then restart_daemon; fi
+    look
+    run_again
+    report "${point}"
+  done
+}
+
+# Prints inode, time and size of each file, as sync.sh does of what it synced.
+durable() {
+  find "${roots[@]}" -type f -printf '%i %T@ %s\n' 2>/dev/null
+}
+
+lose_what_is_not_durable() {
+  local file inode
+  while read -r inode file; do
+    grep -qxF -- "${inode//:/ }" "${here}/durable" || : >"${file}"
+  done < <(find "${roots[@]}" -type f -printf '%i:%T@:%s %p\n' 2>/dev/null)
+}
+
 put_shims() {
   local name
   for name in openssl docker systemctl mv; do
@@ -200,9 +236,10 @@ holds() {
 
 # ---- What is refused --------------------------------------------------------
 
-# The request was made hostile by CHANGE: nothing is signed, REASON is said and
-# logged. With the good request the same script does its work.
-refuse() { # refuse NUMBER CHANGE REASON
+# The request was made hostile by CHANGE: nothing is signed, REASON is said and,
+# with a LOGGED of 1, in the log. With the good request the same script does its
+# work.
+refuse() { # refuse NUMBER CHANGE REASON LOGGED
   local before
   bring_back begin
   bash -euo pipefail -c "$2" || fail "cannot be made: $2"
@@ -213,7 +250,7 @@ refuse() { # refuse NUMBER CHANGE REASON
     problem "says not '$3' but '$(last_line said)'"
   [[ $(state | grep -v '/refused[.]txt ') == "${before}" ]] ||
     problem "something was changed"
-  grep -qF -- "$3" "${work}/ca/refused.txt" || [[ $3 == *others\ can* ]] ||
+  ((! $4)) || grep -qF -- "$3" "${work}/ca/refused.txt" ||
     problem 'the refusal is not in the log'
   bring_back begin
   run_again
@@ -224,9 +261,12 @@ refuse() { # refuse NUMBER CHANGE REASON
 
 begin_on_terminal() { bring_back begin; }
 
-end_on_terminal() { # end_on_terminal NUMBER
+# Before the first answer nothing is changed.
+end_on_terminal() { # end_on_terminal NUMBER ANSWERED
   session=$(<"${here}/terminal.session")
   ends
+  (($2)) || cmp --silent -- "${here}/begin.everything" <(everything) ||
+    problem 'something was changed before the first answer'
   look
   run_again
   report "$1"

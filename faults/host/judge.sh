@@ -19,7 +19,8 @@ look_at_files() {
       problem "${file} is half written"
     fi
   done < <(everything | grep -vxF -f "${here}/begin.everything" \
-    -f "${here}/end.everything" | cut -c 67- | grep -Ev '[.]new(/|$)')
+    -f "${here}/end.everything" | cut -c 67- |
+    grep -Ev -e '[.]new(/|$)' -e "${not_ours:-^$}")
 }
 
 is_whole() { # is_whole FILE

@@ -79,13 +79,18 @@ bring_back() { # bring_back NAME
   if ((daemon)); then bring_daemon_back "$1"; fi
 }
 
+restart_daemon() {
+  systemctl daemon-reload
+  systemctl reset-failed docker.service docker.socket
+  systemctl restart docker.socket
+  systemctl start docker.service
+}
+
 bring_daemon_back() { # bring_daemon_back NAME
   local name
   systemctl daemon-reload
   if [[ ! -e ${here}/$1.daemon || $(daemon_line) != "$(<"${here}/$1.daemon")" ]]; then
-    systemctl reset-failed docker.service docker.socket
-    systemctl stop docker.socket
-    systemctl restart docker.service
+    restart_daemon
   fi
   systemctl --quiet is-active docker.socket || systemctl start docker.socket
   answers || return 1
@@ -101,7 +106,7 @@ bring_daemon_back() { # bring_daemon_back NAME
   if [[ -e /etc/systemd/system/dockseal-watch-expiry.timer ]]; then
     systemctl start dockseal-watch-expiry.timer
   else
-    systemctl stop dockseal-watch-expiry.timer
+    systemctl stop dockseal-watch-expiry.timer || :
   fi 2>/dev/null
 }
 

@@ -184,15 +184,24 @@ finish() {
 
 # ---- Working folders --------------------------------------------------------
 
+# Prints why a folder is not safe to work in, or nothing.
+why_unsafe() { # why_unsafe FOLDER
+  if [[ ! -O $1 ]]; then
+    printf '%s belongs to another user; give another --dir\n' "$1"
+  elif (((8#$(stat --format '%a' -- "$1") & 8#022) != 0)); then
+    printf 'others can write to %s; run: chmod go-w %s\n' "$1" "$1"
+  fi
+}
+
 # Makes a working folder; refuses one that somebody else could write to.
 open_folder() { # open_folder FOLDER
+  local problem
   if [[ ! -d $1 ]]; then
     run mkdir -p -m 0700 -- "$1"
     [[ ${verb} != check ]] || return 0
   fi
-  [[ -O $1 ]] || die 2 "$1 belongs to another user; give another --dir"
-  (((8#$(stat --format '%a' -- "$1") & 8#022) == 0)) ||
-    die 2 "others can write to $1; run: chmod go-w $1"
+  problem=$(why_unsafe "$1")
+  [[ -z ${problem} ]] || die 2 "${problem}"
 }
 
 # Prints the process whose open file has the lock. The kernel's own list names
@@ -486,6 +495,7 @@ restore() {
     fi
   fi
   run rm -f -- "${folder}.new/${sums}"
+  run sync --file-system -- "${folder}.new"
   run mv -T -- "${folder}.new" "${folder}"
   run sync -- "${dir}"
   note "the CA is back in ${folder}, with its key and its ledger"

@@ -12,7 +12,7 @@ save_replaced() {
   run mkdir -p -m 0700 -- "${previous}.new"
   for path in "${replaced[@]}"; do
     if [[ -e ${path} || -L ${path} ]]; then
-      run cp -PpT -- "${path}" "${previous}.new/${path##*/}"
+      keep_copy "${path}" "${previous}.new/${path##*/}"
     fi
   done
   run mv -T -- "${previous}.new" "${previous}"
@@ -24,7 +24,7 @@ restore_replaced() {
     copy=${previous}/${path##*/}
     if [[ -e ${copy} || -L ${copy} ]]; then
       run rm -f -- "${path}.new"
-      run cp -PpT -- "${copy}" "${path}.new"
+      keep_copy "${copy}" "${path}.new"
       run mv -fT -- "${path}.new" "${path}"
     else
       run rm -f -- "${path}"
@@ -35,8 +35,9 @@ restore_replaced() {
 
 # Where nothing else stands in it.
 remove_drop_in_folder() {
-  if [[ -e ${drop_in} || ! -d ${drop_in%/*} ]]; then return; fi
-  run rmdir --ignore-fail-on-non-empty -- "${drop_in%/*}"
+  if [[ -d ${drop_in%/*} && -z $(ls -A -- "${drop_in%/*}") ]]; then
+    run rmdir -- "${drop_in%/*}"
+  fi
 }
 
 # docker.socket too, where dockerd requires it: dockerd replaces the socket's

@@ -30,8 +30,7 @@ keep_previous_pair() {
   fi
   run mkdir -m 0700 -- "${folder}/previous.new"
   for file in "${key_file}" "${certificate_file}"; do
-    run cp -pT -- "${folder}/${file}" "${folder}/previous.new/${file}"
-    run sync -- "${folder}/previous.new/${file}"
+    keep_copy "${folder}/${file}" "${folder}/previous.new/${file}"
   done
   if [[ -e ${folder}/previous ]]; then run rm -rf -- "${folder}/previous"; fi
   run mv -T -- "${folder}/previous.new" "${folder}/previous"

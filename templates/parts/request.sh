@@ -50,6 +50,7 @@ create_request() {
     is_good_request "${request}.new" ||
       die 1 "${request}.new is not a whole request; is the disk full? ${leaves}"
   fi
+  run sync -- "${request}.new"
   run mv -fT -- "${request}.new" "${request}"
 }
 

@@ -113,9 +113,11 @@ check_requests() {
 
 check_request() { # check_request ROW FOLDER
   local name=${table[$1]} request=$2/${request_file} problem digest owner
-  local party=${party_folder}/${name}
-  open_folder "${dir}/${party}"
-  open_folder "$2"
+  local party=${party_folder}/${name} folder
+  for folder in "${dir}/${party_folder}" "${dir}/${party}" "$2"; do
+    problem=$(why_unsafe "${folder}")
+    [[ -z ${problem} ]] || refuse "${request}" "${problem}"
+  done
   if ! is_issued "$1" "$2"; then
     problem=$(request_problem "${request}" "${name}" "${table[$1 + 1]}")
     [[ -z ${problem} ]] || refuse "${request}" "${problem}"

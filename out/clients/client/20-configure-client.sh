@@ -211,6 +211,12 @@ finish() {
   exit 0
 }
 
+# Copies a file, or a link as it is, and has it on the disk before it counts.
+keep_copy() { # keep_copy FILE COPY
+  run cp -PpT -- "$1" "$2"
+  if [[ ! -L $1 ]]; then run sync -- "$2"; fi
+}
+
 # Prints the process whose open file has the lock. The kernel's own list names
 # the flock command, which has ended.
 holder_of() { # holder_of FOLDER
@@ -351,8 +357,7 @@ keep_previous_pair() {
   fi
   run mkdir -m 0700 -- "${folder}/previous.new"
   for file in "${key_file}" "${certificate_file}"; do
-    run cp -pT -- "${folder}/${file}" "${folder}/previous.new/${file}"
-    run sync -- "${folder}/previous.new/${file}"
+    keep_copy "${folder}/${file}" "${folder}/previous.new/${file}"
   done
   if [[ -e ${folder}/previous ]]; then run rm -rf -- "${folder}/previous"; fi
   run mv -T -- "${folder}/previous.new" "${folder}/previous"
@@ -396,11 +401,11 @@ keep_previous() {
   run mkdir -m 0700 -- "${previous}.new"
   for file in ca.pem cert.pem key.pem; do
     if [[ -e ${docker_config}/${file} ]]; then
-      run cp -pT -- "${docker_config}/${file}" "${previous}.new/${file}"
+      keep_copy "${docker_config}/${file}" "${previous}.new/${file}"
     fi
   done
   if [[ -n ${shell_profile} && -e ${profile} ]]; then
-    run cp -pT -- "${profile}" "${previous}.new/profile"
+    keep_copy "${profile}" "${previous}.new/profile"
   fi
   run mv -T -- "${previous}.new" "${previous}"
 }
@@ -437,7 +442,7 @@ restore_files() {
   if [[ ! -d ${previous} ]]; then return; fi
   for file in ca.pem cert.pem key.pem; do
     if [[ -e ${previous}/${file} ]]; then
-      run cp -pT -- "${previous}/${file}" "${docker_config}/${file}.new"
+      keep_copy "${previous}/${file}" "${docker_config}/${file}.new"
       run mv -fT -- "${docker_config}/${file}.new" "${docker_config}/${file}"
     elif [[ ${file} == key.pem && -e ${docker_config}/key.pem ]] &&
       ((! remove_keys)) && [[ ! -e ${key} ]]; then
@@ -455,6 +460,25 @@ has_docker() {
   command -v docker >/dev/null
 }
 
+# Prints where docker keeps a context, below meta and tls.
+context_folder() { # context_folder NAME
+  local digest
+  digest=$(printf '%s' "$1" | sha256sum)
+  printf '%s\n' "${digest%% *}"
+}
+
+# A full disk, a kill or a power cut inside docker leave a context without a
+# description, and with that docker reads no other context either.
+remove_half_made() { # remove_half_made NAME
+  local folder contexts_folder=${docker_config}/contexts
+  folder=$(context_folder "$1")
+  if [[ -d ${contexts_folder}/meta/${folder} &&
+    ! -s ${contexts_folder}/meta/${folder}/meta.json ]]; then
+    run rm -rf -- "${contexts_folder}/tls/${folder}"
+    run rm -rf -- "${contexts_folder}/meta/${folder}"
+  fi
+}
+
 is_our_context() { # is_our_context NAME
   local found
   found=$(docker context inspect "$1") || return 1
@@ -463,9 +487,8 @@ is_our_context() { # is_our_context NAME
 
 # A context holds copies of the files: they must be the present ones.
 is_current_context() { # is_current_context NAME DOCKER_HOST
-  local digest copies found
-  digest=$(printf '%s' "$1" | sha256sum)
-  copies=${docker_config}/contexts/tls/${digest%% *}/docker
+  local copies found
+  copies=${docker_config}/contexts/tls/$(context_folder "$1")/docker
   found=$(docker context inspect "$1") || return 1
   [[ ${found} == *"\"Host\": \"$2\""* &&
     $(<"${copies}/ca.pem") == "$(<"${ca}")" &&
@@ -473,11 +496,12 @@ is_current_context() { # is_current_context NAME DOCKER_HOST
     $(<"${copies}/key.pem") == "$(<"${key}")" ]]
 } 2>/dev/null
 
-# Stops before the first change when a name is taken by somebody's context.
+# Stops before the first other change when somebody's context has the name.
 check_contexts() {
   local row
   if ! has_docker; then return; fi
   for ((row = 0; row < ${#contexts[@]}; row += 2)); do
+    remove_half_made "${contexts[row]}"
     if docker context inspect "${contexts[row]}" &>/dev/null &&
       ! is_our_context "${contexts[row]}"; then
       die 2 \
@@ -504,7 +528,12 @@ create_contexts() {
       continue
     fi
     run docker context "${action}" "${name}" --description "${description}" \
-      --docker "host=${host},${files}"
+      --docker "host=${host},${files}" || {
+      remove_half_made "${name}"
+      die 1 \
+        "docker context ${action} ${name} failed, for the reason above; state:" \
+        "${leaves}"
+    }
   done
 }
 
@@ -512,6 +541,7 @@ remove_contexts() {
   local row
   if ! has_docker; then return; fi
   for ((row = 0; row < ${#contexts[@]}; row += 2)); do
+    remove_half_made "${contexts[row]}"
     if is_our_context "${contexts[row]}"; then
       run docker context rm --force "${contexts[row]}"
     fi
@@ -553,7 +583,7 @@ clean_profile() {
   # Byte for byte, where nobody has changed it since.
   if [[ -e ${previous}/profile &&
     $(<"${previous}/profile") == "${text}" ]]; then
-    run cp -pT -- "${previous}/profile" "${profile}.new"
+    keep_copy "${previous}/profile" "${profile}.new"
     run mv -fT -- "${profile}.new" "${profile}"
   elif [[ -z ${text} ]]; then
     run rm -f -- "${profile}"

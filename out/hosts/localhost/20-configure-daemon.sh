@@ -223,6 +223,12 @@ finish() {
   exit 0
 }
 
+# Copies a file, or a link as it is, and has it on the disk before it counts.
+keep_copy() { # keep_copy FILE COPY
+  run cp -PpT -- "$1" "$2"
+  if [[ ! -L $1 ]]; then run sync -- "$2"; fi
+}
+
 # Prints the process whose open file has the lock. The kernel's own list names
 # the flock command, which has ended.
 holder_of() { # holder_of FOLDER
@@ -377,8 +383,7 @@ keep_previous_pair() {
   fi
   run mkdir -m 0700 -- "${folder}/previous.new"
   for file in "${key_file}" "${certificate_file}"; do
-    run cp -pT -- "${folder}/${file}" "${folder}/previous.new/${file}"
-    run sync -- "${folder}/previous.new/${file}"
+    keep_copy "${folder}/${file}" "${folder}/previous.new/${file}"
   done
   if [[ -e ${folder}/previous ]]; then run rm -rf -- "${folder}/previous"; fi
   run mv -T -- "${folder}/previous.new" "${folder}/previous"
@@ -1211,7 +1216,7 @@ save_replaced() {
   run mkdir -p -m 0700 -- "${previous}.new"
   for path in "${replaced[@]}"; do
     if [[ -e ${path} || -L ${path} ]]; then
-      run cp -PpT -- "${path}" "${previous}.new/${path##*/}"
+      keep_copy "${path}" "${previous}.new/${path##*/}"
     fi
   done
   run mv -T -- "${previous}.new" "${previous}"
@@ -1223,7 +1228,7 @@ restore_replaced() {
     copy=${previous}/${path##*/}
     if [[ -e ${copy} || -L ${copy} ]]; then
       run rm -f -- "${path}.new"
-      run cp -PpT -- "${copy}" "${path}.new"
+      keep_copy "${copy}" "${path}.new"
       run mv -fT -- "${path}.new" "${path}"
     else
       run rm -f -- "${path}"
@@ -1234,8 +1239,9 @@ restore_replaced() {
 
 # Where nothing else stands in it.
 remove_drop_in_folder() {
-  if [[ -e ${drop_in} || ! -d ${drop_in%/*} ]]; then return; fi
-  run rmdir --ignore-fail-on-non-empty -- "${drop_in%/*}"
+  if [[ -d ${drop_in%/*} && -z $(ls -A -- "${drop_in%/*}") ]]; then
+    run rmdir -- "${drop_in%/*}"
+  fi
 }
 
 # docker.socket too, where dockerd requires it: dockerd replaces the socket's
@@ -1595,9 +1601,9 @@ undo() {
     confirm_restart '' ''
     find_remap_data ''
     run rm -f -- "${drop_in}"
-    remove_drop_in_folder
     restart=1
   fi
+  remove_drop_in_folder
   leaves="the drop-in ${drop_in} is removed; run this again to finish"
   if ((restart)) || is_running_with_flags; then restart_docker; fi
   if [[ -L ${tls_directory} ]]; then run rm -f -- "${tls_directory}"; fi
