@@ -81,8 +81,11 @@ def run_all(
             say(f"[{next(done)}/{len(jobs)}] {case}")
         return rows
 
+    # What takes longest comes first, so that no host is idle in the end.
     with ThreadPoolExecutor(hosts) as pool:
-        return [row for rows in pool.map(run, jobs) for row in rows]
+        rows = [row for rows in pool.map(run, sorted(jobs, key=lambda job: not job[0].daemon)) for row in rows]
+    order = [(fault.name, str(case)) for fault in faults for case, _ in jobs]
+    return sorted(rows, key=lambda row: order.index((row.fault, row.script)))
 
 
 def try_one(injector: Injector, fault: Fault, case: Case, part: Part) -> Row:

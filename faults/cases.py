@@ -166,7 +166,7 @@ def of_daemons() -> list[Case]:
     home = ("/root/.docker",)
     return [
         Case(DAEMON, SIGNED, ETC, daemon=True, questions=True),
-        Case(DAEMON, renewed, ETC, daemon=True, questions=True, when="renewal"),
+        Case(DAEMON, renewed, ETC[:1], daemon=True, questions=True, when="renewal"),
         Case(undone(DAEMON), SET_UP, daemon=True, questions=True),
         Case(CLIENT, (*SIGNED, DAEMON), home),
         Case(CLIENT, renewed, home, when="renewal"),

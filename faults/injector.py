@@ -51,7 +51,7 @@ class Injector:
         self.host.write(CASE, case.text())
         result = self.host.run(["bash", DRIVER, CASE, "measure"], check=False, timeout=PATIENCE)
         if result.status != 0:
-            raise LabError(f"{case}: {result.stderr.strip()}")
+            raise LabError(f"{case}: {result.stderr.strip()[-600:]}")
         self.case, self.commands = case, int(result.stdout)
 
     def drive(self, verb: str, *words: str | int) -> list[Attempt]:
@@ -59,7 +59,7 @@ class Injector:
         argv = ["bash", DRIVER, CASE, verb, *map(str, words)]
         result = self.host.run(argv, check=False, timeout=PATIENCE)
         if result.status != 0:
-            raise LabError(f"{self.case}: {verb}: {result.stderr.strip()}")
+            raise LabError(f"{self.case}: {verb}: {result.stderr.strip()[-600:]}")
         return attempts_of(result.stdout)
 
     def calls(self) -> list[float]:
@@ -99,8 +99,9 @@ def killed(injector: Injector, case: Case, part: Part) -> Found:
 
 
 def cut_off(injector: Injector, case: Case, part: Part) -> Found:
-    """Cut the power before each command: files that were not synced are empty."""
-    points = part.choose(range(1, injector.commands + 1), case.stride)
+    """Cut the power before every 10th command: files that were not synced until then are empty."""
+    # What was never synced is lost at every later place too.
+    points = part.choose(range(1, injector.commands + 1), 10 * case.stride)
     return (injector.drive("cut_power", *points) if points else []), injector.commands
 
 
@@ -159,6 +160,11 @@ class Fault:
     inject: Callable[[Injector, Case, Part], Found]
     concerns: Callable[[Case], bool]
     has_places: bool = False
+
+    @property
+    def what(self) -> str:
+        """Return in a sentence what it does."""
+        return (self.inject.__doc__ or "").strip()
 
 
 FAULTS = (

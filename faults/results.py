@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -89,6 +89,21 @@ def summary(rows: Sequence[Row]) -> str:
             f"{sum(row.lost for row in of_class)} lost"
         )
     return "\n".join(lines)
+
+
+def readme_table(rows: Sequence[Row], what: Mapping[str, str]) -> list[str]:
+    """Return the table of classes as the README shows it, a line each; `what` tells what each class does."""
+    lines = ["| class | what is done | scripts and verbs | tried | lost |", "|---|---|---|---|---|"]
+    for fault, text in what.items():
+        of_class = [row for row in rows if row.fault == fault]
+        tried, lost = sum(row.tried for row in of_class), sum(row.lost for row in of_class)
+        lines.append(f"| {fault} | {text} | {len(of_class)} | {tried:,} | {lost} |")
+    return lines
+
+
+def read_json(path: Path) -> list[Row]:
+    """Read what `write_json` wrote."""
+    return [Row(**{**row, "problems": tuple(row["problems"])}) for row in json.loads(path.read_text())]
 
 
 def write_json(rows: Sequence[Row], path: Path) -> None:

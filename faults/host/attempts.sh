@@ -38,17 +38,17 @@ kill_before() { # kill_before POINT...
       FAULT_POINT="${point}" FAULT_SIGNAL=KILL FAULT_COUNT="${here}/count"
     ((status == 137)) || problem "not killed, ended with ${status}"
     ends
-    look
-    run_again
+    judge
     report "${point}"
   done
 }
 
 # Before command number POINT. What was not synced by then is empty: a file can
 # have its name on the disk before it has its content. docker syncs nothing of
-# its contexts: they may be empty until the next run.
+# its contexts: they may be empty until the next run. Without the file of the last
+# serial openssl takes a random one.
 cut_power() { # cut_power POINT...
-  local point not_ours='/[.]docker/contexts/'
+  local point may_be_half='/[.]docker/contexts/' may_be_gone='[.]srl '
   for point in "$@"; do
     bring_back begin
     durable >"${here}/durable"
@@ -62,8 +62,7 @@ cut_power() { # cut_power POINT...
     rm -f -- /usr/local/sbin/sync
     lose_what_is_not_durable
     if ((daemon)); then restart_daemon; fi
-    look
-    run_again
+    judge
     report "${point}"
   done
 }
@@ -140,7 +139,7 @@ fill_up() { # fill_up FOLDER pages|inodes STEP
       run_again
       report "${number}"
     fi
-    umount -- "$1"
+    umount --lazy -- "$1"
   done
 }
 
@@ -165,7 +164,7 @@ forbid() { # forbid FOLDER...
       problem "${folder} is read-only, and the script says it is done"
     look_at_refusal
     look
-    umount -- "${folder}"
+    umount --lazy -- "${folder}"
     run_again
     report "${number}"
   done
@@ -240,7 +239,7 @@ holds() {
 # with a LOGGED of 1, in the log. With the good request the same script does its
 # work.
 refuse() { # refuse NUMBER CHANGE REASON LOGGED
-  local before
+  local before patience=5
   bring_back begin
   bash -euo pipefail -c "$2" || fail "cannot be made: $2"
   before=$(state)

@@ -28,6 +28,7 @@ source "${here}/attempts.sh"
 source "$1"
 readonly case=$1
 
+patience=600 # seconds for one run
 problems=()
 problem() { # problem TEXT...
   local text="$*"
@@ -49,12 +50,11 @@ attempt() { # attempt [NAME=VALUE]...
   session=$(<"${here}/said.session")
 }
 
-# In the background.
+# In the background. One that hangs ends with status 124.
 start_attempt() { # start_attempt NAME [NAME=VALUE]...
-  setsid --wait env "${@:2}" bash -c \
-    'printf "%s" "$$" >"$0"; bash "$@"; exit "$?"' \
-    "${here}/$1.session" "${script}" "${words[@]}" \
-    </dev/null >"${here}/$1" 2>&1 &
+  setsid --wait bash -c 'printf "%s" "$$" >"$0"; timeout "$@"; exit "$?"' \
+    "${here}/$1.session" "${patience}" env "${@:2}" \
+    bash "${script}" "${words[@]}" </dev/null >"${here}/$1" 2>&1 &
 }
 
 # What a killed script had started ends by itself.

@@ -31,7 +31,7 @@ TRIED = [
     ("full", REQUEST, 2),
     ("killed", SIGN, 40),
     ("killed inside", SIGN, 4),
-    ("power cut", SIGN, 40),
+    ("power cut", SIGN, 4),
     ("left", SIGN, 1),
     ("full", SIGN, 3),
     ("read-only", SIGN, 1),
@@ -41,9 +41,9 @@ TRIED = [
     ("killed", FINISH, 40),
     ("left", FINISH, 1),
     ("together", BACK_UP, 1),
-    ("killed", RENEWED, 150),
+    ("killed", RENEWED, 400),
     ("killed inside", RENEWED, 10),
-    ("power cut", RENEWED, 200),
+    ("power cut", RENEWED, 40),
 ]
 
 
@@ -60,60 +60,66 @@ class Weakened:
 
     fault: str
     case: str
-    text: str
-    instead: str
+    changes: dict[str, str]
     seen: str  # a part of the problem
     sample: int = 1
 
 
+LOCK = 'if flock --nonblock "${lock_fd}"; then return; fi'
+ASKED = "  confirm 'Trust the previous CA no more?'\n"
+DONE = """\
+  old=$(serial_of "${previous}/${ca_certificate_file}")
+  if [[ -e ${authorities} ]]; then run rm -f -- "${authorities}"; fi
+"""
+TO_LEDGER = """\
+  add_to_ledger "${{party_folder}}/${{table[$1]}}" {} \\
+    "${{ca_certificate}}"
+}}
+"""
 WEAKENED = {
-    "the ledger is written in place": Weakened(
-        "killed", SIGN, '"${ledger}.new"', '"${ledger}"', "is not in the ledger", sample=3
+    "the ledger's line comes after the certificate": Weakened(
+        "killed",
+        SIGN,
+        {
+            TO_LEDGER.format('"${certificate}.new"'): "}\n",
+            '  hand_out "$@"\n}\n': '  hand_out "$@"\n' + TO_LEDGER.format('"$2/${certificate_file}"'),
+        },
+        "is not in the ledger",
+        sample=20,
     ),
     "a key is not synced before it has its name": Weakened(
-        "power cut", REQUEST, '  run sync -- "${key}.new"\n', "", "server-key.pem is half written", sample=3
+        "power cut", REQUEST, {'  run sync -- "${key}.new"\n': ""}, "server-key.pem is half written"
+    ),
+    "a request that was answered is answered again": Weakened(
+        "killed inside",
+        SIGN,
+        {'"${purpose}" && is_in_ledger "${certificate}" || return 1': '"${purpose}"; return 1'},
+        "the end differs: > hosts/localhost",
+    ),
+    "the question comes after the change": Weakened(
+        "left", FINISH, {ASKED + DONE: DONE + ASKED}, "something was changed before the first answer"
     ),
     "a key is not read back": Weakened(
         "full",
         REQUEST,
-        "  if [[ ${verb} != check ]]; then\n    # openssl exits",
-        "  if false; then\n    # openssl exits",
+        {"  if [[ ${verb} != check ]]; then\n    # openssl exits": "  if false; then\n    # openssl exits"},
         "server-key.pem is half written",
     ),
     "a failed command does not end the script": Weakened(
-        "read-only", REQUEST, "set -Eeuo pipefail", "set -Euo pipefail", "and the script says it is done"
+        "read-only", FINISH, {"set -Eeuo pipefail": "set -uo pipefail"}, "and the script says it is done"
     ),
-    "there is no lock": Weakened(
-        "together", SIGN, 'if flock --nonblock "${lock_fd}"; then return; fi', "return", "ended with"
-    ),
+    "there is no lock": Weakened("together", SIGN, {LOCK: "return"}, "ended with"),
     "the lock is a file, which stays": Weakened(
         "taken over",
         SIGN,
-        'if flock --nonblock "${lock_fd}"; then return; fi',
-        '(set -C; : >"$1/lock") 2>/dev/null || die 2 "another run works in it"; return',
+        {LOCK: '(set -C; : >"$1/lock") 2>/dev/null || die 2 "another run works in it"; return'},
         "the second run ended with 2",
     ),
     "a request is not looked at": Weakened(
-        "deceived", SIGN, '[[ -z ${problem} ]] || refuse "${request}" "${problem}"', ":", "says not 'this CA certifies"
-    ),
-    "the question comes after the change": Weakened(
-        "left",
-        FINISH,
-        "  confirm 'Trust the previous CA no more?'\n"
-        '  old=$(serial_of "${previous}/${ca_certificate_file}")\n'
-        '  if [[ -e ${authorities} ]]; then run rm -f -- "${authorities}"; fi\n',
-        '  old=$(serial_of "${previous}/${ca_certificate_file}")\n'
-        '  if [[ -e ${authorities} ]]; then run rm -f -- "${authorities}"; fi\n'
-        "  confirm 'Trust the previous CA no more?'\n",
-        "something was changed before the first answer",
-    ),
-    "a run that was interrupted counts as done": Weakened(
-        "killed inside",
-        RENEWED,
-        '    is_generation_whole "${generation}" && is_running_with_flags\n}',
-        "    :\n}",
-        "",
-        sample=2,
+        "deceived",
+        SIGN,
+        {'[[ -z ${problem} ]] || refuse "${request}" "${problem}"': ":"},
+        "says not 'this CA certifies",
     ),
 }
 
@@ -124,9 +130,12 @@ def weakened(injector: Injector, request: pytest.FixtureRequest) -> Iterator[Wea
     change: Weakened = request.param
     path = f"{OUT}/{CASES[change.case].step.script}"
     text = injector.host.read(path)
-    assert text.count(change.text) >= 1
+    weak = text
+    for old, new in change.changes.items():
+        assert old in weak
+        weak = weak.replace(old, new)
     injector.case = None
-    injector.host.write(path, text.replace(change.text, change.instead), 0o755)
+    injector.host.write(path, weak, 0o755)
     yield change
     injector.host.write(path, text, 0o755)
     injector.case = None

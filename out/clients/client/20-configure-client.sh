@@ -468,15 +468,18 @@ context_folder() { # context_folder NAME
 }
 
 # A full disk, a kill or a power cut inside docker leave a context without a
-# description, and with that docker reads no other context either.
+# description: then docker reads no other context either, or leaves a key there.
 remove_half_made() { # remove_half_made NAME
-  local folder contexts_folder=${docker_config}/contexts
+  local folder part
   folder=$(context_folder "$1")
-  if [[ -d ${contexts_folder}/meta/${folder} &&
-    ! -s ${contexts_folder}/meta/${folder}/meta.json ]]; then
-    run rm -rf -- "${contexts_folder}/tls/${folder}"
-    run rm -rf -- "${contexts_folder}/meta/${folder}"
+  if [[ -s ${docker_config}/contexts/meta/${folder}/meta.json ]]; then
+    return
   fi
+  for part in tls meta; do
+    if [[ -d ${docker_config}/contexts/${part}/${folder} ]]; then
+      run rm -rf -- "${docker_config}/contexts/${part}/${folder}"
+    fi
+  done
 }
 
 is_our_context() { # is_our_context NAME
