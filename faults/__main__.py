@@ -60,7 +60,7 @@ def run_all(
 ) -> list[Row]:
     """Share the cases, or parts of large ones, among hosts; print a line for each class of faults."""
     free: queue.SimpleQueue[Injector] = queue.SimpleQueue()
-    for injector in hosts_of(lab, release, hosts):
+    for injector in hosts_of(lab, release, hosts, say):
         free.put(injector)
     done = itertools.count(1)
     printing = threading.Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import tempfile
 import time
@@ -26,14 +27,17 @@ CASE = "/opt/faults/case"
 PASSPHRASE = "correct horse battery staple"
 # How long one script of the driver may take, in seconds.
 PATIENCE = 3600.0
+# How many attempts are made before a line tells how far it is.
+AT_ONCE = 50
 
 
 class Injector:
     """A host with the scripts of `SITE`, or with others, and the driver."""
 
-    def __init__(self, host: Host, scripts: Path) -> None:
-        """Copy the scripts of the folder `scripts`, the passphrase and the driver to the host."""
+    def __init__(self, host: Host, scripts: Path, say: Callable[[str], None] = lambda text: None) -> None:
+        """Copy the folder `scripts`, the passphrase and the driver to the host; `say` is told how far it is."""
         self.host = host
+        self.say = say
         self.case: Case | None = None
         self.commands = 0
         host.copy_in(scripts, OUT)
@@ -61,6 +65,16 @@ class Injector:
         if result.status != 0:
             raise LabError(f"{self.case}: {verb}: {result.stderr.strip()[-600:]}")
         return attempts_of(result.stdout)
+
+    def drive_each(self, verb: str, places: Sequence[tuple[str | int, ...]]) -> list[Attempt]:
+        """Run a verb of the driver that takes many places, the words of some at once."""
+        found: list[Attempt] = []
+        while len(found) < len(places):
+            some = places[len(found) : len(found) + AT_ONCE]
+            found += self.drive(verb, *itertools.chain.from_iterable(some))
+            if len(places) > AT_ONCE:
+                self.say(f"    {verb}: {self.case}: {len(found)} of {len(places)}")
+        return found
 
     def calls(self) -> list[float]:
         """Return how long each call of openssl, docker, systemctl and mv takes, in seconds."""
@@ -95,14 +109,14 @@ Found = tuple[list[Attempt], int]
 def killed(injector: Injector, case: Case, part: Part) -> Found:
     """Kill the script before each of its commands."""
     points = part.choose(range(1, injector.commands + 1), case.stride)
-    return (injector.drive("kill_before", *points) if points else []), injector.commands
+    return injector.drive_each("kill_before", [(point,) for point in points]), injector.commands
 
 
 def cut_off(injector: Injector, case: Case, part: Part) -> Found:
     """Cut the power before every 10th command: files that were not synced until then are empty."""
     # What was never synced is lost at every later place too.
     points = part.choose(range(1, injector.commands + 1), 10 * case.stride)
-    return (injector.drive("cut_power", *points) if points else []), injector.commands
+    return injector.drive_each("cut_power", [(point,) for point in points]), injector.commands
 
 
 def killed_inside(injector: Injector, case: Case, part: Part) -> Found:
@@ -110,8 +124,8 @@ def killed_inside(injector: Injector, case: Case, part: Part) -> Found:
     calls = injector.calls()
     numbers = part.choose(range(1, len(calls) + 1), case.stride)
     moments = random.Random(f"{case} {part}")  # noqa: S311 - the same moments in every run
-    words = [word for call in numbers for word in (str(call), f"{moments.random() * calls[call - 1]:.6f}")]
-    return (injector.drive("kill_inside", *words) if words else []), len(calls)
+    places = [(call, f"{moments.random() * calls[call - 1]:.6f}") for call in numbers]
+    return injector.drive_each("kill_inside", places), len(calls)
 
 
 def left(injector: Injector, case: Case, part: Part) -> Found:
@@ -210,9 +224,9 @@ def render_site(folder: Path) -> Path:
     return folder
 
 
-def hosts_of(lab: Lab, release: str, count: int) -> Iterator[Injector]:
+def hosts_of(lab: Lab, release: str, count: int, say: Callable[[str], None]) -> Iterator[Injector]:
     """Boot hosts, each with the scripts."""
     with tempfile.TemporaryDirectory(prefix="dockseal-") as name:
         scripts = render_site(Path(name) / "out")
         for _ in range(count):
-            yield Injector(lab.boot(release), scripts)
+            yield Injector(lab.boot(release), scripts, say)

@@ -10,6 +10,7 @@ measure() {
   prepare >"${here}/said" 2>&1 || fail 'its beginning cannot be made'
   keep begin
   private_keys >"${here}/begin.keys"
+  : >"${here}/judged"
   attempt
   printf '%s\n' "${status}" >"${here}/end.status"
   [[ ${status} =~ ^[034]$ ]] || fail "ends with ${status} without a fault"

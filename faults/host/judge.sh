@@ -96,7 +96,6 @@ look() {
 
 # Most commands of a script leave what the one before left: the next run is tried
 # once for each that is found.
-declare -A judged=()
 judge() {
   local left
   if ((daemon)); then answers; fi
@@ -104,10 +103,10 @@ judge() {
     state
     find "${roots[@]}" -type f -empty | sort
   } 2>/dev/null | sha256sum)
-  [[ -z ${judged[${left}]:-} ]] || return 0
+  if grep -qxF -- "${left}" "${here}/judged"; then return; fi
   look
   run_again
-  if ((${#problems[@]} == 0)); then judged[${left}]=1; fi
+  ((${#problems[@]})) || printf '%s\n' "${left}" >>"${here}/judged"
 }
 
 # A script that cannot go on says why in a sentence, and leaves what was there.

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from generator.lab import Host, Lab, Result
-from tests.host.support import PASSPHRASE, PASSPHRASE_FILE, WORK, keep_busybox
-from tests.sites import render
+from tests.host.support import PASSPHRASE, PASSPHRASE_FILE, UNATTENDED, WORK, keep_busybox
+from tests.sites import ROOT, render
 
 pytestmark = pytest.mark.one_release
 ADDRESSES = {"one.example": "192.0.2.21", "two.example": "192.0.2.22"}
@@ -24,6 +24,8 @@ ROLL_OVER = "ca/60-roll-over-ca.sh"
 REQUESTS = {"hosts": "request.csr", "clients": "client-request.csr"}
 CERTIFICATES = {"hosts": "certificate.pem", "clients": "client-certificate.pem"}
 SIGN = ("--passphrase-file", PASSPHRASE_FILE)
+LIST = ("bash", "out/ca/80-list-certificates.sh")
+PROVE = ("openssl", "verify", "-CAfile", f"{WORK}/ca/ca-public.pem")
 # Asks both hosts again and again, a line each time.
 POLL = """
 exec </dev/null >/run/polled 2>&1
@@ -54,11 +56,16 @@ class Network:
     """The CA, two hosts and three clients, by party."""
 
     machines: dict[str, Host]
+    ran: list[str]  # as the README has them
+
+    def run(self, party: str, *argv: str, check: bool = True) -> Result:
+        """Run a command on the machine of a party; what saves its questions and its time is not in the README."""
+        self.ran.append(" ".join(word for word in argv if word not in {*UNATTENDED, "--no-containers"}))
+        return self.machines[party].run(argv, check=check)
 
     def setup(self, party: str, *words: str) -> Result:
         """Run setup.sh for a party on its machine."""
-        argv = ["bash", "out/setup.sh", "--as", party, "--yes", "--no-containers", *words]
-        return self.machines[party].run(argv)
+        return self.run(party, "bash", "out/setup.sh", "--as", party, "--yes", "--no-containers", *words)
 
     def carry(self, source: str, target: str, folder: str, *names: str) -> None:
         """Carry files to the same place on another machine."""
@@ -85,7 +92,7 @@ class Network:
     def renew(self, party: str) -> None:
         """Renew as the README says: ask on the party's machine, carry, sign, carry back, switch."""
         kind = party.partition("/")[0]
-        self.machines[party].run(["bash", f"out/{party}/10-request-certificate.sh", "--renew", "--new-key"])
+        self.run(party, "bash", f"out/{party}/10-request-certificate.sh", "--renew", "--new-key")
         self.carry(party, "ca", f"{party}/renewal", REQUESTS[kind])
         self.setup("ca", *SIGN)
         self.carry("ca", party, f"{party}/renewal", CERTIFICATES[kind])
@@ -101,7 +108,7 @@ class Network:
 
     def roll_over(self, stage: str) -> Result:
         """Run one stage on the CA's machine."""
-        return self.machines["ca"].run(["bash", f"out/{ROLL_OVER}", stage, "--yes", *SIGN])
+        return self.run("ca", "bash", f"out/{ROLL_OVER}", stage, *UNATTENDED)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +130,7 @@ def network(lab: Lab, release: str, tmp_path_factory: pytest.TempPathFactory) ->
                 machine.reach(machines[f"hosts/{name}"])
             machine.know(ADDRESSES)
     machines["ca"].write(PASSPHRASE_FILE, f"{PASSPHRASE}\n", 0o600)
-    one = Network(machines)
+    one = Network(machines, [])
     one.setup("ca", *SIGN)
     for party in (*one.parties(), f"clients/{LOST}"):
         one.obtain(party)
@@ -146,6 +153,10 @@ class Story:
     finish: str
     polled: dict[str, list[str]]
     listed: list[dict[str, Any]]
+    reachable: str
+    verified: dict[str, str]
+    proof: Result
+    ran: list[str]
     why: str
 
 
@@ -166,6 +177,8 @@ def answered(network: Network) -> dict[str, bool]:
 def story(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The lost laptop: out of the site file, three stages, and everybody else renewed."""
     before = answered(network)
+    network.ran.clear()
+    reachable = network.run("ca", *LIST).stdout
     without = render(site(STAYS), tmp_path_factory.mktemp("without") / "out")
     for machine in network.machines.values():
         machine.run(["rm", "-r", "/root/out"])
@@ -184,9 +197,25 @@ def story(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Story:
         machine = network.machines[f"clients/{name}"]
         machine.bash("touch /run/stop")
         polled[name] = machine.read("/run/polled").splitlines()
-    listing = network.machines["ca"].run(["bash", "out/ca/80-list-certificates.sh", "--json"]).stdout.splitlines()
-    why = why_refused(network.machines[f"clients/{LOST}"])
-    return Story(before, switched, after, finish, polled, [json.loads(line) for line in listing], why)
+    listing = network.run("ca", *LIST, "--json").stdout.splitlines()
+    hosts = [party for party in network.parties() if party.startswith("hosts/")]
+    verify = {
+        party: network.run(party, "bash", f"out/{party}/90-verify.sh", "--no-containers", check=False).stdout
+        for party in hosts
+    }
+    return Story(
+        before,
+        switched,
+        after,
+        finish,
+        polled,
+        [json.loads(line) for line in listing],
+        reachable,
+        verify,
+        network.run("ca", *PROVE, f"{WORK}/clients/{LOST}/client-certificate.pem", check=False),
+        network.ran,
+        why_refused(network.machines[f"clients/{LOST}"]),
+    )
 
 
 def why_refused(machine: Host) -> str:
@@ -224,3 +253,27 @@ def test_the_last_stage_names_who_is_left_behind(story: Story) -> None:
     listed = {(one["party"], one["state"]) for one in story.listed}
     assert ("clients/laptop", "retired") in listed
     assert ("hosts/one.example", "current") in listed
+
+
+def test_what_it_could_reach_is_listed(story: Story) -> None:
+    for host in ADDRESSES:
+        assert f" hosts/{host} " in story.reachable
+
+
+def test_the_old_certificate_is_of_no_ca_any_more(story: Story) -> None:
+    assert story.proof.status != 0
+    assert "unable to get local issuer certificate" in story.proof.output
+    for said in story.verified.values():
+        for control in ("TLS-1", "TLS-3", "TLS-4"):
+            assert re.search(rf"^{control} +PASS ", said, re.MULTILINE), said
+
+
+def test_the_readme_has_the_commands_that_were_run(story: Story) -> None:
+    text = (ROOT / "README.md").read_text()
+    runbook = text[text.index("### A lost laptop") : text.index("## The document, command by command")]
+    commands = re.findall(r"`(?:sudo )?((?:bash|openssl) [^`]+)`", runbook)
+    assert len(commands) > 10
+    ran = "\n".join(story.ran).replace(f"{WORK}/", "docker-tls/")
+    for command in commands:
+        pattern = re.escape(command).replace("NAME", r"[a-z.]+")
+        assert re.search(rf"^{pattern}$", ran, re.MULTILINE), command
