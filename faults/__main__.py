@@ -42,11 +42,9 @@ def main(only: tuple[str, ...], script: str, release: str, sample: int, hosts: i
     ]
     try:
         with Lab.open(say) as lab:
-            rows = merged(run_all(lab, release, hosts, chosen, sample, jobs))
+            rows = run_all(lab, release, hosts, chosen, sample, jobs, json_file)
     except LabError as error:
         raise click.ClickException(str(error)) from error
-    if json_file is not None:
-        write_json(rows, json_file)
     click.echo(table(rows))
     for row in rows:
         for problem in row.problems:
@@ -56,36 +54,46 @@ def main(only: tuple[str, ...], script: str, release: str, sample: int, hosts: i
 
 
 def run_all(
-    lab: Lab, release: str, hosts: int, faults: Sequence[Fault], sample: int, jobs: Sequence[tuple[Case, int]]
+    lab: Lab,
+    release: str,
+    hosts: int,
+    faults: Sequence[Fault],
+    sample: int,
+    jobs: Sequence[tuple[Case, int]],
+    json_file: Path | None,
 ) -> list[Row]:
-    """Share the cases, or parts of large ones, among hosts; print a line for each class of faults."""
+    """Share the cases, or parts of large ones, among hosts; print and keep what comes of each class of faults."""
     free: queue.SimpleQueue[Injector] = queue.SimpleQueue()
     for injector in hosts_of(lab, release, hosts, say):
         free.put(injector)
+    found: list[Row] = []
     done = itertools.count(1)
-    printing = threading.Lock()
+    telling = threading.Lock()
 
-    def run(job: tuple[Case, int]) -> list[Row]:
+    def run(job: tuple[Case, int]) -> None:
         case, number = job
         part = Part(number, case.parts, sample)
         injector = free.get()
-        rows = []
         try:
             for fault in part.of_faults(faults, case):
-                rows.append(try_one(injector, fault, case, part))
-                with printing:
-                    tell(rows[-1])
+                row = try_one(injector, fault, case, part)
+                with telling:
+                    tell(row)
+                    found.append(row)
+                    if json_file is not None:
+                        write_json(merged(found), json_file)
         finally:
             free.put(injector)
-        with printing:
-            say(f"[{next(done)}/{len(jobs)}] {case}")
-        return rows
+        say(f"[{next(done)}/{len(jobs)}] {case}")
 
     # What takes longest comes first, so that no host is idle in the end.
     with ThreadPoolExecutor(hosts) as pool:
-        rows = [row for rows in pool.map(run, sorted(jobs, key=lambda job: not job[0].daemon)) for row in rows]
+        list(pool.map(run, sorted(jobs, key=lambda job: not job[0].daemon)))
     order = [(fault.name, str(case)) for fault in faults for case, _ in jobs]
-    return sorted(rows, key=lambda row: order.index((row.fault, row.script)))
+    rows = sorted(merged(found), key=lambda row: order.index((row.fault, row.script)))
+    if json_file is not None:
+        write_json(rows, json_file)
+    return rows
 
 
 def try_one(injector: Injector, fault: Fault, case: Case, part: Part) -> Row:

@@ -165,8 +165,8 @@ def of_daemons() -> list[Case]:
     renewed = (*SET_UP, RENEW_SERVER, RENEW_CLIENT, *SIGN)
     home = ("/root/.docker",)
     return [
-        Case(DAEMON, SIGNED, ETC, daemon=True, questions=True),
-        Case(DAEMON, renewed, ETC[:1], daemon=True, questions=True, when="renewal"),
+        Case(DAEMON, SIGNED, ETC, daemon=True, questions=True, parts=3),
+        Case(DAEMON, renewed, ETC[:1], daemon=True, questions=True, parts=3, when="renewal"),
         Case(undone(DAEMON), SET_UP, daemon=True, questions=True),
         Case(CLIENT, (*SIGNED, DAEMON), home),
         Case(CLIENT, renewed, home, when="renewal"),
@@ -180,11 +180,12 @@ def of_daemons() -> list[Case]:
         Case(step("hosts/localhost/40-show-namespaces.sh"), (), daemon=True, stride=40),
         Case(step("hosts/localhost/90-verify.sh", "--no-containers"), SET_UP, daemon=True, stride=40),
         Case(step("clients/client/90-verify.sh"), SET_UP, daemon=True, stride=40),
-        Case(PLAIN, (), ("/etc/systemd/system",), daemon=True, questions=True),
+        Case(PLAIN, (), ("/etc/systemd/system",), daemon=True, questions=True, parts=3),
         Case(undone(PLAIN), (PLAIN,), daemon=True, questions=True),
         Case(step("hosts/plain/90-verify.sh", "--no-containers"), (PLAIN,), daemon=True, stride=40),
-        Case(SETUP, (), daemon=True, questions=True, together=20, parts=3),
-        Case(undone(SETUP), (SETUP,), daemon=True, parts=3),
+        # Its own commands change nothing: those of the scripts that it runs are tried above.
+        Case(SETUP, (), daemon=True, questions=True, together=20, stride=5),
+        Case(undone(SETUP), (SETUP,), daemon=True, stride=5),
     ]
 
 

@@ -52,7 +52,7 @@ def test_json_keeps_everything(tmp_path: Path) -> None:
 
 
 def test_the_parts_of_a_case_try_each_place_and_each_class_once() -> None:
-    case = next(case for case in all_cases() if case.parts == 3)
+    case = next(case for case in all_cases() if case.parts == 3 and case.stride == 1)
     parts = [Part(number, 3) for number in range(3)]
     assert sorted(place for part in parts for place in part.choose(range(1, 101))) == list(range(1, 101))
     tried = [fault.name for part in parts for fault in part.of_faults(FAULTS, case)]
