@@ -93,11 +93,11 @@ def summary(rows: Sequence[Row]) -> str:
 
 def readme_table(rows: Sequence[Row], what: Mapping[str, str]) -> list[str]:
     """Return the table of classes as the README shows it, a line each; `what` tells what each class does."""
-    lines = ["| class | what is done | scripts and verbs | tried | lost |", "|---|---|---|---|---|"]
+    lines = ["| class | what is done | scripts and verbs | places | tried | lost |", "|---|---|---|---|---|---|"]
     for fault, text in what.items():
         of_class = [row for row in rows if row.fault == fault]
-        tried, lost = sum(row.tried for row in of_class), sum(row.lost for row in of_class)
-        lines.append(f"| {fault} | {text} | {len(of_class)} | {tried:,} | {lost} |")
+        of, tried, lost = (sum(getattr(row, name) for row in of_class) for name in ("of", "tried", "lost"))
+        lines.append(f"| {fault} | {text} | {len(of_class)} | {of:,} | {tried:,} | {lost} |")
     return lines
 
 
