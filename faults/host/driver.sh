@@ -26,7 +26,6 @@ source "${here}/machine.sh"
 source "${here}/judge.sh"
 source "${here}/attempts.sh"
 source "$1"
-readonly case=$1
 
 patience=600 # seconds for one run
 problems=()
