@@ -37,6 +37,6 @@ def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
     driver.write_text(whole_driver())
     assert "source " not in driver.read_text()
     others = [HOST / name for name in ("shim.sh", "sync.sh", "trap.sh")]
-    argv = [tool("shellcheck"), "--norc", "--shell=bash", f"--exclude={EXCEPTIONS}", driver, *others]
+    argv: list[str | Path] = [tool("shellcheck"), "--norc", "--shell=bash", f"--exclude={EXCEPTIONS}", driver, *others]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
