@@ -149,7 +149,7 @@ def forbidden(injector: Injector, case: Case, part: Part) -> Found:
 
 
 def together(injector: Injector, case: Case, part: Part) -> Found:
-    """Run the script several times at once."""
+    """Run the script 20 times at once."""
     return injector.drive("run_together", case.together), 1
 
 

@@ -47,7 +47,7 @@ look_at_ledger() {
     digest=$(openssl x509 -in "${file}" -outform DER | sha256sum)
     grep -q " ${digest%% *} " "${work}/ca/ledger.txt" ||
       problem "${file} is not in the ledger"
-  done < <(find "${work}" -name '*certificate.pem' 2>/dev/null)
+  done < <(find "${work}" -name '*certificate.pem' ! -path '*.new/*' 2>/dev/null)
 }
 
 # Key and certificate belong together, and the certificate is the CA's.
