@@ -9,7 +9,7 @@ SITE ?= site.yaml
 OUT ?= out
 RELEASE ?= bookworm
 # Each boots hosts of its own; much of a test is waiting for them.
-PROCESSES ?= 2
+PROCESSES ?= 3
 # Where the results of test-faults go, and its options: --help lists them.
 RESULTS ?= faults.json
 FAULTS ?=

@@ -3,7 +3,7 @@
 
 private_keys() {
   find "${roots[@]}" -type f \( -name '*key.pem' -o -name ca-private.pem \) \
-    ! -path '*.new/*' -exec sha256sum -- {} + 2>/dev/null | cut -c 1-64 | sort -u
+    ! -empty ! -path '*.new/*' -exec sha256sum -- {} + 2>/dev/null | cut -c 1-64 | sort -u
 }
 
 # At its final name a file is whole: as at the beginning, as at the end, or, where
