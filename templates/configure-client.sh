@@ -142,14 +142,19 @@ context_folder() { # context_folder NAME
   printf '%s\n' "${digest%% *}"
 }
 
-# A full disk, a kill or a power cut inside docker leave a context without a
-# description: then docker reads no other context either, or leaves a key there.
+# A kill or a power cut inside docker leaves a context without a description:
+# then docker reads no other context either, or leaves a key there.
 remove_half_made() { # remove_half_made NAME
+  local folder
+  folder=$(context_folder "$1")
+  if [[ ! -s ${docker_config}/contexts/meta/${folder}/meta.json ]]; then
+    remove_context_files "$1"
+  fi
+}
+
+remove_context_files() { # remove_context_files NAME
   local folder part
   folder=$(context_folder "$1")
-  if [[ -s ${docker_config}/contexts/meta/${folder}/meta.json ]]; then
-    return
-  fi
   for part in tls meta; do
     if [[ -d ${docker_config}/contexts/${part}/${folder} ]]; then
       run rm -rf -- "${docker_config}/contexts/${part}/${folder}"
@@ -207,10 +212,11 @@ create_contexts() {
     fi
     run docker context "${action}" "${name}" --description "${description}" \
       --docker "host=${host},${files}" || {
-      remove_half_made "${name}"
+      # On a full disk docker leaves halves of files.
+      remove_context_files "${name}"
       die 1 \
-        "docker context ${action} ${name} failed, for the reason above; state:" \
-        "${leaves}"
+        "docker context ${action} ${name} failed, for the reason above; what" \
+        "it left was removed; state: ${leaves}"
     }
   done
 }
