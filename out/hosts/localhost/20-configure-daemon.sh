@@ -1253,6 +1253,10 @@ restart_docker() {
   local required
   # D03: and a restart, without which the old flags stay.
   run systemctl daemon-reload
+  # systemd tries one that fails again and again, and restarts no socket then.
+  if [[ $(daemon_property SubState) == auto-restart ]]; then
+    run systemctl stop docker.service
+  fi
   run systemctl reset-failed docker.service
   required=$(daemon_property Requires)
   if [[ " ${required} " == *' docker.socket '* ]]; then

@@ -1289,7 +1289,7 @@ arrived() { # arrived PID IPv4|IPv6
     for at in "${!fields[@]}"; do
       count["${fields[0]%:}${fields[at]}"]=${values[at]}
     done
-  done <"/proc/$1/net/snmp"
+  done < <(cat -- "/proc/$1/net/snmp")
   if [[ $2 == IPv4 ]]; then
     printf '%d %d %d\n' "${count[TcpInSegs]}" \
       "$((count[UdpInDatagrams] + count[UdpNoPorts]))" \
@@ -1297,7 +1297,7 @@ arrived() { # arrived PID IPv4|IPv6
     return
   fi
   while read -r key value; do count["${key}"]=${value}; done \
-    <"/proc/$1/net/snmp6"
+    < <(cat -- "/proc/$1/net/snmp6")
   printf '%d %d %d\n' "${count[TcpInSegs]}" \
     "$((count[Udp6InDatagrams] + count[Udp6NoPorts]))" "${count[Icmp6InEchos]}"
 }
