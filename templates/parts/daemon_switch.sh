@@ -43,23 +43,25 @@ remove_drop_in_folder() {
 # docker.socket too, where dockerd requires it: dockerd replaces the socket's
 # file. A restart of the socket restarts dockerd with it, as one transaction
 # that systemd brings to its end whatever becomes of this script; start waits
-# for dockerd, and starts one that was stopped.
+# for it. A dockerd that fails is tried again and again: then systemd restarts
+# no socket, and both are stopped first.
 # KillMode=process leaves containers of a live-restore daemon running.
 restart_docker() {
   local required
   # D03: and a restart, without which the old flags stay.
   run systemctl daemon-reload
-  # systemd tries one that fails again and again, and restarts no socket then.
-  if [[ $(daemon_property SubState) == auto-restart ]]; then
-    run systemctl stop docker.service
-  fi
   run systemctl reset-failed docker.service
   required=$(daemon_property Requires)
-  if [[ " ${required} " == *' docker.socket '* ]]; then
-    run systemctl reset-failed docker.socket
+  if [[ " ${required} " != *' docker.socket '* ]]; then
+    run systemctl restart docker.service
+    return
+  fi
+  run systemctl reset-failed docker.socket
+  if systemctl --quiet is-active docker.service; then
     run systemctl restart docker.socket
     run systemctl start docker.service
   else
+    run systemctl stop docker.socket
     run systemctl restart docker.service
   fi
 }
