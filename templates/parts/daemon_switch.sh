@@ -5,6 +5,10 @@
 # ones are proven. While it exists, a run was interrupted: the next one
 # finishes the work.
 
+copy_replaced() { # copy_replaced PATH COPY
+  if [[ -L $1 ]]; then run cp -PpT -- "$1" "$2"; else keep_copy "$1" "$2"; fi
+}
+
 save_replaced() {
   local path
   if [[ -e ${previous} ]]; then return; fi
@@ -12,7 +16,7 @@ save_replaced() {
   run mkdir -p -m 0700 -- "${previous}.new"
   for path in "${replaced[@]}"; do
     if [[ -e ${path} || -L ${path} ]]; then
-      keep_copy "${path}" "${previous}.new/${path##*/}"
+      copy_replaced "${path}" "${previous}.new/${path##*/}"
     fi
   done
   run mv -T -- "${previous}.new" "${previous}"
@@ -24,7 +28,7 @@ restore_replaced() {
     copy=${previous}/${path##*/}
     if [[ -e ${copy} || -L ${copy} ]]; then
       run rm -f -- "${path}.new"
-      keep_copy "${copy}" "${path}.new"
+      copy_replaced "${copy}" "${path}.new"
       run mv -fT -- "${path}.new" "${path}"
     else
       run rm -f -- "${path}"

@@ -1,5 +1,5 @@
-# Copies a file, or a link as it is, and has it on the disk before it counts.
+# Copies a file, and has the copy on the disk before it counts.
 keep_copy() { # keep_copy FILE COPY
-  run cp -PpT -- "$1" "$2"
-  if [[ ! -L $1 ]]; then run sync -- "$2"; fi
+  run cp -pT -- "$1" "$2"
+  run sync -- "$2"
 }

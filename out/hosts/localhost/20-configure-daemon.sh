@@ -223,10 +223,10 @@ finish() {
   exit 0
 }
 
-# Copies a file, or a link as it is, and has it on the disk before it counts.
+# Copies a file, and has the copy on the disk before it counts.
 keep_copy() { # keep_copy FILE COPY
-  run cp -PpT -- "$1" "$2"
-  if [[ ! -L $1 ]]; then run sync -- "$2"; fi
+  run cp -pT -- "$1" "$2"
+  run sync -- "$2"
 }
 
 # Prints the process whose open file has the lock. The kernel's own list names
@@ -1209,6 +1209,10 @@ is_drop_in_ours() {
 # ones are proven. While it exists, a run was interrupted: the next one
 # finishes the work.
 
+copy_replaced() { # copy_replaced PATH COPY
+  if [[ -L $1 ]]; then run cp -PpT -- "$1" "$2"; else keep_copy "$1" "$2"; fi
+}
+
 save_replaced() {
   local path
   if [[ -e ${previous} ]]; then return; fi
@@ -1216,7 +1220,7 @@ save_replaced() {
   run mkdir -p -m 0700 -- "${previous}.new"
   for path in "${replaced[@]}"; do
     if [[ -e ${path} || -L ${path} ]]; then
-      keep_copy "${path}" "${previous}.new/${path##*/}"
+      copy_replaced "${path}" "${previous}.new/${path##*/}"
     fi
   done
   run mv -T -- "${previous}.new" "${previous}"
@@ -1228,7 +1232,7 @@ restore_replaced() {
     copy=${previous}/${path##*/}
     if [[ -e ${copy} || -L ${copy} ]]; then
       run rm -f -- "${path}.new"
-      keep_copy "${copy}" "${path}.new"
+      copy_replaced "${copy}" "${path}.new"
       run mv -fT -- "${path}.new" "${path}"
     else
       run rm -f -- "${path}"
