@@ -58,8 +58,8 @@ readonly accepts
 verify_files() {
   local owner
   owner=$(id -un):$(id -gn)
-  judge_file FILE-1 "${docker_config}" "${owner}" 700
-  judge_file FILE-2 "${key}" "${owner}" 600
+  judge_file CFILE-1 "${docker_config}" "${owner}" 700
+  judge_file CFILE-2 "${key}" "${owner}" 600
 }
 
 # There is no daemon's log here: what is wrong with this client's certificate
@@ -182,7 +182,7 @@ main() {
   scratch=$(mktemp -d)
   trap 'stop_impostor; rm -rf -- "${scratch}"' EXIT
   make_another_ca
-  report_pair "${certificate}" "${key}" "${ca}" sslclient
+  report_pair CCERT "${certificate}" "${key}" "${ca}" sslclient
   verify_files
   prepare_docker
   if ((has_docker)); then verify_plain_text; fi

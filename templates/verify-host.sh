@@ -325,7 +325,7 @@ main() {
   scratch=$(mktemp -d)
   trap 'remove_probes; rm -rf -- "${scratch}"' EXIT
   make_strangers
-  report_pair "${certificate}" "${key}" "${ca}" sslserver
+  report_pair CERT "${certificate}" "${key}" "${ca}" sslserver
   verify_names
   verify_files
   if [[ ${daemon_mode} == mutual ]]; then

@@ -1,23 +1,24 @@
-# Reports the three facts about a pair that need no daemon.
-report_pair() { # report_pair CERTIFICATE KEY CA PURPOSE
-  local problem='' ends
-  asked="openssl verify -x509_strict -purpose $4 -CAfile $3 $1"
-  judge CERT-1 'the certificate is of the CA, strictly valid, for this use' \
-    "$(why_not_valid "$1" "$3" "$4")" OK \
+# Reports the three facts about a pair that need no daemon. ID is what the ids
+# of these controls begin with: those of a host and of a client differ.
+report_pair() { # report_pair ID CERTIFICATE KEY CA PURPOSE
+  local problem=''
+  asked="openssl verify -x509_strict -purpose $5 -CAfile $4 $2"
+  judge "$1-1" 'the certificate is of the CA, strictly valid, for this use' \
+    "$(why_not_valid "$2" "$4" "$5")" OK \
     'renew it: make a request and sign it again'
-  asked="openssl x509 -in $1 -pubkey; openssl pkey -in $2 -pubout"
-  has_same_key "$1" "$2" || problem="$2 has another public key than $1"
-  judge CERT-2 'the key belongs to the certificate' "${problem}" \
+  asked="openssl x509 -in $2 -pubkey; openssl pkey -in $3 -pubout"
+  has_same_key "$2" "$3" || problem="$3 has another public key than $2"
+  judge "$1-2" 'the key belongs to the certificate' "${problem}" \
     'both public keys are the same' 'install the pair again, both from one run'
-  report_days_left "$1"
+  report_days_left "$1-3" "$2"
 }
 
 # Time to renew: the last third of its life, at most 30 days.
-report_days_left() { # report_days_left CERTIFICATE
+report_days_left() { # report_days_left ID CERTIFICATE
   local starts ends now third problem=''
-  starts=$(openssl x509 -in "$1" -noout -startdate)
-  ends=$(openssl x509 -in "$1" -noout -enddate)
-  asked="openssl x509 -in $1 -noout -dates"
+  starts=$(openssl x509 -in "$2" -noout -startdate)
+  ends=$(openssl x509 -in "$2" -noout -enddate)
+  asked="openssl x509 -in $2 -noout -dates"
   now=$(date '+%s')
   starts=$(date --date "${starts#*=}" '+%s')
   ends=$(date --date "${ends#*=}" '+%s')
@@ -25,7 +26,7 @@ report_days_left() { # report_days_left CERTIFICATE
   if ((third > 30 * 86400)); then third=$((30 * 86400)); fi
   ((ends - now > third)) ||
     problem="it is time to renew it, $((third / 86400)) days before its end"
-  judge CERT-3 "the certificate ends in $(((ends - now) / 86400)) days" \
+  judge "$1" "the certificate ends in $(((ends - now) / 86400)) days" \
     "${problem}" "$(date --utc --date "@${ends}" '+%F %T UTC')" \
     'renew it: make a request and sign it again'
 }

@@ -292,7 +292,7 @@ def test_an_ordinary_user_needs_no_root(boot: Callable[..., Host], ready: Host, 
         assert result.status == 0, result.output
     modes = host.bash('cd /home/ann/.docker; stat --format "%a %U %n" . *.pem').stdout
     assert modes.splitlines() == ["700 ann .", "644 ann ca.pem", "644 ann cert.pem", "600 ann key.pem"]
-    assert "FILE-1   PASS  /home/ann/.docker is ann:ann 700 or less\n" in result.stdout
+    assert "CFILE-1  PASS  /home/ann/.docker is ann:ann 700 or less\n" in result.stdout
     assert "CLIENT-1 PASS" in result.stdout
 
 
@@ -303,7 +303,7 @@ def test_verify_prints_each_control_as_a_line_of_json(home: Home) -> None:
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert {line["result"] for line in lines} == {"PASS"}
     assert all([*line] == KEYS for line in lines)
-    assert {"CERT-1", "CERT-2", "CERT-3", "FILE-1", "FILE-2", "CLIENT-1"} <= {line["id"] for line in lines}
+    assert {"CCERT-1", "CCERT-2", "CCERT-3", "CFILE-1", "CFILE-2", "CLIENT-1"} <= {line["id"] for line in lines}
 
 
 def test_verify_fails_the_control_that_does_not_hold(home: Home) -> None:
@@ -313,7 +313,7 @@ def test_verify_fails_the_control_that_does_not_hold(home: Home) -> None:
     result = home.verify("--json")
     assert result.status == 4
     failed = [line for line in map(json.loads, result.stdout.splitlines()) if line["result"] != "PASS"]
-    assert [(line["id"], line["result"]) for line in failed] == [("FILE-2", "FAIL")]
+    assert [(line["id"], line["result"]) for line in failed] == [("CFILE-2", "FAIL")]
     assert failed[0]["evidence"] == f"{key} is root:root 644, expected root:root 600 or less"
     assert failed[0]["remedy"] == f"chown root:root {key}; chmod 600 {key}"
 

@@ -380,7 +380,7 @@ def test_a_server_that_speaks_tls_1_1_is_noticed(ready: Host, mended: list[bool]
 # ---- The client's script ----------------------------------------------------
 
 CLIENT_CONTROLS = (
-    *("CERT-1", "CERT-2", "CERT-3", "FILE-1", "FILE-2"),
+    *("CCERT-1", "CCERT-2", "CCERT-3", "CFILE-1", "CFILE-2"),
     *(f"PLAIN-{number}" for number in range(1, 4)),
     *(f"CLIENT-{number}" for number in range(1, 5)),
     *(f"MODE-{number}" for number in range(1, 18)),
@@ -398,12 +398,12 @@ def test_every_control_of_a_good_client_holds(ready: Host) -> None:
 @pytest.mark.parametrize(
     ("bash", "fails"),
     [
-        pytest.param("chmod 755 /root/.docker", {"FILE-1"}, id="others can look into the folder"),
-        pytest.param("chmod 644 /root/.docker/key.pem", {"FILE-2"}, id="others can read the key"),
+        pytest.param("chmod 755 /root/.docker", {"CFILE-1"}, id="others can look into the folder"),
+        pytest.param("chmod 644 /root/.docker/key.pem", {"CFILE-2"}, id="others can read the key"),
         pytest.param("docker context rm --force localhost", {"CLIENT-4"}, id="the context is gone"),
         pytest.param(
             "openssl genpkey -algorithm ED25519 >/root/.docker/key.pem",
-            {"CERT-2", "CLIENT-1", "CLIENT-2", "CLIENT-3"},
+            {"CCERT-2", "CLIENT-1", "CLIENT-2", "CLIENT-3"},
             id="another key",
         ),
         pytest.param(
@@ -423,7 +423,7 @@ def test_a_client_that_trusts_another_ca_refuses_the_host(ready: Host, mended: l
     """The context has a copy of the right CA: it still gets an answer."""
     ready.write("/root/.docker/ca.pem", new_authority("dockseal CA").certificate_pem)
     status, found = judge(ready, VERIFY_CLIENT)
-    assert (status, failed(found)) == (4, {"CERT-1", "CLIENT-1", "CLIENT-3"})
+    assert (status, failed(found)) == (4, {"CCERT-1", "CLIENT-1", "CLIENT-3"})
     assert (
         "certificate verify failed" in found["CLIENT-1"]["evidence"] or "verify error" in found["CLIENT-1"]["evidence"]
     )

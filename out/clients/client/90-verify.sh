@@ -559,26 +559,27 @@ finish_report() {
   exit 0
 }
 
-# Reports the three facts about a pair that need no daemon.
-report_pair() { # report_pair CERTIFICATE KEY CA PURPOSE
-  local problem='' ends
-  asked="openssl verify -x509_strict -purpose $4 -CAfile $3 $1"
-  judge CERT-1 'the certificate is of the CA, strictly valid, for this use' \
-    "$(why_not_valid "$1" "$3" "$4")" OK \
+# Reports the three facts about a pair that need no daemon. ID is what the ids
+# of these controls begin with: those of a host and of a client differ.
+report_pair() { # report_pair ID CERTIFICATE KEY CA PURPOSE
+  local problem=''
+  asked="openssl verify -x509_strict -purpose $5 -CAfile $4 $2"
+  judge "$1-1" 'the certificate is of the CA, strictly valid, for this use' \
+    "$(why_not_valid "$2" "$4" "$5")" OK \
     'renew it: make a request and sign it again'
-  asked="openssl x509 -in $1 -pubkey; openssl pkey -in $2 -pubout"
-  has_same_key "$1" "$2" || problem="$2 has another public key than $1"
-  judge CERT-2 'the key belongs to the certificate' "${problem}" \
+  asked="openssl x509 -in $2 -pubkey; openssl pkey -in $3 -pubout"
+  has_same_key "$2" "$3" || problem="$3 has another public key than $2"
+  judge "$1-2" 'the key belongs to the certificate' "${problem}" \
     'both public keys are the same' 'install the pair again, both from one run'
-  report_days_left "$1"
+  report_days_left "$1-3" "$2"
 }
 
 # Time to renew: the last third of its life, at most 30 days.
-report_days_left() { # report_days_left CERTIFICATE
+report_days_left() { # report_days_left ID CERTIFICATE
   local starts ends now third problem=''
-  starts=$(openssl x509 -in "$1" -noout -startdate)
-  ends=$(openssl x509 -in "$1" -noout -enddate)
-  asked="openssl x509 -in $1 -noout -dates"
+  starts=$(openssl x509 -in "$2" -noout -startdate)
+  ends=$(openssl x509 -in "$2" -noout -enddate)
+  asked="openssl x509 -in $2 -noout -dates"
   now=$(date '+%s')
   starts=$(date --date "${starts#*=}" '+%s')
   ends=$(date --date "${ends#*=}" '+%s')
@@ -586,7 +587,7 @@ report_days_left() { # report_days_left CERTIFICATE
   if ((third > 30 * 86400)); then third=$((30 * 86400)); fi
   ((ends - now > third)) ||
     problem="it is time to renew it, $((third / 86400)) days before its end"
-  judge CERT-3 "the certificate ends in $(((ends - now) / 86400)) days" \
+  judge "$1" "the certificate ends in $(((ends - now) / 86400)) days" \
     "${problem}" "$(date --utc --date "@${ends}" '+%F %T UTC')" \
     'renew it: make a request and sign it again'
 }
@@ -1143,8 +1144,8 @@ readonly accepts
 verify_files() {
   local owner
   owner=$(id -un):$(id -gn)
-  judge_file FILE-1 "${docker_config}" "${owner}" 700
-  judge_file FILE-2 "${key}" "${owner}" 600
+  judge_file CFILE-1 "${docker_config}" "${owner}" 700
+  judge_file CFILE-2 "${key}" "${owner}" 600
 }
 
 # There is no daemon's log here: what is wrong with this client's certificate
@@ -1267,7 +1268,7 @@ main() {
   scratch=$(mktemp -d)
   trap 'stop_impostor; rm -rf -- "${scratch}"' EXIT
   make_another_ca
-  report_pair "${certificate}" "${key}" "${ca}" sslclient
+  report_pair CCERT "${certificate}" "${key}" "${ca}" sslclient
   verify_files
   prepare_docker
   if ((has_docker)); then verify_plain_text; fi
