@@ -87,7 +87,8 @@ def openssl_address(text: str) -> str:
     address = ip_address(text)
     if address.version == 4:
         return str(address)
-    return ":".join(f"{int(group, 16):X}" for group in address.exploded.split(":"))
+    # From the octets: Python's own text of an address is not the same in each version.
+    return ":".join(f"{int.from_bytes(address.packed[at : at + 2], 'big'):X}" for at in range(0, 16, 2))
 
 
 def authority(name: str, port: int) -> str:

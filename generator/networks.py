@@ -61,6 +61,8 @@ def _subnet(value: str, version: int, example: str) -> str:
     found = _parsed(value, example)
     if found.version != version:
         raise ValueError(f"{shown(value)} is an IPv{found.version} subnet; write it like {example}")
+    if isinstance(found, IPv6Network) and found.network_address.ipv4_mapped:
+        raise ValueError(f"{shown(value)} is an IPv4 subnet written as IPv6; write a private one like {example}")
     if not SHORTEST_PREFIX[version] <= found.prefixlen <= LONGEST_PREFIX[version]:
         limits = f"/{SHORTEST_PREFIX[version]} to /{LONGEST_PREFIX[version]}"
         raise ValueError(f"{found} has no sensible size for containers; choose {limits}")

@@ -134,17 +134,33 @@ def _message(kind: str, path: KeyPath, details: Any) -> str:
     if kind == "extra_forbidden":
         return _unknown_key(path)
     value = details["input"]
-    return f"expected {_EXPECTED.get(kind, 'another value')}, found {_described(value)}{_advice(kind, value)}"
+    return f"expected {_EXPECTED.get(kind, 'another value')}, found {_described(value)}{_advice(kind, value, path)}"
+
+
+def _model_at(path: KeyPath) -> type[BaseModel]:
+    """Return the model whose field a key path ends in."""
+    if "networks" in path[:-1]:
+        return Network
+    return _MODELS.get(str(path[0]), Site) if len(path) > 1 else Site
 
 
 def _unknown_key(path: KeyPath) -> str:
-    model = _MODELS.get(str(path[0]), Site) if len(path) > 1 else Site
-    if "networks" in path[:-1]:
-        model = Network
-    known = list(model.model_fields)
+    known = list(_model_at(path).model_fields)
     close = get_close_matches(str(path[-1]), known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
     return f"unknown key; {hint}"
+
+
+def _why_refused(text: str, path: KeyPath) -> str:
+    """Return why a text would be refused at a key path, or nothing: then quotes are all that it lacks."""
+    name = next(key for key in reversed(path) if isinstance(key, str))
+    try:
+        _model_at(path).model_validate({name: (text,) if isinstance(path[-1], int) else text})
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            if details["type"] == "value_error" and details["loc"][0] == name:
+                return str(details["ctx"]["error"])
+    return ""
 
 
 def _described(value: Any) -> str:
@@ -166,12 +182,13 @@ def _raw(value: Odd | int) -> str:
     return str(value).lower()
 
 
-def _advice(kind: str, value: Any) -> str:
+def _advice(kind: str, value: Any, path: KeyPath) -> str:
     nothing = isinstance(value, Odd) and value.kind == "nothing"
     if nothing:
         return "; write a value or remove the key"
     if kind == "string_type" and isinstance(value, Odd | int):
-        return f'; put it in quotes: "{_raw(value)}"'
+        refused = _why_refused(_raw(value), path)
+        return f"; {refused}" if refused else f'; put it in quotes: "{_raw(value)}"'
     if kind == "bool_type":
         return "; write it without quotes" if isinstance(value, str) else "; write one of the two"
     if kind == "int_type":

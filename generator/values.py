@@ -130,8 +130,10 @@ def mode(value: str) -> str:
 
 def userns_remap(value: str) -> str:
     """Check whose subordinate ids containers get: `default`, or a user of the host (useradd(8), dockerd(8))."""
-    if value in ("", "none", "off", "no", "false", "host"):
+    if value in ("", "none", "off", "no", "n", "false", "host"):
         raise ValueError(f"{shown(value)} is no user; leave the key out to have no user namespaces")
+    if value in ("on", "yes", "y", "true"):
+        raise ValueError(f"{shown(value)} is no user; write 'default' or a user of the host")
     if value == "root":
         raise ValueError("remapping to root is none; write 'default' or another user of the host")
     if not re.fullmatch(USER_PATTERN, value):
@@ -238,7 +240,8 @@ def _unicast(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     if address.version == 6 and "%" in str(address):
         raise ValueError(f"{shown(str(address))} has a zone; write the address alone")
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        raise ValueError(f"{address.exploded} is an IPv4 address in disguise; write {address.ipv4_mapped}")
+        # Python 3.13 prints such an address with a dotted end, earlier ones do not: it is not printed.
+        raise ValueError(f"{address.ipv4_mapped} stands here as an IPv6 address; write {address.ipv4_mapped}")
     if address.is_multicast or (address.version == 4 and address == IPv4Address("255.255.255.255")):
         raise ValueError(f"{address} is not the address of one machine; write the machine's own")
     return address

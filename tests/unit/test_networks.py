@@ -65,6 +65,12 @@ def test_overlaps_name_the_first_subnet_before() -> None:
     assert list(networks.overlaps(["10.0.0.0/24", "", "10.0.1.0/24", "10.0.0.0/23", ""])) == [(3, 0)]
 
 
+@pytest.mark.parametrize("text", ["::ffff:0:0/96", "::ffff:10.0.0.0/112", "::ffff:a00:0/112"])
+def test_an_ipv4_subnet_written_as_ipv6_is_refused_however_python_prints_it(text: str) -> None:
+    with pytest.raises(ValueError, match=f"^'{text}' is an IPv4 subnet written as IPv6; write a private one like"):
+        networks.ipv6_subnet(text)
+
+
 def test_the_defaults_are_docker_s_own() -> None:
     found = site("hosts:\n  - name: aa\n    networks:\n      - name: one\n").hosts[0]
     assert (found.icc, found.userns_remap, found.probe_image) == (True, None, None)
@@ -72,15 +78,28 @@ def test_the_defaults_are_docker_s_own() -> None:
     assert (network.icc, network.internal, network.subnet, network.ipv6_subnet) == (True, False, None, None)
 
 
+OFF = "is no user; leave the key out to have no user namespaces"
+ON = "is no user; write 'default' or a user of the host"
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("false", 'expected text, found a boolean, false; put it in quotes: "false"'),
-        ("off", 'expected text, found a boolean, off; put it in quotes: "off"'),
-        ("'off'", "'off' is no user; leave the key out to have no user namespaces"),
+        ("false", f"expected text, found a boolean, false; 'false' {OFF}"),
+        ("off", f"expected text, found a boolean, off; 'off' {OFF}"),
+        ("no", f"expected text, found a boolean, no; 'no' {OFF}"),
+        ("yes", f"expected text, found a boolean, yes; 'yes' {ON}"),
+        ("true", f"expected text, found a boolean, true; 'true' {ON}"),
+        ("on", f"expected text, found a boolean, on; 'on' {ON}"),
+        ("'yes'", f"'yes' {ON}"),
+        ("'off'", f"'off' {OFF}"),
         ("host", "'host' is no user; leave the key out to have no user namespaces"),
         ("root", "remapping to root is none; write 'default' or another user of the host"),
-        ("1000", 'expected text, found the number 1000; put it in quotes: "1000"'),
+        (
+            "1000",
+            "expected text, found the number 1000; '1000' is not the name of a user; write 'default' or a user of "
+            "the host",
+        ),
         ("'1000:1000'", "'1000:1000' is not the name of a user; write 'default' or a user of the host"),
     ],
 )

@@ -57,7 +57,24 @@ def test_a_minimal_site_has_the_documented_defaults() -> None:
         ),
         (
             "hosts:\n  - name: 12\n",
-            'site.yaml:2: hosts[0].name: expected text, found the number 12; put it in quotes: "12"',
+            "site.yaml:2: hosts[0].name: expected text, found the number 12; name '12' is not an RFC 1123 name; use "
+            "lower-case letters, digits and '-' in labels of at most 63 characters joined by '.', with a letter in the "
+            "last",
+        ),
+        (
+            HOST + "    mode: off\n",
+            "site.yaml:3: hosts[0].mode: expected text, found a boolean, off; unknown mode 'off'; choose one of "
+            "mutual, server-only, plain",
+        ),
+        (
+            HOST + "    dns_names: [aa, 0x10]\n",
+            "site.yaml:3: hosts[0].dns_names[1]: expected text, found a number that is not plain decimal, 0x10; put it "
+            'in quotes: "0x10"',
+        ),
+        (
+            HOST + "    ip_addresses: [12]\n",
+            "site.yaml:3: hosts[0].ip_addresses[0]: expected text, found the number 12; '12' is not an IP address; "
+            "write it like 192.168.0.1 or fe80::1",
         ),
         (
             HOST + '    days: "365"\n',

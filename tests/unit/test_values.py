@@ -108,8 +108,10 @@ PATH = "is not allowed; use only A-Z a-z 0-9 . _ + @ / -"
         (
             values.san_address,
             "::ffff:10.0.0.1",
-            "0000:0000:0000:0000:0000:ffff:0a00:0001 is an IPv4 address in disguise; write 10.0.0.1",
+            "10.0.0.1 stands here as an IPv6 address; write 10.0.0.1",
         ),
+        (values.san_address, "::ffff:a00:1", "10.0.0.1 stands here as an IPv6 address; write 10.0.0.1"),
+        (values.listen_address, "[::ffff:a00:1]:2376", "10.0.0.1 stands here as an IPv6 address; write 10.0.0.1"),
         (
             values.listen_address,
             "localhost:2376",
