@@ -8,14 +8,16 @@ The parts, from the bottom up: ``probe`` (what this machine can do), ``engine``
 
 from generator.lab.errors import CommandFailed, LabError, LabUnavailable
 from generator.lab.host import Host
-from generator.lab.image import RELEASES
+from generator.lab.image import HOSTS, RELEASES, UPSTREAM
 from generator.lab.process import Result
 from generator.lab.session import Lab
 from generator.lab.snapshot import Change, Snapshot, difference
 from generator.lab.terminal import Terminal
 
 __all__ = [
+    "HOSTS",
     "RELEASES",
+    "UPSTREAM",
     "Change",
     "CommandFailed",
     "Host",

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from generator.lab.errors import LabError, LabUnavailable
-from generator.lab.image import RELEASES
+from generator.lab.image import HOSTS
 from generator.lab.probe import (
     Probe,
     engine_trouble,
@@ -27,7 +27,7 @@ CONTROL_FAILS = 4
 
 @click.command()
 @click.argument("site", type=click.Path(path_type=Path), default=Path("site.yaml"))
-@click.option("--release", type=click.Choice(RELEASES), default="bookworm", show_default=True, help="Debian release.")
+@click.option("--release", type=click.Choice(HOSTS), default="bookworm", show_default=True, help="Debian release.")
 @click.option(
     "--results",
     type=click.Path(path_type=Path, file_okay=False),

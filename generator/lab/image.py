@@ -15,6 +15,18 @@ from generator.lab.errors import LabError, LabUnavailable
 from generator.lab.probe import Probe, image_trouble
 
 RELEASES = ("bullseye", "bookworm", "trixie")
+# A host of Debian's programs, laid out as Docker's own packages are (docs.docker.com/engine/install/debian).
+UPSTREAM = "trixie-upstream"
+HOSTS = (*RELEASES, UPSTREAM)
+# Debian's units are upstream's but for the path of dockerd, /etc/default/docker and $DOCKER_OPTS:
+# contrib/init/systemd in github.com/moby/moby. Upstream's packages make no /etc/docker.
+TO_UPSTREAM = """
+mv /usr/sbin/dockerd /usr/sbin/docker-proxy /usr/bin/
+rm -rf /etc/default/docker /etc/init.d/docker /etc/docker
+sed -i -e '/^EnvironmentFile=/d' \\
+  -e 's,^ExecStart=.*,ExecStart=/usr/bin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock,' \\
+  /usr/lib/systemd/system/docker.service
+"""
 REPOSITORY = "dockseal-lab"
 PACKAGES = (
     "ca-certificates",
@@ -35,6 +47,16 @@ PACKAGES = (
 MORE_PACKAGES = {"trixie": ("docker-cli",)}
 BUILD_TIMEOUT = 900.0
 CHANGES = ('CMD ["/sbin/init"]',)
+
+
+def base(host: str) -> str:
+    """Return the release that a kind of host is made of."""
+    return "trixie" if host == UPSTREAM else host
+
+
+def changes(host: str) -> str:
+    """Return the shell commands that a kind of host runs before its first start."""
+    return TO_UPSTREAM if host == UPSTREAM else ""
 
 
 def packages(release: str) -> tuple[str, ...]:

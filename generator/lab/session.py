@@ -17,6 +17,7 @@ from generator.lab.errors import LabError
 from generator.lab.host import Host
 from generator.lab.probe import Probe, probe, registry_answers
 from generator.lab.process import Result
+from generator.lab.watches import require_watches
 
 LABEL = "dockseal.lab"
 PROCESS_LABEL = "dockseal.lab.process"
@@ -91,8 +92,8 @@ class Lab:
                     lab.close()
 
     def ensure_images(self, releases: Iterable[str] = image.RELEASES) -> None:
-        """Build the images of these releases where the engine has not got them."""
-        wanted = tuple(releases)
+        """Build the images of these kinds of host where the engine has not got them."""
+        wanted = tuple(dict.fromkeys(image.base(release) for release in releases))
         found = self.found
         if not all(image.has(self.engine, image.tag(release)) for release in wanted):
             built_here = found.root and found.mmdebstrap and found.keyring
@@ -110,11 +111,13 @@ class Lab:
     ) -> Host:
         """Boot a host and wait until systemd and dockerd answer.
 
+        `release` is one of `image.HOSTS`.
         `name` is its host name; `addresses` are put on its loopback interface;
         `names` are put into its /etc/hosts with their addresses.
         Raises LabError with the journal's end where it does not come up.
         """
         self.ensure_images((release,))
+        require_watches(self.engine.address)
         with self._lock:
             self._count += 1
             container = f"dockseal-{self.id}-{self._count}"
@@ -128,26 +131,26 @@ class Lab:
         ]
         if Path("/proc/sys/net/ipv6").exists():
             options += ["--sysctl", "net.ipv6.conf.all.disable_ipv6=0"]
-        identity = self._start(options, image.tag(release))
+        identity = self._start(options, image.tag(image.base(release)), image.changes(release) + INIT)
         host = Host(self.engine, identity, label, release, tuple(addresses), tuple(known))
         host.wait()
         host.take_addresses()
         host.know(known)
         return host
 
-    def _start(self, options: list[str], name: str) -> str:
+    def _start(self, options: list[str], name: str, script: str) -> str:
         """Run the container, with --privileged only where that is likely to work."""
-        result = self._run(options, name, self._privileged)
+        result = self._run(options, name, script, self._privileged)
         if result.status != 0 and self._privileged:
             self._remove("container", self._mine("container", container_of(options)))
             self._privileged = False
-            result = self._run(options, name, False)
+            result = self._run(options, name, script, False)
         if result.status != 0:
             raise LabError(f"a host cannot be started on this engine: {result.stderr.strip()}")
         return result.stdout.strip()
 
-    def _run(self, options: list[str], name: str, privileged: bool) -> Result:
-        words = [*options, *rights(privileged), name, "sh", "-c", INIT]
+    def _run(self, options: list[str], name: str, script: str, privileged: bool) -> Result:
+        words = [*options, *rights(privileged), name, "sh", "-c", script]
         return self.engine.run("run", *words, shown=("docker", "run", name), check=False)
 
     def _ensure_network(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.lab import CommandFailed, Host, Lab, LabError, difference
+from generator.lab import UPSTREAM, CommandFailed, Host, Lab, LabError, difference
 from generator.lab.engine import Engine, mounts_below, open_engine, processes_with
 from generator.lab.probe import Probe, probe
 from generator.lab.session import LABEL
@@ -27,6 +27,26 @@ def test_a_host_runs_systemd_and_dockerd(host: Host, release: str) -> None:
     assert host.run(["docker", "version", "--format", "{{.Server.Version}}"]).stdout.strip()
     assert host.run(["openssl", "version"]).stdout.startswith(OPENSSL[release])
     assert f"VERSION_CODENAME={release}" in host.read("/etc/os-release")
+
+
+def test_a_host_can_be_laid_out_as_upstreams_packages_are(lab: Lab) -> None:
+    host = lab.boot(UPSTREAM)
+    try:
+        words = ["systemctl", "show", "--property=ExecStart,EnvironmentFiles,Wants", "docker.service"]
+        line = "/usr/bin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock"
+        shown = host.run(words).stdout
+        assert f"argv[]={line} ;" in shown
+        assert "EnvironmentFiles" not in shown
+        assert "containerd.service" in shown
+        assert host.snapshot().daemon == line
+        words = ["systemctl", "show", "--property=SocketMode,SocketUser,SocketGroup", "--value", "docker.socket"]
+        assert set(host.run(words).stdout.split()) == {"0660", "root", "docker"}
+        assert host.run(["systemctl", "is-active", "docker", "docker.socket", "containerd"]).stdout == "active\n" * 3
+        assert not host.exists("/usr/sbin/dockerd")
+        assert not host.exists("/etc/default/docker")
+        assert not host.exists("/etc/docker")
+    finally:
+        lab.remove(host)
 
 
 def test_a_host_runs_containers_of_its_own(host: Host) -> None:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from generator.cli import main
-from generator.lab import RELEASES, Lab
+from generator.lab import RELEASES, UPSTREAM, Lab
 from generator.lab import rehearse as module
 from generator.lab.rehearse import rehearse
 from generator.render import template_folder
@@ -29,6 +29,18 @@ hosts:
     probe_image: carried-later
 clients:
   - {name: client, key: ec:P-384}
+"""
+# The default site with keys that are made at once.
+SMALL_KEYS = """
+ca: {key: ec:P-256}
+hosts:
+  - name: localhost
+    ip_addresses: [127.0.0.1]
+    listen: 127.0.0.1:2376
+    key: ec:P-256
+    networks: [{name: isolated, icc: false}]
+clients:
+  - {name: client, key: ec:P-256, hosts: [localhost]}
 """
 # The smallest site.
 PLAIN = "hosts: [{name: plain.example, mode: plain}]\n"
@@ -54,6 +66,16 @@ def test_a_site_of_the_project_holds(site: str, release: str, tmp_path: Path) ->
     assert {control["result"] for control in found["controls"]} <= {"PASS", "SKIP"}
     assert {"TLS-1", "TLS-2", "TLS-3", "TLS-4"} <= {control["id"] for control in found["controls"]}
     assert "Passphrase for the CA key: \n" in (tmp_path / "transcript.txt").read_text()
+
+
+def test_a_site_holds_with_upstreams_units_and_paths(tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text(SMALL_KEYS)
+    found, _ = rehearse(site, UPSTREAM, lambda message: None)
+    assert found.problems == []
+    assert found.good
+    assert {"DAEMON-1", "TLS-1", "FILE-4", "ICC-3"} <= {one.id for one in found.controls if one.result == "PASS"}
+    assert any("argv  /usr/bin/dockerd -H fd://" in change for stage in found.stages for change in stage.changes)
 
 
 def test_two_hosts_are_set_up_with_files_carried_between_machines(tmp_path: Path) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from generator.errors import UsageError
-from generator.lab import image
+from generator.lab import image, watches
 from generator.lab.engine import cache_directory, client_environment, remove_stray, stale_pid
+from generator.lab.errors import LabError
 from generator.lab.host import hosts_file
 from generator.lab.machines import machines_of, names_from_afar, own_addresses, own_names
 from generator.lab.results import Control, Rehearsal, Stage, controls_from, keep, report, table, verdict
@@ -124,6 +126,34 @@ def test_the_docker_command_has_its_own_package_on_debian_13() -> None:
     assert "docker-cli" in image.packages("trixie")
     assert "docker-cli" not in image.packages("bookworm")
     assert image.dockerfile("trixie").startswith("FROM debian:trixie\n")
+
+
+def test_a_host_laid_out_as_upstreams_needs_no_image_of_its_own() -> None:
+    assert [image.base(host) for host in image.HOSTS] == [*image.RELEASES, "trixie"]
+    assert [host for host in image.HOSTS if image.changes(host)] == [image.UPSTREAM]
+
+
+def test_a_host_that_could_not_watch_files_is_not_booted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(watches, "watches_left", lambda wanted: wanted)
+    watches.require_watches("unix:///run/docker.sock")
+    monkeypatch.setattr(watches, "watches_left", lambda wanted: 3)
+    watches.require_watches("tcp://elsewhere:2376")
+    with pytest.raises(
+        LabError, match=r"needs 10 inotify instances, and of the \d+ .* allows 3 are left: .* `sysctl fs"
+    ):
+        watches.require_watches("unix:///run/docker.sock")
+
+
+def test_the_kernel_tells_how_many_more_can_watch() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert watches.watches_left(2) == 2
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        left = watches.watches_left(2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert left == 0
 
 
 def test_privileged_is_used_where_it_can_work_only() -> None:
