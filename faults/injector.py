@@ -25,6 +25,14 @@ from generator.write import replace_folder
 DRIVER = "/opt/faults/driver.sh"
 CASE = "/opt/faults/case"
 PASSPHRASE = "correct horse battery staple"
+# bash.sh takes the place of bash, and runs the real one. The file itself stays as it is: it may be in use.
+REPLACE_BASH = """
+if [[ ! -e /opt/faults/real/bash ]]; then
+  install -D /usr/bin/bash /opt/faults/real/bash
+  install /opt/faults/bash.sh /usr/bin/bash.new
+  mv /usr/bin/bash.new /usr/bin/bash
+fi
+"""
 # How long one script of the driver may take, in seconds.
 PATIENCE = 3600.0
 # How many attempts are made before a line tells how far it is.
@@ -42,6 +50,7 @@ class Injector:
         self.commands = 0
         host.copy_in(scripts, OUT)
         host.copy_in(Path(__file__).parent / "host", "/opt/faults")
+        host.bash(REPLACE_BASH)
         host.write(PASSPHRASE_FILE, f"{PASSPHRASE}\n", 0o600)
 
     def take(self, case: Case) -> None:

@@ -92,12 +92,17 @@ def summary(rows: Sequence[Row]) -> str:
 
 
 def readme_table(rows: Sequence[Row], what: Mapping[str, str]) -> list[str]:
-    """Return the table of classes as the README shows it, a line each; `what` tells what each class does."""
+    """Return the table of classes as the README shows it, a line each; `what` tells what a class does.
+
+    Several rows of one script, as of several releases, are one script.
+    """
     lines = ["| class | what is done | scripts and verbs | places | tried | lost |", "|---|---|---|---|---|---|"]
     for fault, text in what.items():
         of_class = [row for row in rows if row.fault == fault]
         of, tried, lost = (sum(getattr(row, name) for row in of_class) for name in ("of", "tried", "lost"))
-        lines.append(f"| {fault} | {text} | {len(of_class)} | {of:,} | {tried:,} | {lost} |")
+        if of_class:
+            scripts = len({row.script for row in of_class})
+            lines.append(f"| {fault} | {text} | {scripts} | {of:,} | {tried:,} | {lost} |")
     return lines
 
 

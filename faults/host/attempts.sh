@@ -16,9 +16,9 @@ measure() {
   [[ ${status} =~ ^[034]$ ]] || fail "ends with ${status} without a fault"
   keep end
   bring_back begin
-  : >"${here}/count"
-  attempt BASH_ENV="${here}/trap.sh" FAULT_SCRIPT="${script}" \
-    FAULT_POINT=0 FAULT_SIGNAL=KILL FAULT_COUNT="${here}/count"
+  arm 0 KILL
+  attempt
+  disarm
   difference=$(diff "${here}/end.state" <(state) | grep '^[<>]' | head -n 3)
   [[ -z ${difference} ]] || fail "two runs differ: ${difference}"
   look
@@ -29,16 +29,28 @@ measure() {
 
 # ---- Killed -----------------------------------------------------------------
 
+# From its command number POINT on, the next run of the script gets SIGNAL.
+arm() { # arm POINT SIGNAL
+  : >"${here}/count"
+  printf '%s %s %s\n' "${script}" "$1" "$2" >"${here}/armed"
+}
+
+disarm() { rm -f -- "${here}/armed"; }
+
+kill_at() { # kill_at POINT
+  arm "$1" KILL
+  attempt
+  disarm
+  ((status == 137)) || problem "not killed, ended with ${status}"
+  ends
+}
+
 # Before command number POINT.
 kill_before() { # kill_before POINT...
   local point
   for point in "$@"; do
     bring_back begin
-    : >"${here}/count"
-    attempt BASH_ENV="${here}/trap.sh" FAULT_SCRIPT="${script}" \
-      FAULT_POINT="${point}" FAULT_SIGNAL=KILL FAULT_COUNT="${here}/count"
-    ((status == 137)) || problem "not killed, ended with ${status}"
-    ends
+    kill_at "${point}"
     judge
     report "${point}"
   done
@@ -54,12 +66,7 @@ cut_power() { # cut_power POINT...
     bring_back begin
     durable >"${here}/durable"
     install -m 0755 -- "${here}/sync.sh" /usr/local/sbin/sync
-    : >"${here}/count"
-    attempt BASH_ENV="${here}/trap.sh" FAULT_SCRIPT="${script}" \
-      FAULT_POINT="${point}" FAULT_SIGNAL=KILL FAULT_COUNT="${here}/count" \
-      FAULT_DURABLE="${here}/durable"
-    ((status == 137)) || problem "not killed, ended with ${status}"
-    ends
+    kill_at "${point}"
     rm -f -- /usr/local/sbin/sync
     lose_what_is_not_durable
     if ((daemon)); then restart_daemon; fi
@@ -80,8 +87,11 @@ lose_what_is_not_durable() {
   done < <(find "${roots[@]}" -type f -printf '%i:%T@:%s %p\n' 2>/dev/null)
 }
 
-put_shims() {
+# They do POINT and DELAY of shim.sh.
+put_shims() { # put_shims POINT DELAY
   local name
+  : >"${here}/count"
+  printf '%s %s\n' "$1" "$2" >"${here}/inside"
   for name in openssl docker systemctl mv; do
     install -m 0755 -- "${here}/shim.sh" "/usr/local/sbin/${name}"
   done
@@ -90,11 +100,9 @@ put_shims() {
 # Prints the microseconds of each call of openssl, docker, systemctl and mv.
 measure_calls() {
   bring_back begin
-  put_shims
-  : >"${here}/count"
+  put_shims 0 0
   : >"${here}/times"
-  attempt FAULT_POINT=0 FAULT_COUNT="${here}/count" \
-    FAULT_TIMES="${here}/times"
+  attempt
   cat -- "${here}/times"
 }
 
@@ -104,9 +112,8 @@ kill_inside() { # kill_inside CALL SECONDS [CALL SECONDS]...
   while (($#)); do
     call=$1
     bring_back begin
-    put_shims
-    : >"${here}/count"
-    attempt FAULT_POINT="${call}" FAULT_DELAY="$2" FAULT_COUNT="${here}/count"
+    put_shims "${call}" "$2"
+    attempt
     ends
     rm -f -- /usr/local/sbin/{openssl,docker,systemctl,mv}
     look
@@ -202,17 +209,17 @@ kill_holder() { # kill_holder POINT...
   local point first second
   for point in "$@"; do
     bring_back begin
-    : >"${here}/count"
-    start_attempt holder BASH_ENV="${here}/trap.sh" FAULT_SCRIPT="${script}" \
-      FAULT_POINT="${point}" FAULT_SIGNAL=STOP FAULT_COUNT="${here}/count"
+    arm "${point}" STOP
+    start_attempt holder
     first=$!
     holds || problem 'the first run did not stand still'
+    disarm
     start_attempt said
     second=$!
     timeout 60 bash -c \
       'until grep -q "waiting for it" "$1" || ! kill -0 "$2"; do sleep 0.02; done' \
       wait "${here}/said" "${second}" 2>/dev/null
-    grep -Eq 'another run works in .* \(process [0-9]+\)' "${here}/said" ||
+    grep -Eq 'another run holds .* \(process [0-9]+\)' "${here}/said" ||
       problem "the second run did not say who works: $(last_line said)"
     pkill -KILL --session "$(<"${here}/holder.session")"
     wait "${first}"

@@ -42,17 +42,17 @@ report() { # report NUMBER
 }
 
 # Runs the script in a session of its own; sets status.
-attempt() { # attempt [NAME=VALUE]...
-  start_attempt said "$@"
+attempt() {
+  start_attempt said
   wait "$!"
   status=$?
   session=$(<"${here}/said.session")
 }
 
 # In the background. One that hangs ends with status 124.
-start_attempt() { # start_attempt NAME [NAME=VALUE]...
+start_attempt() { # start_attempt NAME
   setsid --wait bash -c 'printf "%s" "$$" >"$0"; timeout "$@"; exit "$?"' \
-    "${here}/$1.session" "${patience}" env "${@:2}" \
+    "${here}/$1.session" "${patience}" \
     bash "${script}" "${words[@]}" </dev/null >"${here}/$1" 2>&1 &
 }
 

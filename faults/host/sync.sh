@@ -1,6 +1,6 @@
 #!/bin/bash
 # Stands in front of sync on the scripts' PATH, runs it, and adds what is on the
-# disk from then on to FAULT_DURABLE: inode, time and size of each file.
+# disk from then on to the file `durable`: inode, time and size of each file.
 /usr/bin/sync "$@" || exit
 for file; do
   if [[ -d ${file} && $* == *--file-system* ]]; then
@@ -8,4 +8,4 @@ for file; do
   elif [[ -f ${file} ]]; then
     find "${file}" -type f -printf '%i %T@ %s\n'
   fi
-done >>"${FAULT_DURABLE}"
+done >>/opt/faults/durable

@@ -65,7 +65,7 @@ class Weakened:
     sample: int = 1
 
 
-LOCK = 'if flock --nonblock "${lock_fd}"; then return; fi'
+LOCK = 'if ! flock --nonblock "${lock_fd}"; then'
 ASKED = "  confirm 'Trust the previous CA no more?'\n"
 DONE = """\
   old=$(serial_of "${previous}/${ca_certificate_file}")
@@ -106,13 +106,16 @@ WEAKENED = {
         "server-key.pem is half written",
     ),
     "a failed command does not end the script": Weakened(
-        "read-only", FINISH, {"set -Eeuo pipefail": "set -uo pipefail"}, "and the script says it is done"
+        "read-only",
+        FINISH,
+        {"set -Eeuo pipefail": "set -o pipefail", '  exec {lock_fd}>>"$1"\n': "  return\n"},
+        "and the script says it is done",
     ),
-    "there is no lock": Weakened("together", SIGN, {LOCK: "return"}, "ended with"),
+    "there is no lock": Weakened("together", SIGN, {LOCK: "if false; then"}, "ended with"),
     "the lock is a file, which stays": Weakened(
         "taken over",
         SIGN,
-        {LOCK: '(set -C; : >"$1/lock") 2>/dev/null || die 2 "another run works in it"; return'},
+        {LOCK: '(set -C; : >"$1.taken") 2>/dev/null || die 2 "another run works here"; if false; then'},
         "the second run ended with 2",
     ),
     "a request is not looked at": Weakened(

@@ -40,3 +40,6 @@ def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
     argv: list[str | Path] = [tool("shellcheck"), "--norc", "--shell=bash", f"--exclude={EXCEPTIONS}", driver, *others]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+    argv = [tool("shellcheck"), "--norc", "--shell=dash", HOST / "bash.sh"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
