@@ -93,6 +93,8 @@ readonly icc=@{icc}
 
 #% include "parts/subordinate_ids.sh"
 
+#% include "parts/lost_containers.sh"
+
 #% include "parts/userns.sh"
 
 #% include "parts/daemon_conflicts.sh"

@@ -51,6 +51,8 @@ flags=()
 
 #% include "parts/subordinate_ids.sh"
 
+#% include "parts/lost_containers.sh"
+
 #% include "parts/userns.sh"
 
 #% include "parts/daemon_conflicts.sh"

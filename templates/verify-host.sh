@@ -76,6 +76,8 @@ readonly -a networks=(
 
 #% include "parts/subordinate_ids.sh"
 
+#% include "parts/lost_containers.sh"
+
 #% include "parts/json.sh"
 
 #% include "parts/report.sh"

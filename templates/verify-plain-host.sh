@@ -45,6 +45,8 @@ flags=()
 
 #% include "parts/subordinate_ids.sh"
 
+#% include "parts/lost_containers.sh"
+
 #% include "parts/json.sh"
 
 #% include "parts/report.sh"

@@ -134,6 +134,7 @@ what_restart_does() {
 confirm_restart() { # confirm_restart USERNS_REMAP WARNING
   local hidden=''
   if is_remap_switched "$1"; then
+    refuse_lost_containers
     announce_remap "$1"
     hidden=" and hides $(things_in_view)"
   fi

@@ -34,7 +34,8 @@ remap_problem() { # remap_problem INFO
 }
 
 verify_remap() {
-  local what='dockerd uses user namespaces' info problem
+  local what='dockerd uses user namespaces' info problem lost
+  local remedy='run 20-configure-daemon.sh'
   if [[ -z ${userns_remap} ]]; then
     report USERNS-1 SKIP "${what}" 'the site has no userns_remap' '' 2.9
     return
@@ -43,25 +44,30 @@ verify_remap() {
   info=$(docker -H unix:///var/run/docker.sock info \
     --format '{{.SecurityOptions}} {{.DockerRootDir}}' 2>&1) || true
   problem=$(remap_problem "${info}")
+  lost=$(lost_containers)
+  if [[ -n ${lost} ]]; then
+    problem+="containers run that dockerd does not list: ${lost}"
+    remedy+=' --undo, stop them (docker stop), and run it again'
+  fi
   judge USERNS-1 "${what} of $(remap_user)" "${problem%; }" "${info}" \
-    'run 20-configure-daemon.sh' 2.9
+    "${remedy}" 2.9
 }
 
 verify_ranges() {
-  local what='no other user has the ids of containers' file problem=''
-  local user evidence='' overlap
+  local what='nobody else has the ids of containers' file problem=''
+  local user evidence='' fault
   if [[ -z ${userns_remap} ]]; then
     report USERNS-2 SKIP "${what}" 'the site has no userns_remap' '' 2.9
     return
   fi
-  asked='cat /etc/subuid /etc/subgid'
+  asked='cat /etc/subuid /etc/subgid; getent passwd; getent group'
   user=$(remap_user)
   for file in /etc/subuid /etc/subgid; do
     has_range "${file}" "${user}" || problem+="no range of ${user} in ${file}; "
-    overlap=$(overlap_in "${file}" "${user}")
-    [[ -z ${overlap} ]] || problem+="${file}: ${overlap} have ids in common; "
+    fault=$(range_fault "${file}")
+    [[ -z ${fault} ]] || problem+="in ${file} ${fault}; "
     evidence+="${file}: ${own[*]}; "
   done
   judge USERNS-2 "${what}" "${problem%; }" "${evidence%; }" \
-    "give ${user} a range of its own in both files: usermod(8)" 2.9
+    "give ${user} 65536 ids of its own in both files: usermod(8)" 2.9
 }

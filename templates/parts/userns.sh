@@ -1,21 +1,64 @@
 # ---- User namespaces: what must be right, what vanishes from view -----------
 
+remap_switched=0 # 1 once this run is to switch user namespaces on
+
+# Prints the first of 65536 ids from 100000 on that are in no range. Reads lines
+# of the first and the last id of a range.
+first_gap() {
+  local from to gap=100000
+  while read -r from to; do
+    if ((from <= gap + 65535 && to >= gap)); then gap=$((to + 1)); fi
+  done < <(sort --numeric-sort)
+  printf '%d\n' "${gap}"
+}
+
+# Prints the first and the last id of each range in a file.
+taken_ranges() { # taken_ranges FILE
+  local line
+  while IFS= read -r line || [[ -n ${line} ]]; do
+    if is_range "${line}"; then printf '%d %d\n' "${first}" "${last}"; fi
+  done <"$1"
+}
+
 # Prints 65536 ids that nobody has, as usermod takes them.
 free_ids() {
-  local line free=100000
-  while IFS= read -r line; do
-    if is_range "${line}" && ((last >= free)); then free=$((last + 1)); fi
-  done < <(cat /etc/subuid /etc/subgid 2>/dev/null || true)
-  printf '%d-%d\n' "${free}" $((free + 65535))
+  local file gap
+  gap=$(
+    for file in /etc/subuid /etc/subgid; do
+      taken_ranges "${file}"
+      host_ids "${file}" | while IFS=: read -r _ id; do
+        printf '%d %d\n' "${id}" "${id}"
+      done
+    done | first_gap
+  )
+  printf '%d-%d\n' "${gap}" $((gap + 65535))
+}
+
+# Sets own to the range that dockerd gives dockremap when it makes that user.
+# From 28.0 on it looks at no other user's ranges.
+predict_range() { # predict_range FILE
+  local gap=100000 version
+  version=$(dockerd --version)
+  if [[ ! ${version} =~ version\ ([0-9]+) ]] || ((BASH_REMATCH[1] < 28)); then
+    gap=$(taken_ranges "$1" | first_gap)
+  fi
+  own=("dockremap:${gap}:65536")
 }
 
 # dockerd makes the user of --userns-remap=default, and ranges with it. It does
 # not mend one that has none.
 check_subordinate_ids() {
-  local user
+  local user file
   [[ -n ${userns_remap} ]] || return 0
+  if is_remap_switched "${userns_remap}"; then remap_switched=1; fi
   user=$(remap_user)
   if [[ ${userns_remap} != default ]]; then check_remap_user "${user}"; fi
+  for file in /etc/subuid /etc/subgid; do
+    [[ -e ${file} ]] ||
+      die 2 \
+        "there is no ${file}, which dockerd needs for --userns-remap; run:" \
+        "touch /etc/subuid /etc/subgid; ${leaves}"
+  done
   check_ranges /etc/subuid "${user}" --add-subuids
   check_ranges /etc/subgid "${user}" --add-subgids
 }
@@ -33,18 +76,37 @@ check_remap_user() { # check_remap_user USER
 }
 
 check_ranges() { # check_ranges FILE USER OPTION
-  local overlap
+  local fault
   if ! has_range "$1" "$2"; then
-    if [[ ${userns_remap} == default ]] && ! has_user "$2"; then return; fi
+    if [[ ${userns_remap} == default ]] && ! has_user "$2"; then
+      check_predicted_range "$1"
+      return
+    fi
     die 2 \
       "$1 has no range for $2, and dockerd adds none; run: usermod $3" \
       "$(free_ids) $2; ${leaves}"
   fi
-  overlap=$(overlap_in "$1" "$2")
-  [[ -z ${overlap} ]] ||
+  # Where dockerd has these ids already, verification says it.
+  if ((! remap_switched)); then return; fi
+  fault=$(range_fault "$1")
+  [[ -z ${fault} ]] ||
     die 2 \
-      "in $1 these have ids in common: ${overlap}; take the range of $2 out" \
-      "and run: usermod $3 $(free_ids) $2; ${leaves}"
+      "in $1 ${fault}; take the range of $2 out and run: usermod $3" \
+      "$(free_ids) $2; ${leaves}"
+}
+
+# Before dockerd makes dockremap with ids that are not its own.
+check_predicted_range() { # check_predicted_range FILE
+  local fault ids
+  predict_range "$1"
+  fault=$(range_fault "$1")
+  if [[ -z ${fault} ]]; then return; fi
+  ids=$(free_ids)
+  die 2 \
+    "dockerd would give its user dockremap a range in $1 that is not free:" \
+    "${fault}; make that user with another one: useradd --system" \
+    "--user-group --shell /usr/sbin/nologin dockremap, then usermod" \
+    "--add-subuids ${ids} --add-subgids ${ids} dockremap; ${leaves}"
 }
 
 # Prints the value of the last --userns-remap in TEXT, or nothing.
@@ -68,7 +130,7 @@ is_remap_switched() { # is_remap_switched USERNS_REMAP
 # Prints what dockerd has now.
 things_in_view() {
   local images containers volumes
-  if images=$(docker -H unix:///var/run/docker.sock image ls --quiet \
+  if images=$(docker -H unix:///var/run/docker.sock image ls --all --quiet \
     2>/dev/null | sort --unique | wc -l) &&
     containers=$(docker -H unix:///var/run/docker.sock ps --all --quiet \
       2>/dev/null | wc -l) &&
@@ -101,6 +163,27 @@ refused_containers() {
   printf '%s\n' "${names#, }"
 }
 
+# With live-restore containers outlive dockerd. They would go on as the user
+# that they have now, in no list, and their addresses would be given out again.
+refuse_lost_containers() {
+  local names live
+  if names=$(docker -H unix:///var/run/docker.sock ps --format '{{.Names}}' \
+    2>/dev/null); then
+    live=$(docker -H unix:///var/run/docker.sock info \
+      --format '{{.LiveRestoreEnabled}}')
+    [[ ${live} == true && -n ${names} ]] || return 0
+    die 2 \
+      "with live-restore these containers would go on running where dockerd" \
+      "finds them no more: ${names//$'\n'/, }; stop them, and run this again:" \
+      "docker stop ${names//$'\n'/ }; ${leaves}"
+  fi
+  [[ -z $(held_containers) ]] ||
+    die 2 \
+      'dockerd does not answer, and containers run that it would not find;' \
+      "start it (systemctl start docker), stop them (docker stop), and run" \
+      "this again; ${leaves}"
+}
+
 announce_remap() { # announce_remap USERNS_REMAP
   local refused
   if [[ -z $1 ]]; then
@@ -122,14 +205,15 @@ announce_remap() { # announce_remap USERNS_REMAP
 
 # Prints what does not hold of the user namespaces, or nothing.
 userns_problem() {
-  local file overlap
+  local file fault
   [[ -n ${userns_remap} ]] || return 0
   is_remapped || printf 'dockerd does not use user namespaces\n'
+  if ((! remap_switched)); then return; fi
   # From 28.0 on dockerd gives dockremap ids that others may have.
   for file in /etc/subuid /etc/subgid; do
-    overlap=$(overlap_in "${file}" "$(remap_user)")
-    [[ -z ${overlap} ]] ||
-      printf 'in %s these have ids in common: %s\n' "${file}" "${overlap}"
+    read_ranges "${file}" "$(remap_user)"
+    fault=$(range_fault "${file}")
+    [[ -z ${fault} ]] || printf 'in %s %s\n' "${file}" "${fault}"
   done
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from generator.lab import Host, Result, Snapshot, difference
-from tests.host.support import CONFIRM, DAEMON, DROP_IN, arguments, install, main_pid, refuses
+from tests.host.support import CONFIRM, DAEMON, DROP_IN, RESTART, arguments, install, main_pid, refuses
 
 VERIFY = "hosts/localhost/90-verify.sh"
 ERROR = f"error: {DAEMON}:"
@@ -276,14 +276,107 @@ def test_a_dockremap_without_a_range(no_ranges: Host, path: str) -> None:
     no_ranges.run(["useradd", "--system", "dockremap"])
     other = next(file for file in ADD if file != path)
     no_ranges.write(other, "dockremap:200000:65536\n")
-    refused(no_ranges, "on", no_range(path, "dockremap", "265536-331071"))
-    no_ranges.run(["usermod", ADD[path], "265536-331071", "dockremap"])
+    refused(no_ranges, "on", no_range(path, "dockremap", "100000-165535"))
+    no_ranges.run(["usermod", ADD[path], "100000-165535", "dockremap"])
     accepted(no_ranges, "on")
+
+
+@pytest.mark.parametrize("path", ADD)
+def test_a_file_that_is_not_there(no_ranges: Host, path: str) -> None:
+    no_ranges.run(["rm", path])
+    refused(
+        no_ranges,
+        "on",
+        f"there is no {path}, which dockerd needs for --userns-remap; run: touch /etc/subuid /etc/subgid",
+    )
+    no_ranges.run(["touch", path])
+    accepted(no_ranges, "on")
+
+
+def test_a_range_that_is_too_short(no_ranges: Host) -> None:
+    no_ranges.run(["useradd", "--system", "dockremap"])
+    for path in ADD:
+        no_ranges.write(path, "dockremap:100000:65535\n")
+    refused(
+        no_ranges,
+        "on",
+        "in /etc/subuid dockremap:100000:65535 has 65535 ids, and containers need 65536; take the range of dockremap "
+        "out and run: usermod --add-subuids 165535-231070 dockremap",
+    )
+    for path in ADD:
+        no_ranges.write(path, "dockremap:100000:65535\ndockremap:300000:1\n")
+    accepted(no_ranges, "on")
+
+
+# ---- Accounts whose ids containers would have -------------------------------
+
+
+def held(mine: str, number: int, name: str) -> str:
+    return f"{mine} holds {number}, the id of the account {name}"
+
+
+def not_free(path: str, held_by: str, free: str) -> str:
+    return (
+        f"dockerd would give its user dockremap a range in {path} that is not free: {held_by}; make that user with "
+        "another one: useradd --system --user-group --shell /usr/sbin/nologin dockremap, then usermod "
+        f"--add-subuids {free} --add-subgids {free} dockremap"
+    )
+
+
+@pytest.fixture
+def account(no_ranges: Host) -> Host:
+    """The host with an account whose uid and gid lie where dockerd puts its own, as a directory may have them."""
+    no_ranges.bash("printf 'ann:x:100500:165535:::\n' >>/etc/passwd; printf 'staff2:x:100001:\n' >>/etc/group")
+    return no_ranges
+
+
+def test_an_account_where_dockerd_puts_its_own_range(account: Host) -> None:
+    mine, free = "dockremap:100000:65536", "165536-231071"
+    refused(account, "on", not_free("/etc/subuid", held(mine, 100500, "ann"), free))
+    account.bash("sed -i s/:100500:/:812:/ /etc/passwd")
+    refused(account, "on", not_free("/etc/subgid", held(mine, 100001, "staff2"), free))
+    account.bash("sed -i /^staff2:/d /etc/group")
+    refused(account, "on", not_free("/etc/subgid", held(mine, 165535, "ann"), free))
+    account.bash(
+        "useradd --system --user-group dockremap; usermod --add-subuids $1 --add-subgids $1 dockremap", free
+    )
+    accepted(account, "on")
+
+
+def test_an_account_in_a_range_that_is_there(account: Host) -> None:
+    account.run(["useradd", "--system", "dockremap"])
+    for path in ADD:
+        account.write(path, "dockremap:100000:65536\n")
+    refused(
+        account,
+        "on",
+        f"in /etc/subuid {held('dockremap:100000:65536', 100500, 'ann')}; take the range of dockremap out and run: "
+        "usermod --add-subuids 165536-231071 dockremap",
+    )
+
+
+@pytest.mark.one_release
+def test_a_dockerd_that_looks_at_no_other_range_is_refused_before(no_ranges: Host) -> None:
+    """From 28.0 on; here a fake says its version."""
+    for path in ADD:
+        no_ranges.write(path, "alice:100000:65536\n")
+    accepted(no_ranges, "on")
+    no_ranges.write("/usr/local/sbin/dockerd", "#!/bin/sh\necho 'Docker version 28.0.0, build 0'\n", 0o755)
+    refused(
+        no_ranges,
+        "on",
+        not_free(
+            "/etc/subuid",
+            "these have ids in common: dockremap:100000:65536 and alice:100000:65536",
+            "165536-231071",
+        ),
+    )
+    no_ranges.run(["rm", "/usr/local/sbin/dockerd"])
 
 
 @pytest.mark.parametrize(
     ("mine", "other"),
-    [("100000:65536", "165535:10"), ("100000:65536", "90000:10001"), ("150000:1", "100000:65536")],
+    [("100000:65536", "165535:10"), ("100000:65536", "90000:10001"), ("165535:65536", "100000:65536")],
 )
 def test_ranges_that_overlap(no_ranges: Host, mine: str, other: str) -> None:
     no_ranges.run(["useradd", "--system", "dockremap"])
@@ -374,13 +467,38 @@ def test_a_user_of_the_host(remapper: Host, undone: None) -> None:
     with ranges(remapper, "alice:365535:1\n"):
         _, found = verify(remapper, "user")
         assert (found["USERNS-1"]["result"], found["USERNS-2"]["result"]) == ("PASS", "FAIL")
-        assert "remapper:300000:65536 and alice:365535:1 have ids in common" in found["USERNS-2"]["evidence"]
+        assert found["USERNS-2"]["evidence"] == (
+            "in /etc/subuid these have ids in common: remapper:300000:65536 and alice:365535:1"
+        )
+    # An account that comes later: nothing is switched, so that a renewal goes on, and verification says it.
+    with account_of(remapper, "ann:x:300500:400500:::"):
+        assert configure(remapper, "user").stderr == f"{DAEMON}: nothing to do\n"
+        _, found = verify(remapper, "user")
+        assert (found["USERNS-1"]["result"], found["USERNS-2"]["result"]) == ("PASS", "FAIL")
+        assert found["USERNS-2"]["evidence"] == "; ".join(
+            f"in {path} {held(mine, number, 'ann')}"
+            for path, mine, number in (
+                ("/etc/subuid", "remapper:300000:65536", 300500),
+                ("/etc/subgid", "remapper:400000:65536", 400500),
+            )
+        )
     # The site without them: back in view, with the same announcement as --undo.
     said = configure(remapper, "off", "--yes").stderr
     assert "goes back to the data folder without user namespaces" in said
     assert "kept: /var/lib/docker/300000.400000, " in said
     assert results(remapper, "user") == ("FAIL", "PASS")
     assert results(remapper, "off") == ("SKIP", "SKIP")
+
+
+@contextmanager
+def account_of(host: Host, line: str) -> Iterator[None]:
+    """Have one more line in /etc/passwd for a while."""
+    text = host.read("/etc/passwd")
+    host.write("/etc/passwd", f"{text}{line}\n")
+    try:
+        yield
+    finally:
+        host.write("/etc/passwd", text)
 
 
 @contextmanager
@@ -392,6 +510,73 @@ def ranges(host: Host, line: str) -> Iterator[None]:
         yield
     finally:
         host.write("/etc/subuid", text)
+
+
+# ---- Containers that outlive dockerd ----------------------------------------
+
+
+def restart(host: Host) -> None:
+    """Restart dockerd, however often it was."""
+    host.bash(RESTART)
+
+
+@pytest.fixture
+def live(ready: Host, same_users: None) -> Iterator[Host]:
+    """The host with live-restore and a container that runs."""
+    ready.write(JSON, '{"live-restore": true}\n')
+    restart(ready)
+    make_image(ready)
+    start(ready, "web")
+    yield ready
+    ready.run(["docker", "rm", "--force", "web"])
+    ready.run(["docker", "image", "rm", "tiny"])
+    ready.run(["rm", JSON])
+    restart(ready)
+
+
+LOST = "with live-restore these containers would go on running where dockerd finds them no more: "
+
+
+def test_containers_that_live_restore_would_lose_are_named(live: Host, undone: None) -> None:
+    message = f"{LOST}web; stop them, and run this again: docker stop web"
+    refused(live, "on", message)
+    assert live.run(["docker", "inspect", "--format", "{{.State.Running}}", "web"]).stdout == "true\n"
+    live.run(["docker", "stop", "web"])
+    assert configure(live, "on", "--yes").status == 0
+    make_image(live)
+    start(live, "new")
+    refuses(
+        live,
+        ["bash", f"/root/on/{DAEMON}", "--yes", "--undo"],
+        f"{ERROR} {LOST}new; stop them, and run this again: docker stop new; {UNTOUCHED}",
+    )
+    live.run(["docker", "rm", "--force", "new"])
+    live.run(["docker", "image", "rm", "tiny"])
+
+
+def test_a_stopped_dockerd_does_not_hide_what_runs(live: Host) -> None:
+    live.bash("systemctl stop docker.service docker.socket")
+    refused(
+        live,
+        "on",
+        "dockerd does not answer, and containers run that it would not find; start it (systemctl start docker), stop "
+        "them (docker stop), and run this again",
+    )
+    restart(live)
+
+
+def test_a_container_that_was_lost_fails(live: Host, undone: None) -> None:
+    """Somebody switches user namespaces on by hand, and the site's script after that finds nothing to refuse."""
+    number = live.run(["docker", "inspect", "--format", "{{.Id}}", "web"]).stdout[:12]
+    live.write(JSON, '{"live-restore": true, "userns-remap": "default"}\n')
+    restart(live)
+    live.write(JSON, '{"live-restore": true}\n')
+    assert configure(live, "on", "--yes").status == 0
+    _, found = verify(live, "on")
+    assert (found["USERNS-1"]["result"], found["USERNS-2"]["result"]) == ("FAIL", "PASS")
+    assert found["USERNS-1"]["evidence"] == f"containers run that dockerd does not list: {number}"
+    assert configure(live, "on", "--undo", "--yes").status == 0
+    assert "web" in live.run(["docker", "ps", "--format", "{{.Names}}"]).stdout.split()
 
 
 # ---- The way back -----------------------------------------------------------
