@@ -2,10 +2,11 @@
 # Creates the docker networks of one host. Between two containers of a network
 # with icc false no packet passes; 90-verify.sh shows it.
 #
-# Reads:      the networks that docker has
+# Reads:      the networks that docker has, this machine's routes, the options
+#             of dockerd
 # Writes:     docker networks, with the label dockseal.script
 # Restarts:   nothing
-# Needs root: yes, or a member of the group docker
+# Needs root: yes
 # Undo:       removes the networks that this script made, except those that
 #             containers are attached to: it names them, and ends with 1
 # Options:    --dir DIR (docker-tls)  --yes  --check
@@ -32,6 +33,8 @@ readonly -a networks=(
 
 #% include "parts/networks.sh"
 
+#% include "parts/routes.sh"
+
 # ---- Before the first change ------------------------------------------------
 
 readonly accepts=' --dir --yes --check --undo --remove-keys --help '
@@ -42,12 +45,23 @@ need_docker() {
     die 2 'docker is not installed; install the package docker.io'
   docker -H unix:///var/run/docker.sock version >/dev/null 2>&1 ||
     die 2 \
-      'dockerd does not answer at unix:///var/run/docker.sock; start it' \
-      '(systemctl start docker), and run this with sudo'
+      'dockerd does not answer at unix:///var/run/docker.sock; start it:' \
+      'systemctl start docker'
 }
 
+# Stops where dockerd is told not to filter what this network isolates.
+need_filter() { # need_filter iptables|ip6tables
+  local problem
+  problem=$(filter_problem "$1")
+  [[ -z ${problem} ]] ||
+    die 2 "${row_name} would not be isolated: ${problem}; ${leaves}"
+}
+
+# A new network's bridge is looked at again when it is there: dockerd may load
+# br_netfilter itself.
 need_bridge_filter() { # need_bridge_filter iptables|ip6tables
   local problem
+  if [[ -z ${row_id} ]] && is_dockerd_from 27 3 1; then return; fi
   problem=$(bridge_filter_problem "$1")
   [[ -z ${problem} ]] ||
     die 2 \
@@ -57,15 +71,33 @@ need_bridge_filter() { # need_bridge_filter iptables|ip6tables
 
 # What an isolated network needs from the kernel and from dockerd.
 check_filters() {
-  [[ ${row_icc} == false ]] || return 0
-  need_bridge_filter iptables
-  [[ -n ${row_ipv6_subnet} ]] || return 0
-  need_bridge_filter ip6tables
-  is_ipv6_filtered ||
+  local filter
+  local -a filters=(iptables)
+  if [[ ${row_icc} == true ]]; then return; fi
+  if [[ -n ${row_ipv6_subnet} ]]; then filters+=(ip6tables); fi
+  for filter in "${filters[@]}"; do
+    need_filter "${filter}"
+    need_bridge_filter "${filter}"
+  done
+}
+
+# docker looks for a free subnet where it chooses one itself, and takes one that
+# it is given: all packets to these addresses would then go to the new bridge.
+check_subnet() { # check_subnet SUBNET
+  local interface
+  interface=$(interface_into "$1")
+  [[ -z ${interface} ]] ||
     die 2 \
-      "${row_name} would not be isolated: this dockerd does not filter IPv6;" \
-      'set "ip6tables": true and "experimental": true in' \
-      "/etc/docker/daemon.json and restart docker; ${leaves}"
+      "the subnet $1 of ${row_name} holds addresses that this machine reaches" \
+      "through ${interface}; choose a subnet that ip route does not list;" \
+      "${leaves}"
+}
+
+check_subnets() {
+  local subnet
+  for subnet in "${row_subnet}" "${row_ipv6_subnet}"; do
+    if [[ -n ${subnet} ]]; then check_subnet "${subnet}"; fi
+  done
 }
 
 # All networks, before the first one is made.
@@ -73,9 +105,9 @@ check_networks() {
   local at differences=''
   for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
     read_row "${at}"
-    check_filters
     find_network "${row_name}"
-    if [[ -n ${row_id} ]]; then compare_network; fi
+    check_filters
+    if [[ -n ${row_id} ]]; then compare_network; else check_subnets; fi
   done
   [[ -z ${differences} ]] ||
     die 2 \
@@ -103,6 +135,21 @@ create_network() {
       "${leaves}; correct the site file and run this again"
 }
 
+# dockerd goes on where it could not load br_netfilter, if it is told to.
+judge_created() {
+  local problem=''
+  if [[ ${row_icc} == true || ${verb} == check ]]; then return; fi
+  problem=$(bridge_filter_problem iptables)
+  if [[ -n ${row_ipv6_subnet} ]]; then
+    problem+=${problem:+; }$(bridge_filter_problem ip6tables)
+  fi
+  if [[ -z ${problem} ]]; then return; fi
+  run docker -H unix:///var/run/docker.sock network rm "${row_name}"
+  die 1 \
+    "${row_name} was not isolated: ${problem%; }; it is removed again; state:" \
+    "${leaves}; run modprobe br_netfilter, then run this again"
+}
+
 apply() {
   local at made=''
   check_networks
@@ -111,6 +158,7 @@ apply() {
     find_network "${row_name}"
     if [[ -n ${row_id} ]]; then continue; fi
     create_network
+    judge_created
     made+=" ${row_name}"
     leaves="made in this run:${made}"
   done
@@ -146,6 +194,7 @@ undo() {
 
 main() {
   parse_options "$@"
+  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
   need_docker
   # One run at a time, and none while 20-configure-daemon.sh restarts dockerd.
   if [[ ${verb} != check ]]; then lock /etc/systemd/system; fi

@@ -43,7 +43,11 @@ check() {
   start_members
   fill_members
   run_docker container rm --force --volumes "${member_name[@]}"
+  if ((${#member_network[@]})); then
+    run_docker network rm "${member_network[1]}"
+  fi
   if ((probe_image_made)); then run_docker image rm IMAGE; fi
+  run_here rm -rf -- "${probe_folder}"
   exit 0
 }
 
@@ -68,6 +72,7 @@ apply() {
 main() {
   parse_options "$@"
   ((EUID == 0)) || die 2 'this needs root: run it with sudo'
+  id_prefix=SHOW-
   show_commands=1
   show_evidence=1
   leaves='the containers that this run started are removed'

@@ -62,6 +62,15 @@ send() { # send FROM TO IPv4|IPv6
     "$((after[2] - before[2]))" "$((last[0] - after[0]))")
 }
 
+# Prints a container's IPv4 address, a blank, and its IPv6 address where it has
+# one. As JSON: docker 29 has words of its own for one that is not there.
+container_addresses() { # container_addresses ID
+  local text
+  text=$(ask_docker inspect --format '{{range .NetworkSettings.Networks -}}
+    {{json .IPAddress}} {{json .GlobalIPv6Address}}{{end}}' "$1")
+  printf '%s\n' "${text//\"/}"
+}
+
 # D28: docker run --network <network-name>, with an image; twice.
 start_pair() { # start_pair NETWORK
   local text
@@ -71,8 +80,7 @@ start_pair() { # start_pair NETWORK
       return
     ids+=("${started}")
     pids+=("${started_pid}")
-    text=$(ask_docker inspect --format '{{range .NetworkSettings.Networks -}}
-      {{.IPAddress}} {{.GlobalIPv6Address}}{{end}}' "${started}")
+    text=$(container_addresses "${started}")
     addresses_IPv4+=("${text% *}")
     addresses_IPv6+=("${text#* }")
   done
@@ -106,8 +114,8 @@ read_wishes() {
   done
 }
 
-# Makes a network with docker's defaults. It is removed with the containers of
-# this run.
+# Makes a network that is ordinary whatever dockerd's default-network-opts say.
+# It is removed with the containers of this run.
 make_ordinary() {
   local prefix
   local -a more=()
@@ -116,7 +124,7 @@ make_ordinary() {
     printf -v prefix 'fd%02x:%x:%x' "$((RANDOM % 256))" "${RANDOM}" "${RANDOM}"
     more=(--ipv6 --subnet "${prefix}::/64")
   fi
-  run_docker network create --driver bridge \
+  run_docker network create --driver bridge -o "${icc_option}=true" \
     --label "${probe_label}=${probe_run}" "${more[@]}" "${ordinary}" || {
     ordinary_problem="it could not be made: $(<"${probe_folder}/error")"
     return 1
@@ -176,12 +184,18 @@ judge_lost() { # judge_lost ID NETWORK FAMILY AT CIS_ITEM
 }
 
 judge_passes() { # judge_passes ID NETWORK FAMILY AT
-  local problem='' evidence
+  local problem='' evidence where=''
+  local remedy='the site says icc: true; find what else drops packets on that'
+  remedy+=' bridge'
   evidence="one packet sent each way: $(arrivals counts "$4")"
   ((counts[$4] && counts[$4 + 4])) || problem=${evidence}
+  if [[ $2 == bridge ]]; then where=$(where_option_is icc false); fi
+  if [[ -n ${where} ]]; then
+    remedy="dockerd has ${where}; take it out and restart docker, or set icc:"
+    remedy+=' false for this host in the site file'
+  fi
   judge "$1" "$2: $3 ${protocols[$4]} between containers passes, both ways" \
-    "${problem}" "${evidence}" \
-    'the site says icc: true; find what else drops packets on that bridge'
+    "${problem}" "${evidence}" "${remedy}"
 }
 
 # IPv4 has the controls 3 to 5, IPv6 6 to 8.
@@ -268,9 +282,18 @@ judge_limits() { # judge_limits NETWORK
  ${said%%$'\n'*}" 'see which rule of the host drops them: iptables -S OUTPUT'
 }
 
+# Reports the packets of IPv4 where no containers could be started.
+report_unmeasured() { # report_unmeasured SKIP|FAIL WHERE REASON [REMEDY]
+  local at
+  for at in "${!protocols[@]}"; do
+    report "ICC-$((3 + at))" "$1" \
+      "$2IPv4 ${protocols[at]} between containers" "$3" "${4:-}"
+  done
+}
+
 judge_network() { # judge_network NETWORK ICC INTERNAL CIS_ITEM
   start_pair "$1" || {
-    report ICC-3 FAIL "$1: containers start on this network" "${probe_error}" \
+    report_unmeasured FAIL "$1: " "no container starts: ${probe_error}" \
       "docker run --network $1 must work"
     return
   }
@@ -316,16 +339,27 @@ can_start_probes() {
   find_probe_image
 }
 
+# dockerd may have been told to make no default bridge.
+verify_default_bridge() {
+  local cis_item=''
+  find_network bridge
+  if [[ -z ${row_id} ]]; then
+    report_unmeasured SKIP 'bridge: ' 'dockerd has no default bridge'
+    return
+  fi
+  if [[ ${icc} == false ]]; then cis_item=2.2; fi
+  judge_network bridge "${icc}" false "${cis_item}"
+}
+
 verify_networks() {
-  local at cis_item=''
+  local at
   read_wishes
   verify_bridge_filter
   if ! can_start_probes; then
-    report ICC-3 SKIP 'packets between containers' "${no_image_reason}" ''
+    report_unmeasured SKIP '' "${no_image_reason}"
   else
     measure_ordinary
-    if [[ ${icc} == false ]]; then cis_item=2.2; fi
-    judge_network bridge "${icc}" false "${cis_item}"
+    verify_default_bridge
   fi
   for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
     read_row "${at}"

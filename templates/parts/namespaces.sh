@@ -34,10 +34,12 @@ readonly -a other_claims=(
   NET-3 "the host's port 80 stays free for another service"
   NET-4 'with --network=container: two containers have one address'
 )
-claims=() # those of this site
+claims=()    # those of this site
+id_prefix='' # before each id: 40-show-namespaces.sh has ids of its own
 # The six containers, by the part that they play.
 declare -A member_id=() member_name=() member_pid=() member_sleep=()
 declare -A member_answers=()
+member_network=() # the option for a network of their own
 questions=()
 host_name=''     # before the first container
 mark=''          # a name that nothing else has
@@ -67,14 +69,15 @@ claim_of() { # claim_of ID
 # back, and what to do.
 judge_claim() { # judge_claim ID ASKED PROBLEM EVIDENCE REMEDY [CIS_ITEM]
   asked=$2
-  judge "$1" "$(claim_of "$1")" "${3:+$3$'\n'$4}" "$4" "$5" "${6:-}"
+  judge "${id_prefix}$1" "$(claim_of "$1")" "${3:+$3$'\n'$4}" "$4" "$5" "${6:-}"
 }
 
 # Where nothing can be shown.
 report_all() { # report_all SKIP|FAIL REASON [REMEDY]
   local number
   for ((number = 0; number < ${#claims[@]}; number += 2)); do
-    report "${claims[number]}" "$1" "${claims[number + 1]}" "$2" "${3:-}"
+    report "${id_prefix}${claims[number]}" "$1" "${claims[number + 1]}" "$2" \
+      "${3:-}"
   done
 }
 
@@ -91,22 +94,38 @@ add_member() { # add_member PART NAME OPTION...
   member_sleep[$1]=$((probe_seconds + probe_count))
 }
 
+# Where dockerd has no default bridge ("bridge": "none") the containers get a
+# network of their own.
+choose_network() {
+  local names name=dockseal-members-${probe_run}
+  names=$(ask_docker network ls --format '{{.Name}}')
+  if [[ $'\n'${names}$'\n' == *$'\n'bridge$'\n'* ]]; then return; fi
+  run_docker network create --label "${probe_label}=${probe_run}" "${name}"
+  member_network=(--network "${name}")
+}
+
 # The documented -it wants a terminal; --detach leaves the container running.
 # Fails with probe_error.
 start_members() {
-  local one folder=${probe_folder:-/run/dockseal-probe.RUN}
+  local one folder=${probe_folder}
+  choose_network || {
+    probe_error="no network: $(<"${probe_folder}/error")"
+    return 1
+  }
   # SELinux would refuse to write for a reason of its own.
   local -a there=(--volume "${folder}/root:/there"
     --security-opt label=disable)
   add_member container1 container1 --ipc=shareable --tmpfs /mounted \
-    --volume "${folder}/shared:/shared:ro" || return
-  add_member container2 "container2-${probe_run}" "${there[@]}" || return
+    --volume "${folder}/shared:/shared:ro" "${member_network[@]}" || return
+  add_member container2 "container2-${probe_run}" "${there[@]}" \
+    "${member_network[@]}" || return
   if [[ ${verb} != check ]]; then alone=$(processes_of container1); fi
   one=container:${member_name[container1]}
   # D20
   add_member container3 container3 "--pid=${one}" || return
   # D23
-  add_member container4 container4 --hostname=customhost || return
+  add_member container4 container4 --hostname=customhost \
+    "${member_network[@]}" || return
   add_member joined "joined-${probe_run}" "--ipc=${one}" "--network=${one}" \
     --volume "${folder}/shared:/shared:ro" || return
   # Where user namespaces are on, docker wants --userns=host beside the others.
@@ -115,9 +134,9 @@ start_members() {
 }
 
 make_folders() {
-  mkdir -m 0755 -- "${probe_folder}/root" "${probe_folder}/shared"
-  printf 'shared file\n' >"${probe_folder}/shared/file"
-  chmod -- 0644 "${probe_folder}/shared/file"
+  run_here mkdir -m 0755 -- "${probe_folder}/root" "${probe_folder}/shared"
+  run_here bash -c "echo 'shared file' >${probe_folder}/shared/file"
+  run_here chmod -- 0644 "${probe_folder}/shared/file"
 }
 
 # Runs a command in a container for what it makes there. Whether it could is
@@ -312,7 +331,7 @@ verify_host_processes() {
     problem+="it does not see this script, process $$. "
   judge_claim PID-4 'docker run --pid=host; ps -o pid,args' "${problem}" \
     "${seen}$(namespaces_of pid sharing host)" \
-    'read the log of dockerd; without this PID-1 shows nothing'
+    "read the log of dockerd; without this ${id_prefix}PID-1 shows nothing"
 }
 
 verify_pid() {
@@ -412,7 +431,7 @@ verify_root_folder() {
   judge_claim USER-4 'docker run --userns=host --volume FOLDER:/there; touch' \
     "${problem}" \
     "it ${came}"$'\n'"$(namespaces_of user sharing host)" \
-    'read the log of dockerd; without this USER-3 shows nothing'
+    "read the log of dockerd; without this ${id_prefix}USER-3 shows nothing"
 }
 
 verify_user() {
@@ -462,7 +481,8 @@ verify_uts() {
   evidence="sharing is ${name}, this host is ${host_name}"$'\n'
   evidence+=$(namespaces_of uts sharing host)
   judge_claim UTS-3 'docker run --uts=host; hostname' "${problem}" \
-    "${evidence}" 'read the log of dockerd; without this UTS-1 shows nothing'
+    "${evidence}" \
+    "read the log of dockerd; without this ${id_prefix}UTS-1 shows nothing"
 }
 
 # ---- IPC --------------------------------------------------------------------
@@ -591,12 +611,12 @@ addresses_of() { # addresses_of PART
 # D26: asks for the page on port 80 from this machine, and prints its text.
 page_at() { # page_at ADDRESS
   local connection text
-  exec {connection}<>"/dev/tcp/$1/80" || return 0
-  printf 'GET / HTTP/1.0\r\n\r\n' >&"${connection}" || true
-  text=$(timeout 10 cat <&"${connection}" | tr -d '\0\r') || true
+  { exec {connection}<>"/dev/tcp/$1/80"; } 2>/dev/null || return 0
+  { printf 'GET / HTTP/1.0\r\n\r\n' >&"${connection}"; } 2>/dev/null || true
+  text=$(timeout 10 cat <&"${connection}" 2>/dev/null | tr -d '\0\r') || true
   exec {connection}>&-
   printf '%s\n' "${text##*$'\n'}"
-} 2>/dev/null
+}
 
 verify_own_networks() {
   local part found problem evidence=''
@@ -673,8 +693,8 @@ verify_net() {
 # ---- All of them ------------------------------------------------------------
 
 has_listener() { # has_listener ADDRESS PORT
-  (exec {connection}<>"/dev/tcp/$1/$2")
-} 2>/dev/null
+  (exec {connection}<>"/dev/tcp/$1/$2") 2>/dev/null
+}
 
 # What has to be there, or known, before the first container.
 prepare_namespaces() {
@@ -685,7 +705,7 @@ prepare_namespaces() {
   if has_listener 127.0.0.1 80; then
     port_was_open=', of a service that was there before'
   fi
-  if [[ ${verb} != check ]]; then make_folders; fi
+  make_folders
 }
 
 verify_namespaces() {

@@ -24,15 +24,17 @@ find_network() { # find_network NAME
   done < <(printf '%s\n' "${text}")
 }
 
-# Prints what docker says of a network: an option and its value a line.
+# Prints what docker says of a network: an option and its value a line. As JSON,
+# because docker 29 has words of its own for an address that is not there.
 network_facts() { # network_facts ID
   docker -H unix:///var/run/docker.sock network inspect --format \
-    'driver {{.Driver}}
-internal {{.Internal}}
-ipv6 {{.EnableIPv6}}
-{{range .IPAM.Config}}subnet {{.Subnet}}
-{{with .IPRange}}ip-range {{.}}
-{{end}}{{end}}{{range $option, $value := .Options}}{{$option}} {{$value}}
+    'driver {{json .Driver}}
+internal {{json .Internal}}
+ipv6 {{json .EnableIPv6}}
+script {{json (index .Labels "dockseal.script")}}
+{{range .IPAM.Config}}subnet {{json .Subnet}}
+ip-range {{json .IPRange}}
+{{end}}{{range $option, $value := .Options}}{{$option}} {{json $value}}
 {{end}}' "$1"
 }
 
@@ -49,10 +51,15 @@ read_options() {
   local option value
   properties=(["${icc_option}"]=true [subnet]='' [ipv6_subnet]='')
   while read -r option value; do
+    value=${value#\"}
+    value=${value%\"}
     case ${option} in
       subnet)
         if [[ ${value} == *:* ]]; then option=ipv6_subnet; fi
         properties[${option}]+="${properties[${option}]:+ }${value}"
+        ;;
+      ip-range)
+        if [[ -n ${value} ]]; then properties[${option}]=${value}; fi
         ;;
       '' | com.docker.network.enable_ipv[46]) ;;
       *) properties[${option}]=${value} ;;
@@ -61,7 +68,8 @@ read_options() {
 }
 
 # Adds to differences how the network row_id is not as its row says. docker
-# chooses a subnet itself where the row has none.
+# chooses a subnet itself where the row has none. What else a network of this
+# product has comes from dockerd's default-network-opts.
 compare_network() {
   local option subnet ipv6=false
   local -A properties
@@ -74,9 +82,11 @@ compare_network() {
   expect_option ipv6 "${properties[ipv6]:-}" "${ipv6}"
   expect_option subnet "${properties[subnet]}" "${subnet}"
   expect_option ipv6_subnet "${properties[ipv6_subnet]}" "${row_ipv6_subnet}"
+  if [[ -n ${properties[script]:-} ]]; then return; fi
   for option in "${!properties[@]}"; do
     case ${option} in
-      driver | internal | ipv6 | subnet | ipv6_subnet | "${icc_option}") ;;
+      driver | internal | ipv6 | script | subnet | ipv6_subnet) ;;
+      "${icc_option}") ;;
       *) expect_option "${option}" "${properties[${option}]}" '' ;;
     esac
   done
@@ -84,8 +94,19 @@ compare_network() {
 
 # ---- What isolation depends on ----------------------------------------------
 
+# Whether dockerd has this version or a newer one.
+is_dockerd_from() { # is_dockerd_from MAJOR MINOR PATCH
+  local text
+  text=$(docker -H unix:///var/run/docker.sock version \
+    --format '{{.Server.Version}}')
+  [[ ${text} =~ ^([0-9]+)\.([0-9]+)\.([0-9]+) ]] &&
+    ((BASH_REMATCH[1] * 1000000 + BASH_REMATCH[2] * 1000 + BASH_REMATCH[3] >= \
+    $1 * 1000000 + $2 * 1000 + $3))
+}
+
 # Without br_netfilter the packets between two containers never meet iptables,
-# and dockerd 20.10 does no more than warn.
+# and dockerd 20.10 does no more than warn. From 27.3.1 on dockerd loads it and
+# sets this to 1 when it makes the first isolated network.
 bridge_filter_problem() { # bridge_filter_problem iptables|ip6tables
   local file=/proc/sys/net/bridge/bridge-nf-call-$1 setting=missing
   if [[ -r ${file} ]]; then setting=$(<"${file}"); fi
@@ -94,18 +115,54 @@ bridge_filter_problem() { # bridge_filter_problem iptables|ip6tables
   fi
 }
 
-# Before 27.0, dockerd leaves IPv6 alone unless it is told to filter it.
-is_ipv6_filtered() {
-  local version pid arguments='' file=/etc/docker/daemon.json
-  local pattern='"ip6tables"[[:space:]]*:[[:space:]]*true'
-  version=$(docker -H unix:///var/run/docker.sock version \
-    --format '{{.Server.Version}}')
-  if ((${version%%.*} >= 27)); then return; fi
-  pid=$(systemctl show --property MainPID --value docker.service)
-  if ((pid)); then arguments=$(tr '\0' ' ' <"/proc/${pid}/cmdline"); fi
-  if [[ ${arguments} =~ --config-file[=\ ]([^ ]+) ]]; then
-    file=${BASH_REMATCH[1]}
+# Prints the words of the running dockerd's command line, one a line.
+dockerd_words() {
+  local pid
+  pid=$(systemctl show --property MainPID --value docker.service) || pid=0
+  if ((pid)); then tr '\0' '\n' <"/proc/${pid}/cmdline"; fi
+}
+
+# Prints the file that dockerd reads its options from.
+options_file() {
+  local word file=/etc/docker/daemon.json is_next=0
+  while IFS= read -r word; do
+    if ((is_next)); then file=${word}; fi
+    is_next=0
+    case ${word} in
+      --config-file=*) file=${word#*=} ;;
+      --config-file) is_next=1 ;;
+      *) ;;
+    esac
+  done < <(dockerd_words)
+  printf '%s\n' "${file}"
+}
+
+# Prints where dockerd is told that an option is true, or false: on its command
+# line or in its file. Prints nothing where it is not told so.
+where_option_is() { # where_option_is OPTION true|false
+  local words file pattern="\"$1\"[[:space:]]*:[[:space:]]*$2"
+  local values='1|t|T|TRUE|true|True'
+  if [[ $2 == false ]]; then values='0|f|F|FALSE|false|False'; fi
+  words=$'\n'$(dockerd_words)$'\n'
+  file=$(options_file)
+  if [[ ${words} =~ $'\n'--$1=(${values})$'\n' ]] ||
+    [[ $2 == true && ${words} == *$'\n'"--$1"$'\n'* ]]; then
+    printf "%s=%s on dockerd's command line\n" "--$1" "$2"
+  elif [[ -e ${file} && $(<"${file}") =~ ${pattern} ]]; then
+    printf '"%s": %s in %s\n' "$1" "$2" "${file}"
   fi
-  [[ ${arguments} =~ --ip6tables(=true)?\  ]] ||
-    [[ -r ${file} && $(<"${file}") =~ ${pattern} ]]
+}
+
+# Prints why dockerd does not filter the packets of an isolated network, or
+# nothing. Before 27.0 it leaves IPv6 alone unless it is told to filter it.
+filter_problem() { # filter_problem iptables|ip6tables
+  local where
+  where=$(where_option_is "$1" false)
+  if [[ $1 == ip6tables && -z $(where_option_is ip6tables true) ]] &&
+    ! is_dockerd_from 27 0 0; then
+    printf '%s %s\n' 'this dockerd does not filter IPv6; set "ip6tables":' \
+      "true and \"experimental\": true in $(options_file) and restart docker"
+  elif [[ -n ${where} ]]; then
+    printf 'dockerd has %s; take it out and restart docker\n' "${where}"
+  fi
 }

@@ -12,6 +12,8 @@ readonly -a probe_commands=(
 
 probe_image_id=''
 probe_image_made=0 # 1 once this run has imported it
+image_tar=''       # what it is imported from: a tar that is there,
+busybox=''         # or one that is made of this busybox
 no_image_reason='' # why there is no image
 probe_folder=''    # for the image's files, and what containers say
 probe_run=RUN      # the label's value
@@ -22,6 +24,17 @@ probe_error=''     # what docker said when a container did not start
 started=''         # the id of the container that start_probe started
 started_name=''    # its name
 started_pid=''     # its first process, as this machine numbers it
+
+# Runs a command that changes files; --check prints it and no more.
+run_here() { # run_here WORD...
+  local words
+  if [[ ${verb} == check ]]; then
+    printf -v words ' %q' "$@"
+    printf '%s\n' "${words# }"
+    return
+  fi
+  "$@"
+}
 
 # Runs docker on this machine. timeout puts it into a process group of its own,
 # which Ctrl-C does not reach: docker cut short would leave what the daemon goes
@@ -53,9 +66,11 @@ in_probe() { # in_probe ID COMMAND...
 
 # ---- What is left is removed ------------------------------------------------
 
+# Without --all docker lists no container that has stopped, and docker 29 no
+# image without a name.
 list_labelled() { # list_labelled container|network|image LABEL
-  local -a all=()
-  if [[ $1 == container ]]; then all=(--all); fi
+  local -a all=(--all)
+  if [[ $1 == network ]]; then all=(); fi
   ask_docker "$1" ls "${all[@]}" --quiet --no-trunc --filter "label=$2"
 }
 
@@ -107,12 +122,12 @@ remove_stale_probes() {
 # A root file system with busybox, and a link for each of its commands.
 make_probe_files() { # make_probe_files BUSYBOX
   local name
-  mkdir -m 0755 -- "${probe_folder}/image" "${probe_folder}/image/bin"
-  install -m 0755 -T -- "$1" "${probe_folder}/image/bin/busybox"
+  run_here mkdir -m 0755 -- "${probe_folder}/image" "${probe_folder}/image/bin"
+  run_here install -m 0755 -T -- "$1" "${probe_folder}/image/bin/busybox"
   for name in "${probe_commands[@]}"; do
-    ln -s -- busybox "${probe_folder}/image/bin/${name}"
+    run_here ln -s -- busybox "${probe_folder}/image/bin/${name}"
   done
-  tar --create --directory "${probe_folder}/image" \
+  run_here tar --create --directory "${probe_folder}/image" \
     --file "${probe_folder}/image.tar" .
 }
 
@@ -134,23 +149,28 @@ import_probe_image() { # import_probe_image TAR
 # A named image, else the tar that came with the scripts, else the busybox of
 # this machine. Nothing is pulled.
 choose_probe_image() {
-  local tar=${dir}/probe-image.tar busybox
   if [[ -n ${probe_image} ]]; then
     probe_image_id=$(ask_docker image inspect --format '{{.Id}}' \
       "${probe_image}") ||
       no_image "the image ${probe_image} is not on this host; load it (docker" \
         'load), or take probe_image out of the site file. Images from before' \
         'user namespaces were switched on have to be loaded again'
-  elif [[ -e ${tar} ]]; then
-    import_probe_image "${tar}"
-  elif busybox=$(type -P busybox); then
-    [[ ${verb} == check ]] || make_probe_files "${busybox}"
-    import_probe_image "${probe_folder:-/run/dockseal-probe.RUN}/image.tar"
-  else
+  elif [[ -e ${dir}/probe-image.tar ]]; then
+    image_tar=${dir}/probe-image.tar
+  elif ! busybox=$(type -P busybox); then
     no_image 'there is no image for the throwaway containers: install the' \
       'package busybox-static, or carry the files of a container with busybox' \
-      "here (docker export) as ${tar}, or set probe_image in the site file"
+      "here (docker export) as ${dir}/probe-image.tar, or set probe_image in" \
+      'the site file'
   fi
+}
+
+get_probe_image() {
+  if [[ -n ${busybox} ]]; then
+    make_probe_files "${busybox}"
+    image_tar=${probe_folder}/image.tar
+  fi
+  [[ -z ${image_tar} ]] || import_probe_image "${image_tar}"
 }
 
 # Runs the image once, by its id. A busybox that is not static, or a tar made by
@@ -189,8 +209,9 @@ find_probe_image() {
   fi
   # Images are named by id, and built for the daemon's own machine.
   unset DOCKER_DEFAULT_PLATFORM DOCKER_CONTENT_TRUST
-  if [[ ${verb} != check ]]; then open_probe_folder; fi
-  choose_probe_image && try_probe_image && return
+  choose_probe_image || return
+  open_probe_folder
+  get_probe_image && try_probe_image && return
   probe_image_id=''
   return 1
 }
@@ -198,6 +219,12 @@ find_probe_image() {
 # Root alone can write to /run: no name there is somebody else's. Containers
 # with another user's rights read below it.
 open_probe_folder() {
+  if [[ ${verb} == check ]]; then
+    run_here mktemp -d /run/dockseal-probe.XXXXXXXX
+    probe_folder=/run/dockseal-probe.${probe_run}
+    run_here chmod -- 0755 "${probe_folder}"
+    return
+  fi
   lock /run
   trap 'exit 129' HUP
   trap 'exit 130' INT

@@ -48,7 +48,7 @@ VERIFY_HOST = "hosts/localhost/90-verify.sh"
 VERIFY_CLIENT = "clients/client/90-verify.sh"
 # Controls of a host with no user namespaces and no networks that are only shown in throwaway containers.
 SHOWN_IN_CONTAINERS = {
-    "ICC-3",
+    *(f"ICC-{number}" for number in (3, 4, 5)),
     *(f"PID-{number}" for number in range(1, 5)),
     *(f"USER-{number}" for number in range(1, 5)),
     *(f"UTS-{number}" for number in range(1, 4)),
@@ -162,7 +162,7 @@ def answer(terminal: Terminal, *secrets: str) -> None:
 
 def controls(text: str) -> list[tuple[str, str]]:
     """Return the id and the result of each line of a verify script's table."""
-    return re.findall(r"^([A-Z]+-[0-9]+) +(PASS|FAIL|SKIP)  ", text, re.MULTILINE)
+    return re.findall(r"^((?:[A-Z]+-)+[0-9]+) +(PASS|FAIL|SKIP)  ", text, re.MULTILINE)
 
 
 def main_pid(host: Host) -> int:

@@ -16,6 +16,8 @@ STEP = f"hosts/{NAME}/40-show-namespaces.sh"
 OUT = "/root/out"
 SCRIPT = f"{OUT}/{STEP}"
 COUNTS = {"PID": 4, "USER": 4, "UTS": 3, "IPC": 3, "MNT": 3, "NET": 4}
+# 90-verify.sh has the same ones, without the prefix.
+PREFIX = "SHOW-"
 CONTROLS = [f"{kind}-{number}" for kind, count in COUNTS.items() for number in range(1, count + 1)]
 ONE, TWO = "add_member container1 container1", 'add_member container2 "container2-${probe_run}"'
 
@@ -130,8 +132,8 @@ def service(ready: Host) -> Iterator[None]:
 def read(result: Result) -> dict[str, dict[str, str]]:
     """Return the controls of a run with --json, by id."""
     found = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [control["id"] for control in found] == CONTROLS
-    return {control["id"]: control for control in found}
+    assert [control["id"] for control in found] == [f"{PREFIX}{name}" for name in CONTROLS]
+    return {control["id"].removeprefix(PREFIX): control for control in found}
 
 
 def show(host: Host, script: str = SCRIPT, *words: str) -> dict[str, dict[str, str]]:
@@ -208,7 +210,7 @@ def test_beside_foreign_containers_and_a_service_on_port_80(ready: Host, service
     result = ready.run(["bash", f"{OUT}-named/{STEP}"], check=False)
     assert ready.bash(foreign).stdout == before
     ready.bash("docker rm --force container1 container3; docker image rm probe:named; rm -r /run/image")
-    assert controls(result.stdout) == [(name, "PASS") for name in CONTROLS]
+    assert controls(result.stdout) == [(f"{PREFIX}{name}", "PASS") for name in CONTROLS]
     assert result.stdout.count("\n              found: ") == len(CONTROLS)
     assert "127.0.0.1 port 80: page of the host itself, of a service that was there before\n" in result.stdout
     assert re.search(r"--pid=container:container1-\w+ --name container3-\w+ ", result.stderr)
@@ -353,7 +355,8 @@ def test_undo_has_nothing_to_do_after_a_whole_run(ready: Host) -> None:
 def test_check_prints_the_commands_and_changes_nothing(ready: Host) -> None:
     result = ready.run(["bash", SCRIPT, "--check"])
     assert result.stderr == ""
-    assert all(line.startswith("docker -H unix:///var/run/docker.sock ") for line in result.stdout.splitlines())
+    for written in ("mktemp -d /run/dockseal-probe.XXXXXXXX", "tar --create ", "mkdir -m 0755 ", "rm -rf -- "):
+        assert f"\n{written}" in f"\n{result.stdout}"
     for documented in ("--pid=container:container1 --name container3 ", "--hostname=customhost --name container4 "):
         assert documented in result.stdout
 

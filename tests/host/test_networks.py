@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from generator.lab import Host
-from tests.host.support import CERTIFICATE_STEPS, DAEMON, UNATTENDED, controls, install, setup, watched
+from tests.host.support import CERTIFICATE_STEPS, DAEMON, RESTART, UNATTENDED, controls, install, setup, watched
 
 SITE = """\
 ca: {key: ec:P-256}
@@ -124,15 +124,129 @@ def test_packets_that_the_kernel_would_not_filter_are_refused(bare: Host) -> Non
         bare.bash(f"echo 1 >{FILTER}")
 
 
+JSON = "/etc/docker/daemon.json"
+OPTIONS = "/etc/default/docker"
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "where"),
+    [
+        (JSON, '{"iptables" : false}\n', f'"iptables": false in {JSON}'),
+        (OPTIONS, "DOCKER_OPTS=--iptables=0\n", "--iptables=false on dockerd's command line"),
+        (
+            OPTIONS,
+            "DOCKER_OPTS='--config-file /etc/docker/other.json'\n",
+            '"iptables": false in /etc/docker/other.json',
+        ),
+    ],
+)
+def test_a_dockerd_that_filters_nothing_is_refused(bare: Host, place: str, text: str, where: str) -> None:
+    bare.write("/etc/docker/other.json", '{"iptables": false}\n')
+    before = bare.read(place) if bare.exists(place) else None
+    bare.write(place, text)
+    bare.bash(RESTART)
+    try:
+        refuses(
+            bare,
+            f"apart would not be isolated: dockerd has {where}; take it out and restart docker; nothing was changed",
+        )
+    finally:
+        bare.run(["rm", place, "/etc/docker/other.json"])
+        if before is not None:
+            bare.write(place, before)
+        bare.bash(RESTART)
+
+
+# A dockerd that loads br_netfilter when it makes a network, or does not, as far as a script can see: stands before
+# docker in PATH.
+LOADS = f"""#!/bin/sh
+case " $* " in *' version --format {{{{.Server.Version}}}} '*) echo 27.3.1; exit ;; esac
+/usr/bin/docker "$@" || exit
+case " $* " in *' network create '*) cat /run/filter >{FILTER} ;; esac
+"""
+
+
+@pytest.mark.one_release
+def test_a_dockerd_that_loads_br_netfilter_itself_is_judged_afterwards(clean: Host) -> None:
+    """From 27.3.1 on, unless DOCKER_IGNORE_BR_NETFILTER_ERROR is set and it cannot be loaded."""
+    clean.write("/usr/local/sbin/docker", LOADS, 0o755)
+    clean.bash(f"echo 0 >/run/filter; echo 0 >{FILTER}")
+    try:
+        result = clean.run(["bash", SCRIPT], check=False)
+        assert result.status == 1
+        assert result.stderr.splitlines() == [
+            f"+ {COMMANDS['apart']}",
+            f"+ {DOCKER} network rm apart",
+            f"error: {NAME}: apart was not isolated: {FILTER} is 0, expected 1; it is removed again; state: nothing "
+            "was changed; run modprobe br_netfilter, then run this again",
+        ]
+        assert networks(clean) == set()
+        clean.bash("echo 1 >/run/filter")
+        clean.run(["bash", SCRIPT])
+        clean.bash(f"echo 0 >{FILTER}")
+        refuses(
+            clean,
+            f"apart would not be isolated: {FILTER} is 0, expected 1; run modprobe br_netfilter and sysctl "
+            "net.bridge.bridge-nf-call-iptables=1; nothing was changed",
+        )
+    finally:
+        clean.bash(f"echo 1 >{FILTER}; rm /usr/local/sbin/docker")
+    assert networks(clean) == {*COMMANDS}
+
+
+# ---- Subnets that the machine reaches elsewhere ------------------------------
+
+
+@pytest.mark.parametrize(
+    ("subnet", "route"),
+    [
+        ("172.30.5.0/24", "172.30.4.0/23 dev eth0"),
+        ("172.30.5.0/24", "172.30.5.77/32 dev eth0"),
+        ("172.30.5.0/24", "172.16.0.0/12 dev eth0"),
+        ("fd00:5::/64", "fd00:5::8/125 dev eth0"),
+        ("fd00:5::/64", "fd00::/16 dev eth0"),
+    ],
+)
+def test_a_subnet_that_the_machine_reaches_elsewhere_is_refused(clean: Host, subnet: str, route: str) -> None:
+    clean.run(["ip", "route", "add", *route.split()])
+    try:
+        refuses(
+            clean,
+            f"the subnet {subnet} of inside holds addresses that this machine reaches through eth0; choose a subnet "
+            "that ip route does not list; nothing was changed",
+        )
+    finally:
+        clean.run(["ip", "route", "del", *route.split()])
+
+
+@pytest.mark.one_release
+def test_routes_to_other_addresses_and_default_routes_are_no_reason(clean: Host) -> None:
+    routes = (
+        *("0.0.0.0/1 dev eth0", "128.0.0.0/1 dev eth0", "2000::/3 dev eth0", "172.30.4.0/24 dev eth0"),
+        *("172.30.6.0/23 dev eth0", "fd00:5:0:1::/64 dev eth0", "unreachable 172.30.0.0/16", "unreachable fd00::/8"),
+    )
+    try:
+        clean.bash("".join(f"ip route add {route};" for route in routes))
+        assert clean.run(["bash", SCRIPT, "--check"], check=False).status == 3
+    finally:
+        clean.bash("".join(f"ip route del {route} || true;" for route in routes))
+
+
 def test_without_a_daemon_it_says_how_to_start_it(bare: Host) -> None:
     bare.bash("systemctl stop docker.socket docker.service")
     result = bare.run(["bash", SCRIPT], check=False)
     bare.bash("systemctl reset-failed docker.service docker.socket; systemctl start docker.socket docker.service")
     assert result.status == 2
     assert result.stderr == (
-        f"error: {NAME}: dockerd does not answer at unix:///var/run/docker.sock; start it (systemctl start docker), "
-        "and run this with sudo\n"
+        f"error: {NAME}: dockerd does not answer at unix:///var/run/docker.sock; start it: systemctl start docker\n"
     )
+
+
+def test_it_needs_root(bare: Host) -> None:
+    bare.bash("chmod a+rx /root; usermod --append --groups docker nobody")
+    result = bare.run(["bash", SCRIPT], check=False, user="nobody")
+    bare.bash("chmod 0700 /root; gpasswd --delete nobody docker >/dev/null")
+    assert (result.status, result.stderr) == (2, f"error: {NAME}: this needs root: run it with sudo\n")
 
 
 # ---- Three verbs ------------------------------------------------------------
@@ -250,8 +364,19 @@ def test_undo_keeps_a_network_with_containers_and_names_them(clean: Host) -> Non
     assert networks(clean) == set()
 
 
-def test_an_overlap_is_dockers_own_error_and_the_state_is_told(clean: Host) -> None:
-    clean.bash("docker network create --subnet 172.30.0.0/16 wide")
+def test_a_subnet_of_another_network_is_refused_before(clean: Host) -> None:
+    clean.bash("docker network create -o com.docker.network.bridge.name=wide --subnet 172.30.0.0/16 wide")
+    refuses(
+        clean,
+        "the subnet 172.30.5.0/24 of inside holds addresses that this machine reaches through wide; choose a subnet "
+        "that ip route does not list; nothing was changed",
+    )
+
+
+def test_what_docker_refuses_is_its_own_error_and_the_state_is_told(clean: Host) -> None:
+    """A network whose bridge is gone has no route."""
+    clean.bash("docker network create -o com.docker.network.bridge.name=wide --subnet 172.30.0.0/16 wide")
+    clean.run(["ip", "link", "delete", "wide"])
     result = clean.run(["bash", SCRIPT], check=False)
     assert result.status == 1
     reason, said = result.stderr.splitlines()[-2:]
@@ -360,8 +485,57 @@ def test_the_outside_direction_and_the_limits_are_measured(proof: list[Control])
 def test_without_containers_the_options_are_verified_only(isolated: Host) -> None:
     result = isolated.run(["bash", VERIFY, "--no-containers"])
     found = [control for control in controls(result.stdout) if control[0].startswith("ICC-")]
-    assert found == [("ICC-1", "PASS"), ("ICC-3", "SKIP"), *[("ICC-2", "PASS")] * 3]
+    skipped = [(f"ICC-{number}", "SKIP") for number in (3, 4, 5)]
+    assert found == [("ICC-1", "PASS"), *skipped, *[("ICC-2", "PASS")] * 3]
     assert "found: left out by --no-containers" in result.stdout
+
+
+@pytest.fixture
+def setting(isolated: Host) -> Iterator[Callable[[str], None]]:
+    """Give dockerd other options in its file for one test."""
+    before = isolated.read(JSON)
+
+    def give(text: str) -> None:
+        isolated.write(JSON, text)
+        isolated.bash(RESTART)
+
+    yield give
+    give(before)
+
+
+BASE = '"experimental": true, "ip6tables": true'
+
+
+@pytest.mark.one_release
+def test_without_a_default_bridge_it_is_left_out(isolated: Host, setting: Callable[[str], None]) -> None:
+    setting(f'{{{BASE}, "bridge": "none"}}\n')
+    status, found = verify(isolated)
+    assert status == 0, [control for control in found if control["result"] == "FAIL"]
+    bridge = of(found, "bridge")
+    assert {name: control["result"] for name, control in bridge.items()} == dict.fromkeys(
+        ("ICC-3", "ICC-4", "ICC-5"), "SKIP"
+    )
+    assert bridge["ICC-3"]["evidence"] == "dockerd has no default bridge"
+    assert {control["result"] for control in of(found, "apart").values()} == {"PASS"}
+
+
+def test_networks_that_are_isolated_by_default_are_no_ordinary_ones(
+    isolated: Host, release: str, setting: Callable[[str], None]
+) -> None:
+    """The default options of networks are of dockerd 24 and newer."""
+    if release != "trixie":
+        return
+    options = '{"com.docker.network.bridge.enable_icc": "false", "com.docker.network.driver.mtu": "1400"}'
+    setting(f'{{{BASE}, "default-network-opts": {{"bridge": {options}}}}}\n')
+    try:
+        isolated.bash("docker network rm apart inside open >/dev/null")
+        isolated.run(["bash", SCRIPT])
+        assert isolated.run(["bash", SCRIPT]).stderr == f"{NAME}: nothing to do\n"
+        status, found = verify(isolated)
+        assert status == 0, [control for control in found if control["result"] == "FAIL"]
+    finally:
+        isolated.bash("docker network rm apart inside open >/dev/null")
+        isolated.run(["bash", SCRIPT])
 
 
 @pytest.mark.one_release

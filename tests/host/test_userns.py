@@ -337,9 +337,7 @@ def test_an_account_where_dockerd_puts_its_own_range(account: Host) -> None:
     refused(account, "on", not_free("/etc/subgid", held(mine, 100001, "staff2"), free))
     account.bash("sed -i /^staff2:/d /etc/group")
     refused(account, "on", not_free("/etc/subgid", held(mine, 165535, "ann"), free))
-    account.bash(
-        "useradd --system --user-group dockremap; usermod --add-subuids $1 --add-subgids $1 dockremap", free
-    )
+    account.bash("useradd --system --user-group dockremap; usermod --add-subuids $1 --add-subgids $1 dockremap", free)
     accepted(account, "on")
 
 

@@ -829,46 +829,168 @@ read_ranges() { # read_ranges FILE USER
   done < <(cat -- "$1" 2>/dev/null || true)
 }
 
-# Prints a line of USER and another user's with the same ids in it, or nothing.
-# Who has ids in common can reach the files of the other's containers.
-overlap_in() { # overlap_in FILE USER
-  local mine other own_first own_last
+has_range() { # has_range FILE USER
   read_ranges "$1" "$2"
+  ((${#own[@]}))
+}
+
+# ---- What is wrong with the ids of a user -----------------------------------
+
+# Each of these reads own and others, as read_ranges sets them.
+
+# Prints a line of the user and another user's with the same ids in it. Who has
+# ids in common can reach the files of the other's containers.
+shared_range() {
+  local mine other own_first own_last
   for mine in "${own[@]}"; do
     is_range "${mine}"
     own_first=${first} own_last=${last}
     for other in "${others[@]}"; do
       is_range "${other}"
       ((first <= own_last && own_first <= last)) || continue
-      printf '%s and %s\n' "${mine}" "${other}"
+      printf 'these have ids in common: %s and %s' "${mine}" "${other}"
       return
     done
   done
 }
 
-has_range() { # has_range FILE USER
-  read_ranges "$1" "$2"
-  ((${#own[@]}))
+# Prints a range that is too short: images have files of all users up to nobody,
+# 65534.
+short_range() {
+  local mine count=0
+  for mine in "${own[@]}"; do count=$((count + ${mine##*:})); done
+  if ((count && count < 65536)); then
+    printf '%s has %d ids, and containers need 65536' "${own[*]}" "${count}"
+  fi
+}
+
+# Prints the names and ids of this machine's accounts: users for /etc/subuid;
+# groups for /etc/subgid, and those that have no name but a user's.
+host_ids() { # host_ids FILE
+  if [[ $1 == /etc/subuid ]]; then
+    getent passwd | cut -d : -f 1,3
+  else
+    getent group | cut -d : -f 1,3
+    getent passwd | cut -d : -f 1,4
+  fi
+}
+
+# Prints an account whose id is a container's too: whoever has that id in a
+# container has the account's files.
+account_in_range() { # account_in_range FILE
+  local name id mine
+  while IFS=: read -r name id; do
+    [[ ${id} =~ ^[0-9]+$ ]] || continue
+    for mine in "${own[@]}"; do
+      is_range "${mine}"
+      ((first <= id && id <= last)) || continue
+      printf '%s holds %d, the id of the account %s' "${mine}" "${id}" "${name}"
+      return
+    done
+  done < <(host_ids "$1")
+}
+
+# Prints what is wrong with the ranges in own, or nothing.
+range_fault() { # range_fault FILE
+  local fault
+  fault=$(shared_range)
+  if [[ -z ${fault} ]]; then fault=$(account_in_range "$1"); fi
+  if [[ -z ${fault} ]]; then fault=$(short_range); fi
+  printf '%s' "${fault}"
+}
+
+# ---- Containers that run, whether dockerd lists them or not -----------------
+
+# Prints the ids of this machine's docker containers that run, by the processes
+# that hold them. A dockerd in a container and a user's own one have namespaces
+# of their own: theirs are not meant.
+held_containers() {
+  local folder name words
+  for folder in /proc/[0-9]*; do
+    { read -r name <"${folder}/comm"; } 2>/dev/null || continue
+    [[ ${name} == containerd-shim ]] || continue
+    [[ ${folder}/ns/pid -ef /proc/self/ns/pid ]] || continue
+    [[ ${folder}/ns/user -ef /proc/self/ns/user ]] || continue
+    words=$(tr '\0' ' ' <"${folder}/cmdline") || continue
+    if [[ ${words} =~ ' -namespace moby'.*' -id '([0-9a-f]{64})' ' ]]; then
+      printf '%s\n' "${BASH_REMATCH[1]}"
+    fi
+  done
+}
+
+# Prints those of them that dockerd does not list. With live-restore a change of
+# its data folder leaves them running, as the user that they were started as.
+lost_containers() {
+  local listed id lost=''
+  listed=$(docker -H unix:///var/run/docker.sock ps --all --quiet --no-trunc \
+    2>/dev/null) || return 0
+  for id in $(held_containers); do
+    if [[ ${listed} != *"${id}"* ]]; then lost+=", ${id:0:12}"; fi
+  done
+  printf '%s' "${lost#, }"
 }
 
 # ---- User namespaces: what must be right, what vanishes from view -----------
 
+remap_switched=0 # 1 once this run is to switch user namespaces on
+
+# Prints the first of 65536 ids from 100000 on that are in no range. Reads lines
+# of the first and the last id of a range.
+first_gap() {
+  local from to gap=100000
+  while read -r from to; do
+    if ((from <= gap + 65535 && to >= gap)); then gap=$((to + 1)); fi
+  done < <(sort --numeric-sort)
+  printf '%d\n' "${gap}"
+}
+
+# Prints the first and the last id of each range in a file.
+taken_ranges() { # taken_ranges FILE
+  local line
+  while IFS= read -r line || [[ -n ${line} ]]; do
+    if is_range "${line}"; then printf '%d %d\n' "${first}" "${last}"; fi
+  done <"$1"
+}
+
 # Prints 65536 ids that nobody has, as usermod takes them.
 free_ids() {
-  local line free=100000
-  while IFS= read -r line; do
-    if is_range "${line}" && ((last >= free)); then free=$((last + 1)); fi
-  done < <(cat /etc/subuid /etc/subgid 2>/dev/null || true)
-  printf '%d-%d\n' "${free}" $((free + 65535))
+  local file gap
+  gap=$(
+    for file in /etc/subuid /etc/subgid; do
+      taken_ranges "${file}"
+      host_ids "${file}" | while IFS=: read -r _ id; do
+        printf '%d %d\n' "${id}" "${id}"
+      done
+    done | first_gap
+  )
+  printf '%d-%d\n' "${gap}" $((gap + 65535))
+}
+
+# Sets own to the range that dockerd gives dockremap when it makes that user.
+# From 28.0 on it looks at no other user's ranges.
+predict_range() { # predict_range FILE
+  local gap=100000 version
+  version=$(dockerd --version)
+  if [[ ! ${version} =~ version\ ([0-9]+) ]] || ((BASH_REMATCH[1] < 28)); then
+    gap=$(taken_ranges "$1" | first_gap)
+  fi
+  own=("dockremap:${gap}:65536")
 }
 
 # dockerd makes the user of --userns-remap=default, and ranges with it. It does
 # not mend one that has none.
 check_subordinate_ids() {
-  local user
+  local user file
   [[ -n ${userns_remap} ]] || return 0
+  if is_remap_switched "${userns_remap}"; then remap_switched=1; fi
   user=$(remap_user)
   if [[ ${userns_remap} != default ]]; then check_remap_user "${user}"; fi
+  for file in /etc/subuid /etc/subgid; do
+    [[ -e ${file} ]] ||
+      die 2 \
+        "there is no ${file}, which dockerd needs for --userns-remap; run:" \
+        "touch /etc/subuid /etc/subgid; ${leaves}"
+  done
   check_ranges /etc/subuid "${user}" --add-subuids
   check_ranges /etc/subgid "${user}" --add-subgids
 }
@@ -886,18 +1008,37 @@ check_remap_user() { # check_remap_user USER
 }
 
 check_ranges() { # check_ranges FILE USER OPTION
-  local overlap
+  local fault
   if ! has_range "$1" "$2"; then
-    if [[ ${userns_remap} == default ]] && ! has_user "$2"; then return; fi
+    if [[ ${userns_remap} == default ]] && ! has_user "$2"; then
+      check_predicted_range "$1"
+      return
+    fi
     die 2 \
       "$1 has no range for $2, and dockerd adds none; run: usermod $3" \
       "$(free_ids) $2; ${leaves}"
   fi
-  overlap=$(overlap_in "$1" "$2")
-  [[ -z ${overlap} ]] ||
+  # Where dockerd has these ids already, verification says it.
+  if ((! remap_switched)); then return; fi
+  fault=$(range_fault "$1")
+  [[ -z ${fault} ]] ||
     die 2 \
-      "in $1 these have ids in common: ${overlap}; take the range of $2 out" \
-      "and run: usermod $3 $(free_ids) $2; ${leaves}"
+      "in $1 ${fault}; take the range of $2 out and run: usermod $3" \
+      "$(free_ids) $2; ${leaves}"
+}
+
+# Before dockerd makes dockremap with ids that are not its own.
+check_predicted_range() { # check_predicted_range FILE
+  local fault ids
+  predict_range "$1"
+  fault=$(range_fault "$1")
+  if [[ -z ${fault} ]]; then return; fi
+  ids=$(free_ids)
+  die 2 \
+    "dockerd would give its user dockremap a range in $1 that is not free:" \
+    "${fault}; make that user with another one: useradd --system" \
+    "--user-group --shell /usr/sbin/nologin dockremap, then usermod" \
+    "--add-subuids ${ids} --add-subgids ${ids} dockremap; ${leaves}"
 }
 
 # Prints the value of the last --userns-remap in TEXT, or nothing.
@@ -921,7 +1062,7 @@ is_remap_switched() { # is_remap_switched USERNS_REMAP
 # Prints what dockerd has now.
 things_in_view() {
   local images containers volumes
-  if images=$(docker -H unix:///var/run/docker.sock image ls --quiet \
+  if images=$(docker -H unix:///var/run/docker.sock image ls --all --quiet \
     2>/dev/null | sort --unique | wc -l) &&
     containers=$(docker -H unix:///var/run/docker.sock ps --all --quiet \
       2>/dev/null | wc -l) &&
@@ -954,6 +1095,27 @@ refused_containers() {
   printf '%s\n' "${names#, }"
 }
 
+# With live-restore containers outlive dockerd. They would go on as the user
+# that they have now, in no list, and their addresses would be given out again.
+refuse_lost_containers() {
+  local names live
+  if names=$(docker -H unix:///var/run/docker.sock ps --format '{{.Names}}' \
+    2>/dev/null); then
+    live=$(docker -H unix:///var/run/docker.sock info \
+      --format '{{.LiveRestoreEnabled}}')
+    [[ ${live} == true && -n ${names} ]] || return 0
+    die 2 \
+      "with live-restore these containers would go on running where dockerd" \
+      "finds them no more: ${names//$'\n'/, }; stop them, and run this again:" \
+      "docker stop ${names//$'\n'/ }; ${leaves}"
+  fi
+  [[ -z $(held_containers) ]] ||
+    die 2 \
+      'dockerd does not answer, and containers run that it would not find;' \
+      "start it (systemctl start docker), stop them (docker stop), and run" \
+      "this again; ${leaves}"
+}
+
 announce_remap() { # announce_remap USERNS_REMAP
   local refused
   if [[ -z $1 ]]; then
@@ -975,14 +1137,15 @@ announce_remap() { # announce_remap USERNS_REMAP
 
 # Prints what does not hold of the user namespaces, or nothing.
 userns_problem() {
-  local file overlap
+  local file fault
   [[ -n ${userns_remap} ]] || return 0
   is_remapped || printf 'dockerd does not use user namespaces\n'
+  if ((! remap_switched)); then return; fi
   # From 28.0 on dockerd gives dockremap ids that others may have.
   for file in /etc/subuid /etc/subgid; do
-    overlap=$(overlap_in "${file}" "$(remap_user)")
-    [[ -z ${overlap} ]] ||
-      printf 'in %s these have ids in common: %s\n' "${file}" "${overlap}"
+    read_ranges "${file}" "$(remap_user)"
+    fault=$(range_fault "${file}")
+    [[ -z ${fault} ]] || printf 'in %s %s\n' "${file}" "${fault}"
   done
 }
 
@@ -1338,6 +1501,7 @@ what_restart_does() {
 confirm_restart() { # confirm_restart USERNS_REMAP WARNING
   local hidden=''
   if is_remap_switched "$1"; then
+    refuse_lost_containers
     announce_remap "$1"
     hidden=" and hides $(things_in_view)"
   fi

@@ -2,10 +2,11 @@
 # Creates the docker networks of one host. Between two containers of a network
 # with icc false no packet passes; 90-verify.sh shows it.
 #
-# Reads:      the networks that docker has
+# Reads:      the networks that docker has, this machine's routes, the options
+#             of dockerd
 # Writes:     docker networks, with the label dockseal.script
 # Restarts:   nothing
-# Needs root: yes, or a member of the group docker
+# Needs root: yes
 # Undo:       removes the networks that this script made, except those that
 #             containers are attached to: it names them, and ends with 1
 # Options:    --dir DIR (docker-tls)  --yes  --check
@@ -235,15 +236,17 @@ find_network() { # find_network NAME
   done < <(printf '%s\n' "${text}")
 }
 
-# Prints what docker says of a network: an option and its value a line.
+# Prints what docker says of a network: an option and its value a line. As JSON,
+# because docker 29 has words of its own for an address that is not there.
 network_facts() { # network_facts ID
   docker -H unix:///var/run/docker.sock network inspect --format \
-    'driver {{.Driver}}
-internal {{.Internal}}
-ipv6 {{.EnableIPv6}}
-{{range .IPAM.Config}}subnet {{.Subnet}}
-{{with .IPRange}}ip-range {{.}}
-{{end}}{{end}}{{range $option, $value := .Options}}{{$option}} {{$value}}
+    'driver {{json .Driver}}
+internal {{json .Internal}}
+ipv6 {{json .EnableIPv6}}
+script {{json (index .Labels "dockseal.script")}}
+{{range .IPAM.Config}}subnet {{json .Subnet}}
+ip-range {{json .IPRange}}
+{{end}}{{range $option, $value := .Options}}{{$option}} {{json $value}}
 {{end}}' "$1"
 }
 
@@ -260,10 +263,15 @@ read_options() {
   local option value
   properties=(["${icc_option}"]=true [subnet]='' [ipv6_subnet]='')
   while read -r option value; do
+    value=${value#\"}
+    value=${value%\"}
     case ${option} in
       subnet)
         if [[ ${value} == *:* ]]; then option=ipv6_subnet; fi
         properties[${option}]+="${properties[${option}]:+ }${value}"
+        ;;
+      ip-range)
+        if [[ -n ${value} ]]; then properties[${option}]=${value}; fi
         ;;
       '' | com.docker.network.enable_ipv[46]) ;;
       *) properties[${option}]=${value} ;;
@@ -272,7 +280,8 @@ read_options() {
 }
 
 # Adds to differences how the network row_id is not as its row says. docker
-# chooses a subnet itself where the row has none.
+# chooses a subnet itself where the row has none. What else a network of this
+# product has comes from dockerd's default-network-opts.
 compare_network() {
   local option subnet ipv6=false
   local -A properties
@@ -285,9 +294,11 @@ compare_network() {
   expect_option ipv6 "${properties[ipv6]:-}" "${ipv6}"
   expect_option subnet "${properties[subnet]}" "${subnet}"
   expect_option ipv6_subnet "${properties[ipv6_subnet]}" "${row_ipv6_subnet}"
+  if [[ -n ${properties[script]:-} ]]; then return; fi
   for option in "${!properties[@]}"; do
     case ${option} in
-      driver | internal | ipv6 | subnet | ipv6_subnet | "${icc_option}") ;;
+      driver | internal | ipv6 | script | subnet | ipv6_subnet) ;;
+      "${icc_option}") ;;
       *) expect_option "${option}" "${properties[${option}]}" '' ;;
     esac
   done
@@ -295,8 +306,19 @@ compare_network() {
 
 # ---- What isolation depends on ----------------------------------------------
 
+# Whether dockerd has this version or a newer one.
+is_dockerd_from() { # is_dockerd_from MAJOR MINOR PATCH
+  local text
+  text=$(docker -H unix:///var/run/docker.sock version \
+    --format '{{.Server.Version}}')
+  [[ ${text} =~ ^([0-9]+)\.([0-9]+)\.([0-9]+) ]] &&
+    ((BASH_REMATCH[1] * 1000000 + BASH_REMATCH[2] * 1000 + BASH_REMATCH[3] >= \
+    $1 * 1000000 + $2 * 1000 + $3))
+}
+
 # Without br_netfilter the packets between two containers never meet iptables,
-# and dockerd 20.10 does no more than warn.
+# and dockerd 20.10 does no more than warn. From 27.3.1 on dockerd loads it and
+# sets this to 1 when it makes the first isolated network.
 bridge_filter_problem() { # bridge_filter_problem iptables|ip6tables
   local file=/proc/sys/net/bridge/bridge-nf-call-$1 setting=missing
   if [[ -r ${file} ]]; then setting=$(<"${file}"); fi
@@ -305,20 +327,124 @@ bridge_filter_problem() { # bridge_filter_problem iptables|ip6tables
   fi
 }
 
-# Before 27.0, dockerd leaves IPv6 alone unless it is told to filter it.
-is_ipv6_filtered() {
-  local version pid arguments='' file=/etc/docker/daemon.json
-  local pattern='"ip6tables"[[:space:]]*:[[:space:]]*true'
-  version=$(docker -H unix:///var/run/docker.sock version \
-    --format '{{.Server.Version}}')
-  if ((${version%%.*} >= 27)); then return; fi
-  pid=$(systemctl show --property MainPID --value docker.service)
-  if ((pid)); then arguments=$(tr '\0' ' ' <"/proc/${pid}/cmdline"); fi
-  if [[ ${arguments} =~ --config-file[=\ ]([^ ]+) ]]; then
-    file=${BASH_REMATCH[1]}
+# Prints the words of the running dockerd's command line, one a line.
+dockerd_words() {
+  local pid
+  pid=$(systemctl show --property MainPID --value docker.service) || pid=0
+  if ((pid)); then tr '\0' '\n' <"/proc/${pid}/cmdline"; fi
+}
+
+# Prints the file that dockerd reads its options from.
+options_file() {
+  local word file=/etc/docker/daemon.json is_next=0
+  while IFS= read -r word; do
+    if ((is_next)); then file=${word}; fi
+    is_next=0
+    case ${word} in
+      --config-file=*) file=${word#*=} ;;
+      --config-file) is_next=1 ;;
+      *) ;;
+    esac
+  done < <(dockerd_words)
+  printf '%s\n' "${file}"
+}
+
+# Prints where dockerd is told that an option is true, or false: on its command
+# line or in its file. Prints nothing where it is not told so.
+where_option_is() { # where_option_is OPTION true|false
+  local words file pattern="\"$1\"[[:space:]]*:[[:space:]]*$2"
+  local values='1|t|T|TRUE|true|True'
+  if [[ $2 == false ]]; then values='0|f|F|FALSE|false|False'; fi
+  words=$'\n'$(dockerd_words)$'\n'
+  file=$(options_file)
+  if [[ ${words} =~ $'\n'--$1=(${values})$'\n' ]] ||
+    [[ $2 == true && ${words} == *$'\n'"--$1"$'\n'* ]]; then
+    printf "%s=%s on dockerd's command line\n" "--$1" "$2"
+  elif [[ -e ${file} && $(<"${file}") =~ ${pattern} ]]; then
+    printf '"%s": %s in %s\n' "$1" "$2" "${file}"
   fi
-  [[ ${arguments} =~ --ip6tables(=true)?\  ]] ||
-    [[ -r ${file} && $(<"${file}") =~ ${pattern} ]]
+}
+
+# Prints why dockerd does not filter the packets of an isolated network, or
+# nothing. Before 27.0 it leaves IPv6 alone unless it is told to filter it.
+filter_problem() { # filter_problem iptables|ip6tables
+  local where
+  where=$(where_option_is "$1" false)
+  if [[ $1 == ip6tables && -z $(where_option_is ip6tables true) ]] &&
+    ! is_dockerd_from 27 0 0; then
+    printf '%s %s\n' 'this dockerd does not filter IPv6; set "ip6tables":' \
+      "true and \"experimental\": true in $(options_file) and restart docker"
+  elif [[ -n ${where} ]]; then
+    printf 'dockerd has %s; take it out and restart docker\n' "${where}"
+  fi
+}
+
+# ---- Routes: what this machine reaches through its interfaces ---------------
+
+# Prints the routes of IPv4 a line each: interface, destination in hexadecimal,
+# how many of its bits count, flags. The kernel lists the bytes of a number from
+# the last to the first.
+ipv4_routes() {
+  local interface to flags mask bits
+  while read -r interface to _ flags _ _ _ mask _; do
+    [[ ${flags} != Flags ]] || continue
+    mask=$((16#${mask:6:2}${mask:4:2}${mask:2:2}${mask:0:2}))
+    bits=0
+    while ((bits < 32 && mask >> (31 - bits) & 1)); do bits=$((bits + 1)); done
+    printf '%s %s %d %s\n' "${interface}" \
+      "${to:6:2}${to:4:2}${to:2:2}${to:0:2}" "${bits}" "${flags}"
+  done </proc/net/route
+}
+
+# The same of IPv6, where the kernel has it.
+ipv6_routes() {
+  local interface to bits flags
+  [[ -r /proc/net/ipv6_route ]] || return 0
+  while read -r to bits _ _ _ _ _ _ flags interface; do
+    printf '%s %s %d %s\n' "${interface}" "${to}" "$((16#${bits}))" "${flags}"
+  done </proc/net/ipv6_route
+}
+
+# Prints an address in hexadecimal, as the kernel lists it.
+digits_of() { # digits_of ADDRESS
+  local text=$1 at
+  local -a groups
+  if [[ ${text} != *:* ]]; then
+    IFS=. read -r -a groups <<<"${text}"
+    printf '%02X%02X%02X%02X\n' "${groups[@]}"
+    return
+  fi
+  # The double colon stands for the zeros that are missing.
+  while [[ ${text} != *:*:*:*:*:*:*:* ]]; do text=${text/::/::0:}; done
+  IFS=: read -r -a groups <<<"${text}"
+  for at in {0..7}; do printf '%04x' "0x${groups[at]:-0}"; done
+}
+
+# Whether two prefixes have addresses in common: the bits that count in both are
+# the same.
+is_overlap() { # is_overlap DIGITS BITS DIGITS BITS
+  local bits=$(($2 < $4 ? $2 : $4)) whole rest
+  whole=$((bits / 4))
+  rest=$((4 - bits % 4))
+  [[ ${1:0:whole} == "${3:0:whole}" ]] &&
+    ((16#0${1:whole:1} >> rest == 16#0${3:whole:1} >> rest))
+}
+
+# Prints the interface through which this machine reaches addresses of a subnet
+# by a route of their own, or nothing. A default route is none, also in parts
+# (0.0.0.0/1, 2000::/3), nor is one that refuses (RTF_REJECT, 0x200).
+interface_into() { # interface_into SUBNET
+  local interface to bits flags digits few=1
+  if [[ $1 == *:* ]]; then few=3; fi
+  digits=$(digits_of "${1%/*}")
+  while read -r interface to bits flags; do
+    if ((bits > few && ! (16#${flags} & 0x200))) &&
+      [[ ${interface} != lo ]] &&
+      is_overlap "${to}" "${bits}" "${digits}" "${1#*/}"; then
+      printf '%s\n' "${interface}"
+      return
+    fi
+  done < <(if [[ $1 == *:* ]]; then ipv6_routes; else ipv4_routes; fi)
 }
 
 # ---- Before the first change ------------------------------------------------
@@ -331,12 +457,23 @@ need_docker() {
     die 2 'docker is not installed; install the package docker.io'
   docker -H unix:///var/run/docker.sock version >/dev/null 2>&1 ||
     die 2 \
-      'dockerd does not answer at unix:///var/run/docker.sock; start it' \
-      '(systemctl start docker), and run this with sudo'
+      'dockerd does not answer at unix:///var/run/docker.sock; start it:' \
+      'systemctl start docker'
 }
 
+# Stops where dockerd is told not to filter what this network isolates.
+need_filter() { # need_filter iptables|ip6tables
+  local problem
+  problem=$(filter_problem "$1")
+  [[ -z ${problem} ]] ||
+    die 2 "${row_name} would not be isolated: ${problem}; ${leaves}"
+}
+
+# A new network's bridge is looked at again when it is there: dockerd may load
+# br_netfilter itself.
 need_bridge_filter() { # need_bridge_filter iptables|ip6tables
   local problem
+  if [[ -z ${row_id} ]] && is_dockerd_from 27 3 1; then return; fi
   problem=$(bridge_filter_problem "$1")
   [[ -z ${problem} ]] ||
     die 2 \
@@ -346,15 +483,33 @@ need_bridge_filter() { # need_bridge_filter iptables|ip6tables
 
 # What an isolated network needs from the kernel and from dockerd.
 check_filters() {
-  [[ ${row_icc} == false ]] || return 0
-  need_bridge_filter iptables
-  [[ -n ${row_ipv6_subnet} ]] || return 0
-  need_bridge_filter ip6tables
-  is_ipv6_filtered ||
+  local filter
+  local -a filters=(iptables)
+  if [[ ${row_icc} == true ]]; then return; fi
+  if [[ -n ${row_ipv6_subnet} ]]; then filters+=(ip6tables); fi
+  for filter in "${filters[@]}"; do
+    need_filter "${filter}"
+    need_bridge_filter "${filter}"
+  done
+}
+
+# docker looks for a free subnet where it chooses one itself, and takes one that
+# it is given: all packets to these addresses would then go to the new bridge.
+check_subnet() { # check_subnet SUBNET
+  local interface
+  interface=$(interface_into "$1")
+  [[ -z ${interface} ]] ||
     die 2 \
-      "${row_name} would not be isolated: this dockerd does not filter IPv6;" \
-      'set "ip6tables": true and "experimental": true in' \
-      "/etc/docker/daemon.json and restart docker; ${leaves}"
+      "the subnet $1 of ${row_name} holds addresses that this machine reaches" \
+      "through ${interface}; choose a subnet that ip route does not list;" \
+      "${leaves}"
+}
+
+check_subnets() {
+  local subnet
+  for subnet in "${row_subnet}" "${row_ipv6_subnet}"; do
+    if [[ -n ${subnet} ]]; then check_subnet "${subnet}"; fi
+  done
 }
 
 # All networks, before the first one is made.
@@ -362,9 +517,9 @@ check_networks() {
   local at differences=''
   for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
     read_row "${at}"
-    check_filters
     find_network "${row_name}"
-    if [[ -n ${row_id} ]]; then compare_network; fi
+    check_filters
+    if [[ -n ${row_id} ]]; then compare_network; else check_subnets; fi
   done
   [[ -z ${differences} ]] ||
     die 2 \
@@ -392,6 +547,21 @@ create_network() {
       "${leaves}; correct the site file and run this again"
 }
 
+# dockerd goes on where it could not load br_netfilter, if it is told to.
+judge_created() {
+  local problem=''
+  if [[ ${row_icc} == true || ${verb} == check ]]; then return; fi
+  problem=$(bridge_filter_problem iptables)
+  if [[ -n ${row_ipv6_subnet} ]]; then
+    problem+=${problem:+; }$(bridge_filter_problem ip6tables)
+  fi
+  if [[ -z ${problem} ]]; then return; fi
+  run docker -H unix:///var/run/docker.sock network rm "${row_name}"
+  die 1 \
+    "${row_name} was not isolated: ${problem%; }; it is removed again; state:" \
+    "${leaves}; run modprobe br_netfilter, then run this again"
+}
+
 apply() {
   local at made=''
   check_networks
@@ -400,6 +570,7 @@ apply() {
     find_network "${row_name}"
     if [[ -n ${row_id} ]]; then continue; fi
     create_network
+    judge_created
     made+=" ${row_name}"
     leaves="made in this run:${made}"
   done
@@ -435,6 +606,7 @@ undo() {
 
 main() {
   parse_options "$@"
+  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
   need_docker
   # One run at a time, and none while 20-configure-daemon.sh restarts dockerd.
   if [[ ${verb} != check ]]; then lock /etc/systemd/system; fi

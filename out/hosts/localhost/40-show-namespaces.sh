@@ -331,26 +331,74 @@ read_ranges() { # read_ranges FILE USER
   done < <(cat -- "$1" 2>/dev/null || true)
 }
 
-# Prints a line of USER and another user's with the same ids in it, or nothing.
-# Who has ids in common can reach the files of the other's containers.
-overlap_in() { # overlap_in FILE USER
-  local mine other own_first own_last
+has_range() { # has_range FILE USER
   read_ranges "$1" "$2"
+  ((${#own[@]}))
+}
+
+# ---- What is wrong with the ids of a user -----------------------------------
+
+# Each of these reads own and others, as read_ranges sets them.
+
+# Prints a line of the user and another user's with the same ids in it. Who has
+# ids in common can reach the files of the other's containers.
+shared_range() {
+  local mine other own_first own_last
   for mine in "${own[@]}"; do
     is_range "${mine}"
     own_first=${first} own_last=${last}
     for other in "${others[@]}"; do
       is_range "${other}"
       ((first <= own_last && own_first <= last)) || continue
-      printf '%s and %s\n' "${mine}" "${other}"
+      printf 'these have ids in common: %s and %s' "${mine}" "${other}"
       return
     done
   done
 }
 
-has_range() { # has_range FILE USER
-  read_ranges "$1" "$2"
-  ((${#own[@]}))
+# Prints a range that is too short: images have files of all users up to nobody,
+# 65534.
+short_range() {
+  local mine count=0
+  for mine in "${own[@]}"; do count=$((count + ${mine##*:})); done
+  if ((count && count < 65536)); then
+    printf '%s has %d ids, and containers need 65536' "${own[*]}" "${count}"
+  fi
+}
+
+# Prints the names and ids of this machine's accounts: users for /etc/subuid;
+# groups for /etc/subgid, and those that have no name but a user's.
+host_ids() { # host_ids FILE
+  if [[ $1 == /etc/subuid ]]; then
+    getent passwd | cut -d : -f 1,3
+  else
+    getent group | cut -d : -f 1,3
+    getent passwd | cut -d : -f 1,4
+  fi
+}
+
+# Prints an account whose id is a container's too: whoever has that id in a
+# container has the account's files.
+account_in_range() { # account_in_range FILE
+  local name id mine
+  while IFS=: read -r name id; do
+    [[ ${id} =~ ^[0-9]+$ ]] || continue
+    for mine in "${own[@]}"; do
+      is_range "${mine}"
+      ((first <= id && id <= last)) || continue
+      printf '%s holds %d, the id of the account %s' "${mine}" "${id}" "${name}"
+      return
+    done
+  done < <(host_ids "$1")
+}
+
+# Prints what is wrong with the ranges in own, or nothing.
+range_fault() { # range_fault FILE
+  local fault
+  fault=$(shared_range)
+  if [[ -z ${fault} ]]; then fault=$(account_in_range "$1"); fi
+  if [[ -z ${fault} ]]; then fault=$(short_range); fi
+  printf '%s' "${fault}"
 }
 
 # ---- Throwaway containers ---------------------------------------------------
@@ -367,6 +415,8 @@ readonly -a probe_commands=(
 
 probe_image_id=''
 probe_image_made=0 # 1 once this run has imported it
+image_tar=''       # what it is imported from: a tar that is there,
+busybox=''         # or one that is made of this busybox
 no_image_reason='' # why there is no image
 probe_folder=''    # for the image's files, and what containers say
 probe_run=RUN      # the label's value
@@ -377,6 +427,17 @@ probe_error=''     # what docker said when a container did not start
 started=''         # the id of the container that start_probe started
 started_name=''    # its name
 started_pid=''     # its first process, as this machine numbers it
+
+# Runs a command that changes files; --check prints it and no more.
+run_here() { # run_here WORD...
+  local words
+  if [[ ${verb} == check ]]; then
+    printf -v words ' %q' "$@"
+    printf '%s\n' "${words# }"
+    return
+  fi
+  "$@"
+}
 
 # Runs docker on this machine. timeout puts it into a process group of its own,
 # which Ctrl-C does not reach: docker cut short would leave what the daemon goes
@@ -408,9 +469,11 @@ in_probe() { # in_probe ID COMMAND...
 
 # ---- What is left is removed ------------------------------------------------
 
+# Without --all docker lists no container that has stopped, and docker 29 no
+# image without a name.
 list_labelled() { # list_labelled container|network|image LABEL
-  local -a all=()
-  if [[ $1 == container ]]; then all=(--all); fi
+  local -a all=(--all)
+  if [[ $1 == network ]]; then all=(); fi
   ask_docker "$1" ls "${all[@]}" --quiet --no-trunc --filter "label=$2"
 }
 
@@ -462,12 +525,12 @@ remove_stale_probes() {
 # A root file system with busybox, and a link for each of its commands.
 make_probe_files() { # make_probe_files BUSYBOX
   local name
-  mkdir -m 0755 -- "${probe_folder}/image" "${probe_folder}/image/bin"
-  install -m 0755 -T -- "$1" "${probe_folder}/image/bin/busybox"
+  run_here mkdir -m 0755 -- "${probe_folder}/image" "${probe_folder}/image/bin"
+  run_here install -m 0755 -T -- "$1" "${probe_folder}/image/bin/busybox"
   for name in "${probe_commands[@]}"; do
-    ln -s -- busybox "${probe_folder}/image/bin/${name}"
+    run_here ln -s -- busybox "${probe_folder}/image/bin/${name}"
   done
-  tar --create --directory "${probe_folder}/image" \
+  run_here tar --create --directory "${probe_folder}/image" \
     --file "${probe_folder}/image.tar" .
 }
 
@@ -489,23 +552,28 @@ import_probe_image() { # import_probe_image TAR
 # A named image, else the tar that came with the scripts, else the busybox of
 # this machine. Nothing is pulled.
 choose_probe_image() {
-  local tar=${dir}/probe-image.tar busybox
   if [[ -n ${probe_image} ]]; then
     probe_image_id=$(ask_docker image inspect --format '{{.Id}}' \
       "${probe_image}") ||
       no_image "the image ${probe_image} is not on this host; load it (docker" \
         'load), or take probe_image out of the site file. Images from before' \
         'user namespaces were switched on have to be loaded again'
-  elif [[ -e ${tar} ]]; then
-    import_probe_image "${tar}"
-  elif busybox=$(type -P busybox); then
-    [[ ${verb} == check ]] || make_probe_files "${busybox}"
-    import_probe_image "${probe_folder:-/run/dockseal-probe.RUN}/image.tar"
-  else
+  elif [[ -e ${dir}/probe-image.tar ]]; then
+    image_tar=${dir}/probe-image.tar
+  elif ! busybox=$(type -P busybox); then
     no_image 'there is no image for the throwaway containers: install the' \
       'package busybox-static, or carry the files of a container with busybox' \
-      "here (docker export) as ${tar}, or set probe_image in the site file"
+      "here (docker export) as ${dir}/probe-image.tar, or set probe_image in" \
+      'the site file'
   fi
+}
+
+get_probe_image() {
+  if [[ -n ${busybox} ]]; then
+    make_probe_files "${busybox}"
+    image_tar=${probe_folder}/image.tar
+  fi
+  [[ -z ${image_tar} ]] || import_probe_image "${image_tar}"
 }
 
 # Runs the image once, by its id. A busybox that is not static, or a tar made by
@@ -544,8 +612,9 @@ find_probe_image() {
   fi
   # Images are named by id, and built for the daemon's own machine.
   unset DOCKER_DEFAULT_PLATFORM DOCKER_CONTENT_TRUST
-  if [[ ${verb} != check ]]; then open_probe_folder; fi
-  choose_probe_image && try_probe_image && return
+  choose_probe_image || return
+  open_probe_folder
+  get_probe_image && try_probe_image && return
   probe_image_id=''
   return 1
 }
@@ -553,6 +622,12 @@ find_probe_image() {
 # Root alone can write to /run: no name there is somebody else's. Containers
 # with another user's rights read below it.
 open_probe_folder() {
+  if [[ ${verb} == check ]]; then
+    run_here mktemp -d /run/dockseal-probe.XXXXXXXX
+    probe_folder=/run/dockseal-probe.${probe_run}
+    run_here chmod -- 0755 "${probe_folder}"
+    return
+  fi
   lock /run
   trap 'exit 129' HUP
   trap 'exit 130' INT
@@ -639,10 +714,12 @@ readonly -a other_claims=(
   NET-3 "the host's port 80 stays free for another service"
   NET-4 'with --network=container: two containers have one address'
 )
-claims=() # those of this site
+claims=()    # those of this site
+id_prefix='' # before each id: 40-show-namespaces.sh has ids of its own
 # The six containers, by the part that they play.
 declare -A member_id=() member_name=() member_pid=() member_sleep=()
 declare -A member_answers=()
+member_network=() # the option for a network of their own
 questions=()
 host_name=''     # before the first container
 mark=''          # a name that nothing else has
@@ -672,14 +749,15 @@ claim_of() { # claim_of ID
 # back, and what to do.
 judge_claim() { # judge_claim ID ASKED PROBLEM EVIDENCE REMEDY [CIS_ITEM]
   asked=$2
-  judge "$1" "$(claim_of "$1")" "${3:+$3$'\n'$4}" "$4" "$5" "${6:-}"
+  judge "${id_prefix}$1" "$(claim_of "$1")" "${3:+$3$'\n'$4}" "$4" "$5" "${6:-}"
 }
 
 # Where nothing can be shown.
 report_all() { # report_all SKIP|FAIL REASON [REMEDY]
   local number
   for ((number = 0; number < ${#claims[@]}; number += 2)); do
-    report "${claims[number]}" "$1" "${claims[number + 1]}" "$2" "${3:-}"
+    report "${id_prefix}${claims[number]}" "$1" "${claims[number + 1]}" "$2" \
+      "${3:-}"
   done
 }
 
@@ -696,22 +774,38 @@ add_member() { # add_member PART NAME OPTION...
   member_sleep[$1]=$((probe_seconds + probe_count))
 }
 
+# Where dockerd has no default bridge ("bridge": "none") the containers get a
+# network of their own.
+choose_network() {
+  local names name=dockseal-members-${probe_run}
+  names=$(ask_docker network ls --format '{{.Name}}')
+  if [[ $'\n'${names}$'\n' == *$'\n'bridge$'\n'* ]]; then return; fi
+  run_docker network create --label "${probe_label}=${probe_run}" "${name}"
+  member_network=(--network "${name}")
+}
+
 # The documented -it wants a terminal; --detach leaves the container running.
 # Fails with probe_error.
 start_members() {
-  local one folder=${probe_folder:-/run/dockseal-probe.RUN}
+  local one folder=${probe_folder}
+  choose_network || {
+    probe_error="no network: $(<"${probe_folder}/error")"
+    return 1
+  }
   # SELinux would refuse to write for a reason of its own.
   local -a there=(--volume "${folder}/root:/there"
     --security-opt label=disable)
   add_member container1 container1 --ipc=shareable --tmpfs /mounted \
-    --volume "${folder}/shared:/shared:ro" || return
-  add_member container2 "container2-${probe_run}" "${there[@]}" || return
+    --volume "${folder}/shared:/shared:ro" "${member_network[@]}" || return
+  add_member container2 "container2-${probe_run}" "${there[@]}" \
+    "${member_network[@]}" || return
   if [[ ${verb} != check ]]; then alone=$(processes_of container1); fi
   one=container:${member_name[container1]}
   # D20
   add_member container3 container3 "--pid=${one}" || return
   # D23
-  add_member container4 container4 --hostname=customhost || return
+  add_member container4 container4 --hostname=customhost \
+    "${member_network[@]}" || return
   add_member joined "joined-${probe_run}" "--ipc=${one}" "--network=${one}" \
     --volume "${folder}/shared:/shared:ro" || return
   # Where user namespaces are on, docker wants --userns=host beside the others.
@@ -720,9 +814,9 @@ start_members() {
 }
 
 make_folders() {
-  mkdir -m 0755 -- "${probe_folder}/root" "${probe_folder}/shared"
-  printf 'shared file\n' >"${probe_folder}/shared/file"
-  chmod -- 0644 "${probe_folder}/shared/file"
+  run_here mkdir -m 0755 -- "${probe_folder}/root" "${probe_folder}/shared"
+  run_here bash -c "echo 'shared file' >${probe_folder}/shared/file"
+  run_here chmod -- 0644 "${probe_folder}/shared/file"
 }
 
 # Runs a command in a container for what it makes there. Whether it could is
@@ -917,7 +1011,7 @@ verify_host_processes() {
     problem+="it does not see this script, process $$. "
   judge_claim PID-4 'docker run --pid=host; ps -o pid,args' "${problem}" \
     "${seen}$(namespaces_of pid sharing host)" \
-    'read the log of dockerd; without this PID-1 shows nothing'
+    "read the log of dockerd; without this ${id_prefix}PID-1 shows nothing"
 }
 
 verify_pid() {
@@ -1017,7 +1111,7 @@ verify_root_folder() {
   judge_claim USER-4 'docker run --userns=host --volume FOLDER:/there; touch' \
     "${problem}" \
     "it ${came}"$'\n'"$(namespaces_of user sharing host)" \
-    'read the log of dockerd; without this USER-3 shows nothing'
+    "read the log of dockerd; without this ${id_prefix}USER-3 shows nothing"
 }
 
 verify_user() {
@@ -1067,7 +1161,8 @@ verify_uts() {
   evidence="sharing is ${name}, this host is ${host_name}"$'\n'
   evidence+=$(namespaces_of uts sharing host)
   judge_claim UTS-3 'docker run --uts=host; hostname' "${problem}" \
-    "${evidence}" 'read the log of dockerd; without this UTS-1 shows nothing'
+    "${evidence}" \
+    "read the log of dockerd; without this ${id_prefix}UTS-1 shows nothing"
 }
 
 # ---- IPC --------------------------------------------------------------------
@@ -1196,12 +1291,12 @@ addresses_of() { # addresses_of PART
 # D26: asks for the page on port 80 from this machine, and prints its text.
 page_at() { # page_at ADDRESS
   local connection text
-  exec {connection}<>"/dev/tcp/$1/80" || return 0
-  printf 'GET / HTTP/1.0\r\n\r\n' >&"${connection}" || true
-  text=$(timeout 10 cat <&"${connection}" | tr -d '\0\r') || true
+  { exec {connection}<>"/dev/tcp/$1/80"; } 2>/dev/null || return 0
+  { printf 'GET / HTTP/1.0\r\n\r\n' >&"${connection}"; } 2>/dev/null || true
+  text=$(timeout 10 cat <&"${connection}" 2>/dev/null | tr -d '\0\r') || true
   exec {connection}>&-
   printf '%s\n' "${text##*$'\n'}"
-} 2>/dev/null
+}
 
 verify_own_networks() {
   local part found problem evidence=''
@@ -1278,8 +1373,8 @@ verify_net() {
 # ---- All of them ------------------------------------------------------------
 
 has_listener() { # has_listener ADDRESS PORT
-  (exec {connection}<>"/dev/tcp/$1/$2")
-} 2>/dev/null
+  (exec {connection}<>"/dev/tcp/$1/$2") 2>/dev/null
+}
 
 # What has to be there, or known, before the first container.
 prepare_namespaces() {
@@ -1290,7 +1385,7 @@ prepare_namespaces() {
   if has_listener 127.0.0.1 80; then
     port_was_open=', of a service that was there before'
   fi
-  if [[ ${verb} != check ]]; then make_folders; fi
+  make_folders
 }
 
 verify_namespaces() {
@@ -1329,7 +1424,11 @@ check() {
   start_members
   fill_members
   run_docker container rm --force --volumes "${member_name[@]}"
+  if ((${#member_network[@]})); then
+    run_docker network rm "${member_network[1]}"
+  fi
   if ((probe_image_made)); then run_docker image rm IMAGE; fi
+  run_here rm -rf -- "${probe_folder}"
   exit 0
 }
 
@@ -1354,6 +1453,7 @@ apply() {
 main() {
   parse_options "$@"
   ((EUID == 0)) || die 2 'this needs root: run it with sudo'
+  id_prefix=SHOW-
   show_commands=1
   show_evidence=1
   leaves='the containers that this run started are removed'

@@ -612,26 +612,105 @@ read_ranges() { # read_ranges FILE USER
   done < <(cat -- "$1" 2>/dev/null || true)
 }
 
-# Prints a line of USER and another user's with the same ids in it, or nothing.
-# Who has ids in common can reach the files of the other's containers.
-overlap_in() { # overlap_in FILE USER
-  local mine other own_first own_last
+has_range() { # has_range FILE USER
   read_ranges "$1" "$2"
+  ((${#own[@]}))
+}
+
+# ---- What is wrong with the ids of a user -----------------------------------
+
+# Each of these reads own and others, as read_ranges sets them.
+
+# Prints a line of the user and another user's with the same ids in it. Who has
+# ids in common can reach the files of the other's containers.
+shared_range() {
+  local mine other own_first own_last
   for mine in "${own[@]}"; do
     is_range "${mine}"
     own_first=${first} own_last=${last}
     for other in "${others[@]}"; do
       is_range "${other}"
       ((first <= own_last && own_first <= last)) || continue
-      printf '%s and %s\n' "${mine}" "${other}"
+      printf 'these have ids in common: %s and %s' "${mine}" "${other}"
       return
     done
   done
 }
 
-has_range() { # has_range FILE USER
-  read_ranges "$1" "$2"
-  ((${#own[@]}))
+# Prints a range that is too short: images have files of all users up to nobody,
+# 65534.
+short_range() {
+  local mine count=0
+  for mine in "${own[@]}"; do count=$((count + ${mine##*:})); done
+  if ((count && count < 65536)); then
+    printf '%s has %d ids, and containers need 65536' "${own[*]}" "${count}"
+  fi
+}
+
+# Prints the names and ids of this machine's accounts: users for /etc/subuid;
+# groups for /etc/subgid, and those that have no name but a user's.
+host_ids() { # host_ids FILE
+  if [[ $1 == /etc/subuid ]]; then
+    getent passwd | cut -d : -f 1,3
+  else
+    getent group | cut -d : -f 1,3
+    getent passwd | cut -d : -f 1,4
+  fi
+}
+
+# Prints an account whose id is a container's too: whoever has that id in a
+# container has the account's files.
+account_in_range() { # account_in_range FILE
+  local name id mine
+  while IFS=: read -r name id; do
+    [[ ${id} =~ ^[0-9]+$ ]] || continue
+    for mine in "${own[@]}"; do
+      is_range "${mine}"
+      ((first <= id && id <= last)) || continue
+      printf '%s holds %d, the id of the account %s' "${mine}" "${id}" "${name}"
+      return
+    done
+  done < <(host_ids "$1")
+}
+
+# Prints what is wrong with the ranges in own, or nothing.
+range_fault() { # range_fault FILE
+  local fault
+  fault=$(shared_range)
+  if [[ -z ${fault} ]]; then fault=$(account_in_range "$1"); fi
+  if [[ -z ${fault} ]]; then fault=$(short_range); fi
+  printf '%s' "${fault}"
+}
+
+# ---- Containers that run, whether dockerd lists them or not -----------------
+
+# Prints the ids of this machine's docker containers that run, by the processes
+# that hold them. A dockerd in a container and a user's own one have namespaces
+# of their own: theirs are not meant.
+held_containers() {
+  local folder name words
+  for folder in /proc/[0-9]*; do
+    { read -r name <"${folder}/comm"; } 2>/dev/null || continue
+    [[ ${name} == containerd-shim ]] || continue
+    [[ ${folder}/ns/pid -ef /proc/self/ns/pid ]] || continue
+    [[ ${folder}/ns/user -ef /proc/self/ns/user ]] || continue
+    words=$(tr '\0' ' ' <"${folder}/cmdline") || continue
+    if [[ ${words} =~ ' -namespace moby'.*' -id '([0-9a-f]{64})' ' ]]; then
+      printf '%s\n' "${BASH_REMATCH[1]}"
+    fi
+  done
+}
+
+# Prints those of them that dockerd does not list. With live-restore a change of
+# its data folder leaves them running, as the user that they were started as.
+lost_containers() {
+  local listed id lost=''
+  listed=$(docker -H unix:///var/run/docker.sock ps --all --quiet --no-trunc \
+    2>/dev/null) || return 0
+  for id in $(held_containers); do
+    if [[ ${listed} != *"${id}"* ]]; then lost+=", ${id:0:12}"; fi
+  done
+  printf '%s' "${lost#, }"
 }
 
 # ---- JSON -------------------------------------------------------------------
@@ -843,7 +922,8 @@ remap_problem() { # remap_problem INFO
 }
 
 verify_remap() {
-  local what='dockerd uses user namespaces' info problem
+  local what='dockerd uses user namespaces' info problem lost
+  local remedy='run 20-configure-daemon.sh'
   if [[ -z ${userns_remap} ]]; then
     report USERNS-1 SKIP "${what}" 'the site has no userns_remap' '' 2.9
     return
@@ -852,27 +932,32 @@ verify_remap() {
   info=$(docker -H unix:///var/run/docker.sock info \
     --format '{{.SecurityOptions}} {{.DockerRootDir}}' 2>&1) || true
   problem=$(remap_problem "${info}")
+  lost=$(lost_containers)
+  if [[ -n ${lost} ]]; then
+    problem+="containers run that dockerd does not list: ${lost}"
+    remedy+=' --undo, stop them (docker stop), and run it again'
+  fi
   judge USERNS-1 "${what} of $(remap_user)" "${problem%; }" "${info}" \
-    'run 20-configure-daemon.sh' 2.9
+    "${remedy}" 2.9
 }
 
 verify_ranges() {
-  local what='no other user has the ids of containers' file problem=''
-  local user evidence='' overlap
+  local what='nobody else has the ids of containers' file problem=''
+  local user evidence='' fault
   if [[ -z ${userns_remap} ]]; then
     report USERNS-2 SKIP "${what}" 'the site has no userns_remap' '' 2.9
     return
   fi
-  asked='cat /etc/subuid /etc/subgid'
+  asked='cat /etc/subuid /etc/subgid; getent passwd; getent group'
   user=$(remap_user)
   for file in /etc/subuid /etc/subgid; do
     has_range "${file}" "${user}" || problem+="no range of ${user} in ${file}; "
-    overlap=$(overlap_in "${file}" "${user}")
-    [[ -z ${overlap} ]] || problem+="${file}: ${overlap} have ids in common; "
+    fault=$(range_fault "${file}")
+    [[ -z ${fault} ]] || problem+="in ${file} ${fault}; "
     evidence+="${file}: ${own[*]}; "
   done
   judge USERNS-2 "${what}" "${problem%; }" "${evidence%; }" \
-    "give ${user} a range of its own in both files: usermod(8)" 2.9
+    "give ${user} 65536 ids of its own in both files: usermod(8)" 2.9
 }
 
 # Prints the process whose open file has the lock. The kernel's own list names
@@ -915,6 +1000,8 @@ readonly -a probe_commands=(
 
 probe_image_id=''
 probe_image_made=0 # 1 once this run has imported it
+image_tar=''       # what it is imported from: a tar that is there,
+busybox=''         # or one that is made of this busybox
 no_image_reason='' # why there is no image
 probe_folder=''    # for the image's files, and what containers say
 probe_run=RUN      # the label's value
@@ -925,6 +1012,17 @@ probe_error=''     # what docker said when a container did not start
 started=''         # the id of the container that start_probe started
 started_name=''    # its name
 started_pid=''     # its first process, as this machine numbers it
+
+# Runs a command that changes files; --check prints it and no more.
+run_here() { # run_here WORD...
+  local words
+  if [[ ${verb} == check ]]; then
+    printf -v words ' %q' "$@"
+    printf '%s\n' "${words# }"
+    return
+  fi
+  "$@"
+}
 
 # Runs docker on this machine. timeout puts it into a process group of its own,
 # which Ctrl-C does not reach: docker cut short would leave what the daemon goes
@@ -956,9 +1054,11 @@ in_probe() { # in_probe ID COMMAND...
 
 # ---- What is left is removed ------------------------------------------------
 
+# Without --all docker lists no container that has stopped, and docker 29 no
+# image without a name.
 list_labelled() { # list_labelled container|network|image LABEL
-  local -a all=()
-  if [[ $1 == container ]]; then all=(--all); fi
+  local -a all=(--all)
+  if [[ $1 == network ]]; then all=(); fi
   ask_docker "$1" ls "${all[@]}" --quiet --no-trunc --filter "label=$2"
 }
 
@@ -1010,12 +1110,12 @@ remove_stale_probes() {
 # A root file system with busybox, and a link for each of its commands.
 make_probe_files() { # make_probe_files BUSYBOX
   local name
-  mkdir -m 0755 -- "${probe_folder}/image" "${probe_folder}/image/bin"
-  install -m 0755 -T -- "$1" "${probe_folder}/image/bin/busybox"
+  run_here mkdir -m 0755 -- "${probe_folder}/image" "${probe_folder}/image/bin"
+  run_here install -m 0755 -T -- "$1" "${probe_folder}/image/bin/busybox"
   for name in "${probe_commands[@]}"; do
-    ln -s -- busybox "${probe_folder}/image/bin/${name}"
+    run_here ln -s -- busybox "${probe_folder}/image/bin/${name}"
   done
-  tar --create --directory "${probe_folder}/image" \
+  run_here tar --create --directory "${probe_folder}/image" \
     --file "${probe_folder}/image.tar" .
 }
 
@@ -1037,23 +1137,28 @@ import_probe_image() { # import_probe_image TAR
 # A named image, else the tar that came with the scripts, else the busybox of
 # this machine. Nothing is pulled.
 choose_probe_image() {
-  local tar=${dir}/probe-image.tar busybox
   if [[ -n ${probe_image} ]]; then
     probe_image_id=$(ask_docker image inspect --format '{{.Id}}' \
       "${probe_image}") ||
       no_image "the image ${probe_image} is not on this host; load it (docker" \
         'load), or take probe_image out of the site file. Images from before' \
         'user namespaces were switched on have to be loaded again'
-  elif [[ -e ${tar} ]]; then
-    import_probe_image "${tar}"
-  elif busybox=$(type -P busybox); then
-    [[ ${verb} == check ]] || make_probe_files "${busybox}"
-    import_probe_image "${probe_folder:-/run/dockseal-probe.RUN}/image.tar"
-  else
+  elif [[ -e ${dir}/probe-image.tar ]]; then
+    image_tar=${dir}/probe-image.tar
+  elif ! busybox=$(type -P busybox); then
     no_image 'there is no image for the throwaway containers: install the' \
       'package busybox-static, or carry the files of a container with busybox' \
-      "here (docker export) as ${tar}, or set probe_image in the site file"
+      "here (docker export) as ${dir}/probe-image.tar, or set probe_image in" \
+      'the site file'
   fi
+}
+
+get_probe_image() {
+  if [[ -n ${busybox} ]]; then
+    make_probe_files "${busybox}"
+    image_tar=${probe_folder}/image.tar
+  fi
+  [[ -z ${image_tar} ]] || import_probe_image "${image_tar}"
 }
 
 # Runs the image once, by its id. A busybox that is not static, or a tar made by
@@ -1092,8 +1197,9 @@ find_probe_image() {
   fi
   # Images are named by id, and built for the daemon's own machine.
   unset DOCKER_DEFAULT_PLATFORM DOCKER_CONTENT_TRUST
-  if [[ ${verb} != check ]]; then open_probe_folder; fi
-  choose_probe_image && try_probe_image && return
+  choose_probe_image || return
+  open_probe_folder
+  get_probe_image && try_probe_image && return
   probe_image_id=''
   return 1
 }
@@ -1101,6 +1207,12 @@ find_probe_image() {
 # Root alone can write to /run: no name there is somebody else's. Containers
 # with another user's rights read below it.
 open_probe_folder() {
+  if [[ ${verb} == check ]]; then
+    run_here mktemp -d /run/dockseal-probe.XXXXXXXX
+    probe_folder=/run/dockseal-probe.${probe_run}
+    run_here chmod -- 0755 "${probe_folder}"
+    return
+  fi
   lock /run
   trap 'exit 129' HUP
   trap 'exit 130' INT
@@ -1177,15 +1289,17 @@ find_network() { # find_network NAME
   done < <(printf '%s\n' "${text}")
 }
 
-# Prints what docker says of a network: an option and its value a line.
+# Prints what docker says of a network: an option and its value a line. As JSON,
+# because docker 29 has words of its own for an address that is not there.
 network_facts() { # network_facts ID
   docker -H unix:///var/run/docker.sock network inspect --format \
-    'driver {{.Driver}}
-internal {{.Internal}}
-ipv6 {{.EnableIPv6}}
-{{range .IPAM.Config}}subnet {{.Subnet}}
-{{with .IPRange}}ip-range {{.}}
-{{end}}{{end}}{{range $option, $value := .Options}}{{$option}} {{$value}}
+    'driver {{json .Driver}}
+internal {{json .Internal}}
+ipv6 {{json .EnableIPv6}}
+script {{json (index .Labels "dockseal.script")}}
+{{range .IPAM.Config}}subnet {{json .Subnet}}
+ip-range {{json .IPRange}}
+{{end}}{{range $option, $value := .Options}}{{$option}} {{json $value}}
 {{end}}' "$1"
 }
 
@@ -1202,10 +1316,15 @@ read_options() {
   local option value
   properties=(["${icc_option}"]=true [subnet]='' [ipv6_subnet]='')
   while read -r option value; do
+    value=${value#\"}
+    value=${value%\"}
     case ${option} in
       subnet)
         if [[ ${value} == *:* ]]; then option=ipv6_subnet; fi
         properties[${option}]+="${properties[${option}]:+ }${value}"
+        ;;
+      ip-range)
+        if [[ -n ${value} ]]; then properties[${option}]=${value}; fi
         ;;
       '' | com.docker.network.enable_ipv[46]) ;;
       *) properties[${option}]=${value} ;;
@@ -1214,7 +1333,8 @@ read_options() {
 }
 
 # Adds to differences how the network row_id is not as its row says. docker
-# chooses a subnet itself where the row has none.
+# chooses a subnet itself where the row has none. What else a network of this
+# product has comes from dockerd's default-network-opts.
 compare_network() {
   local option subnet ipv6=false
   local -A properties
@@ -1227,9 +1347,11 @@ compare_network() {
   expect_option ipv6 "${properties[ipv6]:-}" "${ipv6}"
   expect_option subnet "${properties[subnet]}" "${subnet}"
   expect_option ipv6_subnet "${properties[ipv6_subnet]}" "${row_ipv6_subnet}"
+  if [[ -n ${properties[script]:-} ]]; then return; fi
   for option in "${!properties[@]}"; do
     case ${option} in
-      driver | internal | ipv6 | subnet | ipv6_subnet | "${icc_option}") ;;
+      driver | internal | ipv6 | script | subnet | ipv6_subnet) ;;
+      "${icc_option}") ;;
       *) expect_option "${option}" "${properties[${option}]}" '' ;;
     esac
   done
@@ -1237,8 +1359,19 @@ compare_network() {
 
 # ---- What isolation depends on ----------------------------------------------
 
+# Whether dockerd has this version or a newer one.
+is_dockerd_from() { # is_dockerd_from MAJOR MINOR PATCH
+  local text
+  text=$(docker -H unix:///var/run/docker.sock version \
+    --format '{{.Server.Version}}')
+  [[ ${text} =~ ^([0-9]+)\.([0-9]+)\.([0-9]+) ]] &&
+    ((BASH_REMATCH[1] * 1000000 + BASH_REMATCH[2] * 1000 + BASH_REMATCH[3] >= \
+    $1 * 1000000 + $2 * 1000 + $3))
+}
+
 # Without br_netfilter the packets between two containers never meet iptables,
-# and dockerd 20.10 does no more than warn.
+# and dockerd 20.10 does no more than warn. From 27.3.1 on dockerd loads it and
+# sets this to 1 when it makes the first isolated network.
 bridge_filter_problem() { # bridge_filter_problem iptables|ip6tables
   local file=/proc/sys/net/bridge/bridge-nf-call-$1 setting=missing
   if [[ -r ${file} ]]; then setting=$(<"${file}"); fi
@@ -1247,20 +1380,56 @@ bridge_filter_problem() { # bridge_filter_problem iptables|ip6tables
   fi
 }
 
-# Before 27.0, dockerd leaves IPv6 alone unless it is told to filter it.
-is_ipv6_filtered() {
-  local version pid arguments='' file=/etc/docker/daemon.json
-  local pattern='"ip6tables"[[:space:]]*:[[:space:]]*true'
-  version=$(docker -H unix:///var/run/docker.sock version \
-    --format '{{.Server.Version}}')
-  if ((${version%%.*} >= 27)); then return; fi
-  pid=$(systemctl show --property MainPID --value docker.service)
-  if ((pid)); then arguments=$(tr '\0' ' ' <"/proc/${pid}/cmdline"); fi
-  if [[ ${arguments} =~ --config-file[=\ ]([^ ]+) ]]; then
-    file=${BASH_REMATCH[1]}
+# Prints the words of the running dockerd's command line, one a line.
+dockerd_words() {
+  local pid
+  pid=$(systemctl show --property MainPID --value docker.service) || pid=0
+  if ((pid)); then tr '\0' '\n' <"/proc/${pid}/cmdline"; fi
+}
+
+# Prints the file that dockerd reads its options from.
+options_file() {
+  local word file=/etc/docker/daemon.json is_next=0
+  while IFS= read -r word; do
+    if ((is_next)); then file=${word}; fi
+    is_next=0
+    case ${word} in
+      --config-file=*) file=${word#*=} ;;
+      --config-file) is_next=1 ;;
+      *) ;;
+    esac
+  done < <(dockerd_words)
+  printf '%s\n' "${file}"
+}
+
+# Prints where dockerd is told that an option is true, or false: on its command
+# line or in its file. Prints nothing where it is not told so.
+where_option_is() { # where_option_is OPTION true|false
+  local words file pattern="\"$1\"[[:space:]]*:[[:space:]]*$2"
+  local values='1|t|T|TRUE|true|True'
+  if [[ $2 == false ]]; then values='0|f|F|FALSE|false|False'; fi
+  words=$'\n'$(dockerd_words)$'\n'
+  file=$(options_file)
+  if [[ ${words} =~ $'\n'--$1=(${values})$'\n' ]] ||
+    [[ $2 == true && ${words} == *$'\n'"--$1"$'\n'* ]]; then
+    printf "%s=%s on dockerd's command line\n" "--$1" "$2"
+  elif [[ -e ${file} && $(<"${file}") =~ ${pattern} ]]; then
+    printf '"%s": %s in %s\n' "$1" "$2" "${file}"
   fi
-  [[ ${arguments} =~ --ip6tables(=true)?\  ]] ||
-    [[ -r ${file} && $(<"${file}") =~ ${pattern} ]]
+}
+
+# Prints why dockerd does not filter the packets of an isolated network, or
+# nothing. Before 27.0 it leaves IPv6 alone unless it is told to filter it.
+filter_problem() { # filter_problem iptables|ip6tables
+  local where
+  where=$(where_option_is "$1" false)
+  if [[ $1 == ip6tables && -z $(where_option_is ip6tables true) ]] &&
+    ! is_dockerd_from 27 0 0; then
+    printf '%s %s\n' 'this dockerd does not filter IPv6; set "ip6tables":' \
+      "true and \"experimental\": true in $(options_file) and restart docker"
+  elif [[ -n ${where} ]]; then
+    printf 'dockerd has %s; take it out and restart docker\n' "${where}"
+  fi
 }
 
 # ---- Networks: what arrives, counted by the receiver's kernel ---------------
@@ -1327,6 +1496,15 @@ send() { # send FROM TO IPv4|IPv6
     "$((after[2] - before[2]))" "$((last[0] - after[0]))")
 }
 
+# Prints a container's IPv4 address, a blank, and its IPv6 address where it has
+# one. As JSON: docker 29 has words of its own for one that is not there.
+container_addresses() { # container_addresses ID
+  local text
+  text=$(ask_docker inspect --format '{{range .NetworkSettings.Networks -}}
+    {{json .IPAddress}} {{json .GlobalIPv6Address}}{{end}}' "$1")
+  printf '%s\n' "${text//\"/}"
+}
+
 # D28: docker run --network <network-name>, with an image; twice.
 start_pair() { # start_pair NETWORK
   local text
@@ -1336,8 +1514,7 @@ start_pair() { # start_pair NETWORK
       return
     ids+=("${started}")
     pids+=("${started_pid}")
-    text=$(ask_docker inspect --format '{{range .NetworkSettings.Networks -}}
-      {{.IPAddress}} {{.GlobalIPv6Address}}{{end}}' "${started}")
+    text=$(container_addresses "${started}")
     addresses_IPv4+=("${text% *}")
     addresses_IPv6+=("${text#* }")
   done
@@ -1371,8 +1548,8 @@ read_wishes() {
   done
 }
 
-# Makes a network with docker's defaults. It is removed with the containers of
-# this run.
+# Makes a network that is ordinary whatever dockerd's default-network-opts say.
+# It is removed with the containers of this run.
 make_ordinary() {
   local prefix
   local -a more=()
@@ -1381,7 +1558,7 @@ make_ordinary() {
     printf -v prefix 'fd%02x:%x:%x' "$((RANDOM % 256))" "${RANDOM}" "${RANDOM}"
     more=(--ipv6 --subnet "${prefix}::/64")
   fi
-  run_docker network create --driver bridge \
+  run_docker network create --driver bridge -o "${icc_option}=true" \
     --label "${probe_label}=${probe_run}" "${more[@]}" "${ordinary}" || {
     ordinary_problem="it could not be made: $(<"${probe_folder}/error")"
     return 1
@@ -1441,12 +1618,18 @@ judge_lost() { # judge_lost ID NETWORK FAMILY AT CIS_ITEM
 }
 
 judge_passes() { # judge_passes ID NETWORK FAMILY AT
-  local problem='' evidence
+  local problem='' evidence where=''
+  local remedy='the site says icc: true; find what else drops packets on that'
+  remedy+=' bridge'
   evidence="one packet sent each way: $(arrivals counts "$4")"
   ((counts[$4] && counts[$4 + 4])) || problem=${evidence}
+  if [[ $2 == bridge ]]; then where=$(where_option_is icc false); fi
+  if [[ -n ${where} ]]; then
+    remedy="dockerd has ${where}; take it out and restart docker, or set icc:"
+    remedy+=' false for this host in the site file'
+  fi
   judge "$1" "$2: $3 ${protocols[$4]} between containers passes, both ways" \
-    "${problem}" "${evidence}" \
-    'the site says icc: true; find what else drops packets on that bridge'
+    "${problem}" "${evidence}" "${remedy}"
 }
 
 # IPv4 has the controls 3 to 5, IPv6 6 to 8.
@@ -1533,9 +1716,18 @@ judge_limits() { # judge_limits NETWORK
  ${said%%$'\n'*}" 'see which rule of the host drops them: iptables -S OUTPUT'
 }
 
+# Reports the packets of IPv4 where no containers could be started.
+report_unmeasured() { # report_unmeasured SKIP|FAIL WHERE REASON [REMEDY]
+  local at
+  for at in "${!protocols[@]}"; do
+    report "ICC-$((3 + at))" "$1" \
+      "$2IPv4 ${protocols[at]} between containers" "$3" "${4:-}"
+  done
+}
+
 judge_network() { # judge_network NETWORK ICC INTERNAL CIS_ITEM
   start_pair "$1" || {
-    report ICC-3 FAIL "$1: containers start on this network" "${probe_error}" \
+    report_unmeasured FAIL "$1: " "no container starts: ${probe_error}" \
       "docker run --network $1 must work"
     return
   }
@@ -1581,16 +1773,27 @@ can_start_probes() {
   find_probe_image
 }
 
+# dockerd may have been told to make no default bridge.
+verify_default_bridge() {
+  local cis_item=''
+  find_network bridge
+  if [[ -z ${row_id} ]]; then
+    report_unmeasured SKIP 'bridge: ' 'dockerd has no default bridge'
+    return
+  fi
+  if [[ ${icc} == false ]]; then cis_item=2.2; fi
+  judge_network bridge "${icc}" false "${cis_item}"
+}
+
 verify_networks() {
-  local at cis_item=''
+  local at
   read_wishes
   verify_bridge_filter
   if ! can_start_probes; then
-    report ICC-3 SKIP 'packets between containers' "${no_image_reason}" ''
+    report_unmeasured SKIP '' "${no_image_reason}"
   else
     measure_ordinary
-    if [[ ${icc} == false ]]; then cis_item=2.2; fi
-    judge_network bridge "${icc}" false "${cis_item}"
+    verify_default_bridge
   fi
   for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
     read_row "${at}"
@@ -1637,10 +1840,12 @@ readonly -a other_claims=(
   NET-3 "the host's port 80 stays free for another service"
   NET-4 'with --network=container: two containers have one address'
 )
-claims=() # those of this site
+claims=()    # those of this site
+id_prefix='' # before each id: 40-show-namespaces.sh has ids of its own
 # The six containers, by the part that they play.
 declare -A member_id=() member_name=() member_pid=() member_sleep=()
 declare -A member_answers=()
+member_network=() # the option for a network of their own
 questions=()
 host_name=''     # before the first container
 mark=''          # a name that nothing else has
@@ -1670,14 +1875,15 @@ claim_of() { # claim_of ID
 # back, and what to do.
 judge_claim() { # judge_claim ID ASKED PROBLEM EVIDENCE REMEDY [CIS_ITEM]
   asked=$2
-  judge "$1" "$(claim_of "$1")" "${3:+$3$'\n'$4}" "$4" "$5" "${6:-}"
+  judge "${id_prefix}$1" "$(claim_of "$1")" "${3:+$3$'\n'$4}" "$4" "$5" "${6:-}"
 }
 
 # Where nothing can be shown.
 report_all() { # report_all SKIP|FAIL REASON [REMEDY]
   local number
   for ((number = 0; number < ${#claims[@]}; number += 2)); do
-    report "${claims[number]}" "$1" "${claims[number + 1]}" "$2" "${3:-}"
+    report "${id_prefix}${claims[number]}" "$1" "${claims[number + 1]}" "$2" \
+      "${3:-}"
   done
 }
 
@@ -1694,22 +1900,38 @@ add_member() { # add_member PART NAME OPTION...
   member_sleep[$1]=$((probe_seconds + probe_count))
 }
 
+# Where dockerd has no default bridge ("bridge": "none") the containers get a
+# network of their own.
+choose_network() {
+  local names name=dockseal-members-${probe_run}
+  names=$(ask_docker network ls --format '{{.Name}}')
+  if [[ $'\n'${names}$'\n' == *$'\n'bridge$'\n'* ]]; then return; fi
+  run_docker network create --label "${probe_label}=${probe_run}" "${name}"
+  member_network=(--network "${name}")
+}
+
 # The documented -it wants a terminal; --detach leaves the container running.
 # Fails with probe_error.
 start_members() {
-  local one folder=${probe_folder:-/run/dockseal-probe.RUN}
+  local one folder=${probe_folder}
+  choose_network || {
+    probe_error="no network: $(<"${probe_folder}/error")"
+    return 1
+  }
   # SELinux would refuse to write for a reason of its own.
   local -a there=(--volume "${folder}/root:/there"
     --security-opt label=disable)
   add_member container1 container1 --ipc=shareable --tmpfs /mounted \
-    --volume "${folder}/shared:/shared:ro" || return
-  add_member container2 "container2-${probe_run}" "${there[@]}" || return
+    --volume "${folder}/shared:/shared:ro" "${member_network[@]}" || return
+  add_member container2 "container2-${probe_run}" "${there[@]}" \
+    "${member_network[@]}" || return
   if [[ ${verb} != check ]]; then alone=$(processes_of container1); fi
   one=container:${member_name[container1]}
   # D20
   add_member container3 container3 "--pid=${one}" || return
   # D23
-  add_member container4 container4 --hostname=customhost || return
+  add_member container4 container4 --hostname=customhost \
+    "${member_network[@]}" || return
   add_member joined "joined-${probe_run}" "--ipc=${one}" "--network=${one}" \
     --volume "${folder}/shared:/shared:ro" || return
   # Where user namespaces are on, docker wants --userns=host beside the others.
@@ -1718,9 +1940,9 @@ start_members() {
 }
 
 make_folders() {
-  mkdir -m 0755 -- "${probe_folder}/root" "${probe_folder}/shared"
-  printf 'shared file\n' >"${probe_folder}/shared/file"
-  chmod -- 0644 "${probe_folder}/shared/file"
+  run_here mkdir -m 0755 -- "${probe_folder}/root" "${probe_folder}/shared"
+  run_here bash -c "echo 'shared file' >${probe_folder}/shared/file"
+  run_here chmod -- 0644 "${probe_folder}/shared/file"
 }
 
 # Runs a command in a container for what it makes there. Whether it could is
@@ -1915,7 +2137,7 @@ verify_host_processes() {
     problem+="it does not see this script, process $$. "
   judge_claim PID-4 'docker run --pid=host; ps -o pid,args' "${problem}" \
     "${seen}$(namespaces_of pid sharing host)" \
-    'read the log of dockerd; without this PID-1 shows nothing'
+    "read the log of dockerd; without this ${id_prefix}PID-1 shows nothing"
 }
 
 verify_pid() {
@@ -2015,7 +2237,7 @@ verify_root_folder() {
   judge_claim USER-4 'docker run --userns=host --volume FOLDER:/there; touch' \
     "${problem}" \
     "it ${came}"$'\n'"$(namespaces_of user sharing host)" \
-    'read the log of dockerd; without this USER-3 shows nothing'
+    "read the log of dockerd; without this ${id_prefix}USER-3 shows nothing"
 }
 
 verify_user() {
@@ -2065,7 +2287,8 @@ verify_uts() {
   evidence="sharing is ${name}, this host is ${host_name}"$'\n'
   evidence+=$(namespaces_of uts sharing host)
   judge_claim UTS-3 'docker run --uts=host; hostname' "${problem}" \
-    "${evidence}" 'read the log of dockerd; without this UTS-1 shows nothing'
+    "${evidence}" \
+    "read the log of dockerd; without this ${id_prefix}UTS-1 shows nothing"
 }
 
 # ---- IPC --------------------------------------------------------------------
@@ -2194,12 +2417,12 @@ addresses_of() { # addresses_of PART
 # D26: asks for the page on port 80 from this machine, and prints its text.
 page_at() { # page_at ADDRESS
   local connection text
-  exec {connection}<>"/dev/tcp/$1/80" || return 0
-  printf 'GET / HTTP/1.0\r\n\r\n' >&"${connection}" || true
-  text=$(timeout 10 cat <&"${connection}" | tr -d '\0\r') || true
+  { exec {connection}<>"/dev/tcp/$1/80"; } 2>/dev/null || return 0
+  { printf 'GET / HTTP/1.0\r\n\r\n' >&"${connection}"; } 2>/dev/null || true
+  text=$(timeout 10 cat <&"${connection}" 2>/dev/null | tr -d '\0\r') || true
   exec {connection}>&-
   printf '%s\n' "${text##*$'\n'}"
-} 2>/dev/null
+}
 
 verify_own_networks() {
   local part found problem evidence=''
@@ -2276,8 +2499,8 @@ verify_net() {
 # ---- All of them ------------------------------------------------------------
 
 has_listener() { # has_listener ADDRESS PORT
-  (exec {connection}<>"/dev/tcp/$1/$2")
-} 2>/dev/null
+  (exec {connection}<>"/dev/tcp/$1/$2") 2>/dev/null
+}
 
 # What has to be there, or known, before the first container.
 prepare_namespaces() {
@@ -2288,7 +2511,7 @@ prepare_namespaces() {
   if has_listener 127.0.0.1 80; then
     port_was_open=', of a service that was there before'
   fi
-  if [[ ${verb} != check ]]; then make_folders; fi
+  make_folders
 }
 
 verify_namespaces() {
