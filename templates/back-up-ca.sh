@@ -203,7 +203,7 @@ restore() {
   local problem=''
   [[ -f ${restore_from} ]] || die 2 "there is no file ${restore_from}"
   open_folder "${dir}"
-  if [[ ${verb} != check ]]; then lock "${dir}"; fi
+  if [[ ${verb} != check ]]; then lock "${dir}/.lock"; fi
   [[ ! -e ${folder} ]] ||
     die 2 "${folder} is there already; give another --dir, or move it away"
   if [[ -e ${folder}.new ]]; then run rm -rf -- "${folder}.new"; fi

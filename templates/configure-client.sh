@@ -300,7 +300,6 @@ undo() {
 main() {
   parse_options "$@"
   need_openssl
-  [[ -d ${HOME:-} ]] || die 2 'HOME is not set to a folder'
   folder=${dir}/${script%/*}
   key=${folder}/${key_file}
   certificate=${folder}/${certificate_file}
@@ -309,7 +308,7 @@ main() {
   previous=${docker_config}/before-dockseal
   # The file itself, where the profile is a symbolic link.
   profile=$(realpath --canonicalize-missing -- "${HOME}/${shell_profile}")
-  if [[ ${verb} != check ]]; then lock "${HOME}"; fi
+  if [[ ${verb} != check && -d ${folder} ]]; then lock "${folder}/.lock"; fi
   if [[ ${verb} == undo ]]; then undo; fi
   check_contexts
   choose_pair

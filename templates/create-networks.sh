@@ -197,7 +197,7 @@ main() {
   ((EUID == 0)) || die 2 'this needs root: run it with sudo'
   need_docker
   # One run at a time, and none while 20-configure-daemon.sh restarts dockerd.
-  if [[ ${verb} != check ]]; then lock /etc/systemd/system; fi
+  if [[ ${verb} != check ]]; then lock /run/dockseal.lock; fi
   if [[ ${verb} == undo ]]; then undo; else apply; fi
 }
 

@@ -150,7 +150,7 @@ Nothing was changed. Render them again, or find out who changed them."
 # With docker's variables as this script was given them: a verification looks at
 # what they would make docker do.
 run_step() { # run_step STEP OPTION...
-  env "${caller_variables[@]}" bash "${home}/$1" --dir "${dir}" "${@:2}"
+  env "${caller_variables[@]}" /bin/bash -p "${home}/$1" --dir "${dir}" "${@:2}"
 }
 
 # Nothing depends on the demonstration: a machine without an image for its
@@ -280,7 +280,7 @@ apply() {
   show_plan
   need_answers
   open_folder "${dir}"
-  lock "${dir}"
+  lock "${dir}/.lock"
   leaves='the scripts reported ok above are done; run this again to finish'
   for number in "${!chosen[@]}"; do
     [[ ${plan[number]} != 'left out'* ]] || continue

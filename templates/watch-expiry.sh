@@ -202,7 +202,7 @@ main() {
   ((EUID == 0)) || die 2 'this needs root: run it with sudo'
   if ((now)); then check_now; fi
   [[ -d /run/systemd/system ]] || die 2 "systemd is needed; ${leaves}"
-  if [[ ${verb} != check ]]; then lock "${units}"; fi
+  if [[ ${verb} != check ]]; then lock /run/dockseal.lock; fi
   if [[ ${verb} == undo ]]; then undo; else apply; fi
 }
 

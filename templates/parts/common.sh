@@ -2,8 +2,8 @@
 
 # ---- Shared by every script -------------------------------------------------
 
-verb=apply     # apply, check or undo
-dir=docker-tls # working folder
+verb=apply # apply, check or undo
+dir=''     # working folder; docker-tls in the home folder without --dir
 yes=0
 remove_keys=0
 renew=0
@@ -11,6 +11,7 @@ new_key=0
 now=0    # 1: --now
 stage='' # begin, switch or finish
 passphrase_file=''
+passphrase='' # of the CA key: in this variable alone, which is not exported
 json=0
 junit=''                     # the file for --junit
 to=''                        # the file for --to
@@ -18,13 +19,19 @@ restore_from=''              # the file for --restore
 containers=1                 # 0: --no-containers
 leaves='nothing was changed' # the state to report when a command fails
 
+# Names and logs may be a stranger's: bytes that a terminal would obey become
+# blanks. Line ends stay.
+plain_text() { # plain_text TEXT
+  printf '%s' "${1//[^[:print:]$'\n']/ }"
+}
+
 die() { # die STATUS MESSAGE...
-  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  printf 'error: %s: %s\n' "${script}" "$(plain_text "${*:2}")" >&2
   exit "$1"
 }
 
 note() { # note MESSAGE...
-  printf '%s: %s\n' "${script}" "$*" >&2
+  printf '%s: %s\n' "${script}" "$(plain_text "$*")" >&2
 }
 
 doing='' # the printed command that runs now
@@ -41,6 +48,38 @@ print_help() {
     [[ ${line} == '#'* ]] || break
     [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
   done <"${BASH_SOURCE[0]}"
+}
+
+# The home folder of the user who runs this: where the caller names none, that
+# of passwd(5). Another user's would get files that are not theirs.
+find_home() {
+  if [[ -z ${HOME} ]]; then
+    IFS=: read -r _ _ _ _ _ HOME _ < <(getent passwd "${EUID}") ||
+      die 2 "user ${EUID} has no home folder; set HOME to one"
+  fi
+  [[ ! -e ${HOME} || -O ${HOME} ]] ||
+    die 2 "HOME is ${HOME}, another user's folder; with sudo, give it -H too"
+}
+
+# What may not be looked at is not what is not there.
+need_access() { # need_access FOLDER
+  local path=$1
+  while [[ ! -e ${path} && ${path} == /*/* ]]; do path=${path%/*}; done
+  [[ ! -d ${path} || -x ${path} ]] ||
+    die 2 "$(id -un) may not look into ${path}; run this as its owner does," \
+      'with sudo where that is root, or give another --dir'
+}
+
+# setup.sh hands the passphrase over on a descriptor. It is read and closed
+# here, before a program is started that would inherit it.
+take_passphrase() { # take_passphrase FILE
+  local descriptor
+  passphrase_file=$1
+  if [[ ! $1 =~ ^/dev/fd/([0-9]+)$ ]]; then return; fi
+  descriptor=${BASH_REMATCH[1]}
+  IFS= read -r passphrase <&"${descriptor}" || [[ -n ${passphrase} ]] ||
+    die 2 "$1 holds no passphrase"
+  exec {descriptor}<&-
 }
 
 parse_options() { # parse_options ARGUMENT...
@@ -77,7 +116,7 @@ parse_options() { # parse_options ARGUMENT...
           --junit) junit=$1 ;;
           --to) to=$1 ;;
           --restore) restore_from=$1 ;;
-          *) passphrase_file=$1 ;;
+          *) take_passphrase "$1" ;;
         esac
         shift
         ;;
@@ -89,7 +128,9 @@ parse_options() { # parse_options ARGUMENT...
   ((! new_key || renew)) || die 2 '--new-key goes with --renew'
   ((! renew)) || [[ ${verb} != undo ]] ||
     die 2 '--renew does not go with --undo'
-  dir=$(realpath --canonicalize-missing -- "${dir}")
+  find_home
+  dir=$(realpath --canonicalize-missing -- "${dir:-${HOME}/docker-tls}")
+  need_access "${dir}"
 }
 
 need_openssl() {

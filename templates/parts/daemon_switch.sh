@@ -166,5 +166,5 @@ need_daemon() { # need_daemon BY_HAND
     die 2 \
       "there is no docker.service; install dockerd's systemd unit; ${leaves}"
   # One daemon, one run, whatever the working folder.
-  if [[ ${verb} != check ]]; then lock /etc/systemd/system; fi
+  if [[ ${verb} != check ]]; then lock /run/dockseal.lock; fi
 }

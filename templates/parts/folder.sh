@@ -1,21 +1,51 @@
-# ---- Working folders --------------------------------------------------------
+# ---- Folders that nobody else can change ------------------------------------
 
-# Prints why a folder is not safe to work in, or nothing.
+# Prints why another user could change what is in a folder, or nothing.
 why_unsafe() { # why_unsafe FOLDER
-  if [[ ! -O $1 ]]; then
+  local owner mode
+  read -r owner mode < <(stat --dereference --format '%u %a' -- "$1")
+  if ((owner != EUID && owner != 0)); then
     printf '%s belongs to another user; give another --dir\n' "$1"
-  elif (((8#$(stat --format '%a' -- "$1") & 8#022) != 0)); then
+  elif (((8#${mode} & 8#022) != 0)); then
     printf 'others can write to %s; run: chmod go-w %s\n' "$1" "$1"
+  else
+    why_replaceable "$1"
   fi
 }
 
-# Makes a working folder; refuses one that somebody else could write to.
-open_folder() { # open_folder FOLDER
+# Who can write to a folder above can put another one in its place, and who owns
+# a link on the way can turn it; in a sticky folder only an entry's owner can.
+why_replaceable() { # why_replaceable FOLDER
+  local mode owner name user
+  user=$(id -un)
+  while read -r mode owner _ name; do
+    if [[ ${owner} != root && ${owner} != "${user}" ]]; then
+      printf '%s could replace %s: %s on its path is theirs\n' "${owner}" \
+        "$1" "${name}"
+    elif [[ ${mode} =~ ^d....w...[^tT]|^d.......w[^tT] ]]; then
+      printf 'others could replace %s: they can write to %s on its path\n' \
+        "$1" "${name}"
+    else
+      continue
+    fi
+    return
+  done < <(namei --long -- "$1" | tail --lines=+2)
+}
+
+need_safe() { # need_safe FOLDER
   local problem
-  if [[ ! -d $1 ]]; then
-    run mkdir -p -m 0700 -- "$1"
-    [[ ${verb} != check ]] || return 0
-  fi
   problem=$(why_unsafe "$1")
   [[ -z ${problem} ]] || die 2 "${problem}"
+}
+
+# Makes a working folder; refuses one that somebody else could change.
+open_folder() { # open_folder FOLDER
+  if [[ ! -d $1 ]]; then
+    if [[ ${verb} != check && ! -d ${1%/*}/ ]]; then
+      die 2 "there is no folder ${1%/*}; make it, or give another --dir"
+    fi
+    run mkdir -m 0700 -- "$1"
+    [[ ${verb} != check ]] || return 0
+  fi
+  need_safe "$1"
 }

@@ -1,20 +1,46 @@
 # ---- The passphrase of the CA key -------------------------------------------
 
-# It lives in this shell variable alone, which is not exported, and reaches
-# openssl through file descriptor 3: never in an argument, never in a file.
-passphrase=''
+# It reaches openssl through file descriptor 3: never in an argument, never in
+# a file.
 readonly passphrase_minimum=12
 
+# Prints why a passphrase file is refused, or nothing. bash drops NUL bytes: a
+# read that ends at one has found it.
+passphrase_file_problem() {
+  local owner mode file=${passphrase_file}
+  read -r owner mode < <(stat --dereference --format '%u %a' -- "${file}")
+  if ((owner != EUID && owner != 0)); then
+    printf '%s belongs to another user\n' "${file}"
+  elif (((8#${mode} & 8#077) != 0)); then
+    printf 'others can read %s; run: chmod 600 %s\n' "${file}" "${file}"
+  elif [[ ! -f ${file} ]]; then
+    return
+  elif [[ ! -s ${file} ]]; then
+    printf 'passphrase file %s is empty\n' "${file}"
+  elif IFS= read -r -d '' _ <"${file}"; then
+    printf '%s holds a NUL byte, which nobody can type\n' "${file}"
+  else
+    file=$(realpath -- "${file}")
+    why_unsafe "${file%/*}/"
+  fi
+}
+
+# Sets passphrase, unless take_passphrase has.
 read_passphrase_file() {
-  local mode
-  [[ -r ${passphrase_file} ]] ||
-    die 2 "passphrase file ${passphrase_file} cannot be read"
-  mode=$(stat --dereference --format '%a' -- "${passphrase_file}")
-  (((8#${mode} & 8#077) == 0)) ||
+  local problem
+  if [[ -z ${passphrase} ]]; then
+    [[ -r ${passphrase_file} ]] ||
+      die 2 "passphrase file ${passphrase_file} cannot be read"
+    problem=$(passphrase_file_problem)
+    [[ -z ${problem} ]] || die 2 "${problem}; ${leaves}"
+    IFS= read -r passphrase <"${passphrase_file}" || [[ -n ${passphrase} ]] ||
+      die 2 "passphrase file ${passphrase_file} is empty"
+  fi
+  [[ ! ${passphrase} =~ [[:cntrl:]] &&
+    ${passphrase} != $'\xef\xbb\xbf'* ]] ||
     die 2 \
-      "others can read ${passphrase_file}; run: chmod 600 ${passphrase_file}"
-  IFS= read -r passphrase <"${passphrase_file}" || [[ -n ${passphrase} ]] ||
-    die 2 "passphrase file ${passphrase_file} is empty"
+      "${passphrase_file} holds what nobody can type: a carriage return, a" \
+      'byte order mark or a control character; write it with Unix line ends'
 }
 
 ask_on_terminal() { # ask_on_terminal PROMPT; sets answer

@@ -225,7 +225,7 @@ open_probe_folder() {
     run_here chmod -- 0755 "${probe_folder}"
     return
   fi
-  lock /run
+  lock /run/dockseal.lock
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM

@@ -1,3 +1,3 @@
 has_terminal() {
-  { : </dev/tty; } 2>/dev/null
+  : 2>/dev/null </dev/tty
 }

@@ -1,21 +1,42 @@
 # ---- Undo -------------------------------------------------------------------
 
-# Undo: certificates and keys are listed and kept, unless --remove-keys.
+# What --undo removes, or would: --check prints what then becomes empty too.
+declare -A removed=()
+
+remove_file() { # remove_file FILE
+  if [[ -e $1 || -L $1 ]]; then run rm -f -- "$1"; fi
+  removed[$1]=1
+}
+
+# Certificates and keys are listed and kept, unless --remove-keys.
 undo_working_files() { # undo_working_files FILE...
   local file
   for file in "$@"; do
-    [[ -e ${file} ]] || continue
+    [[ -e ${file} || -L ${file} ]] || continue
     if ((remove_keys)); then
-      run rm -f -- "${file}"
+      remove_file "${file}"
     else
       note "kept: ${file} (--undo --remove-keys removes it)"
     fi
   done
 }
 
-# Undo: removes a working folder, and the folders above it, once they are empty.
+# True when a folder holds its lock and nothing else that stays.
+is_left_empty() { # is_left_empty FOLDER
+  local entry
+  [[ -d $1 && ! -L $1 ]] || return 1
+  while IFS= read -r entry; do
+    [[ ${entry} == .lock || -n ${removed["$1/${entry}"]:-} ]] || return 1
+  done < <(ls -A -- "$1")
+}
+
+# Removes a working folder once it is empty, and those above it up to DIR.
 undo_folder() { # undo_folder FOLDER
-  if [[ -d $1 && -z $(ls -A -- "$1") ]]; then
-    run rmdir --parents --ignore-fail-on-non-empty -- "$1"
-  fi
+  local path=$1
+  while [[ ${path}/ == "${dir}"/* ]] && is_left_empty "${path}"; do
+    remove_file "${path}/.lock"
+    run rmdir -- "${path}"
+    removed[${path}]=1
+    path=${path%/*}
+  done
 }
