@@ -14,10 +14,34 @@
 #             --no-containers  --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to
 #             make, 4 a control does not hold
-if [ -z "${BASH_VERSION:-}" ]; then
-  printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
-  exit 2
+case ${BASH_VERSION:-} in
+  '')
+    printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
+    exit 2
+    ;;
+  *) ;;
+esac
+# A clean start: the script runs again with nothing of the caller's environment
+# but what is named here. exec keeps the process, so that its number tells the
+# second start from the first; in POSIX mode it is no exported function. A
+# proxy's user and password stay behind: everybody can see arguments.
+if [[ ${clean_start:-} != "$$" ]]; then
+  POSIXLY_CORRECT=1
+  set +k
+  http_proxy=${http_proxy:-} HTTP_PROXY=${HTTP_PROXY:-}
+  https_proxy=${https_proxy:-} HTTPS_PROXY=${HTTPS_PROXY:-}
+  exec /usr/bin/env -i clean_start="$$" HOME="${HOME:-}" \
+    DOCKER_HOST="${DOCKER_HOST:-}" DOCKER_CONTEXT="${DOCKER_CONTEXT:-}" \
+    DOCKER_TLS="${DOCKER_TLS:-}" DOCKER_TLS_VERIFY="${DOCKER_TLS_VERIFY:-}" \
+    DOCKER_CERT_PATH="${DOCKER_CERT_PATH:-}" \
+    DOCKER_CONFIG="${DOCKER_CONFIG:-}" \
+    DOCKER_API_VERSION="${DOCKER_API_VERSION:-}" \
+    http_proxy="${http_proxy##*@}" HTTP_PROXY="${HTTP_PROXY##*@}" \
+    https_proxy="${https_proxy##*@}" HTTPS_PROXY="${HTTPS_PROXY##*@}" \
+    no_proxy="${no_proxy:-}" NO_PROXY="${NO_PROXY:-}" \
+    /bin/bash -p -- "${BASH_SOURCE[0]}" "$@"
 fi
+unset clean_start
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
   printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2
   exit 2
@@ -27,16 +51,21 @@ shopt -s inherit_errexit
 umask 077
 ulimit -c 0
 # Fixed, so that nobody's environment decides which programs run, which
-# certificates openssl trusts, or which daemon docker talks to.
+# certificates openssl trusts and which of its settings are the machine's own,
+# or which daemon docker talks to.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
-# Kept for the script that judges them.
+export OPENSSL_CONF=/dev/null
+# Kept for the scripts that judge them.
 caller_variables=()
-for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
-  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH} \
+  DOCKER_{CONFIG,API_VERSION} {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY; do
+  if [[ -n ${!variable} ]]; then
+    caller_variables+=("${variable}=${!variable}")
+  fi
+  unset -v "${variable}"
 done
 readonly -a caller_variables
-unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 
 readonly script='setup.sh'
 readonly ca_key_file='ca-private.pem'
@@ -74,8 +103,8 @@ readonly -a steps=(
 
 # ---- Shared by every script -------------------------------------------------
 
-verb=apply     # apply, check or undo
-dir=docker-tls # working folder
+verb=apply # apply, check or undo
+dir=''     # working folder; docker-tls in the home folder without --dir
 yes=0
 remove_keys=0
 renew=0
@@ -83,6 +112,7 @@ new_key=0
 now=0    # 1: --now
 stage='' # begin, switch or finish
 passphrase_file=''
+passphrase='' # of the CA key: in this variable alone, which is not exported
 json=0
 junit=''                     # the file for --junit
 to=''                        # the file for --to
@@ -90,13 +120,19 @@ restore_from=''              # the file for --restore
 containers=1                 # 0: --no-containers
 leaves='nothing was changed' # the state to report when a command fails
 
+# Names and logs may be a stranger's: bytes that a terminal would obey become
+# blanks. Line ends stay.
+plain_text() { # plain_text TEXT
+  printf '%s' "${1//[^[:print:]$'\n']/ }"
+}
+
 die() { # die STATUS MESSAGE...
-  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  printf 'error: %s: %s\n' "${script}" "$(plain_text "${*:2}")" >&2
   exit "$1"
 }
 
 note() { # note MESSAGE...
-  printf '%s: %s\n' "${script}" "$*" >&2
+  printf '%s: %s\n' "${script}" "$(plain_text "$*")" >&2
 }
 
 doing='' # the printed command that runs now
@@ -113,6 +149,38 @@ print_help() {
     [[ ${line} == '#'* ]] || break
     [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
   done <"${BASH_SOURCE[0]}"
+}
+
+# The home folder of the user who runs this: where the caller names none, that
+# of passwd(5). Another user's would get files that are not theirs.
+find_home() {
+  if [[ -z ${HOME} ]]; then
+    IFS=: read -r _ _ _ _ _ HOME _ < <(getent passwd "${EUID}") ||
+      die 2 "user ${EUID} has no home folder; set HOME to one"
+  fi
+  [[ ! -e ${HOME} || -O ${HOME} ]] ||
+    die 2 "HOME is ${HOME}, another user's folder; with sudo, give it -H too"
+}
+
+# What may not be looked at is not what is not there.
+need_access() { # need_access FOLDER
+  local path=$1
+  while [[ ! -e ${path} && ${path} == /*/* ]]; do path=${path%/*}; done
+  [[ ! -d ${path} || -x ${path} ]] ||
+    die 2 "$(id -un) may not look into ${path}; run this as its owner does," \
+      'with sudo where that is root, or give another --dir'
+}
+
+# setup.sh hands the passphrase over on a descriptor. It is read and closed
+# here, before a program is started that would inherit it.
+take_passphrase() { # take_passphrase FILE
+  local descriptor
+  passphrase_file=$1
+  if [[ ! $1 =~ ^/dev/fd/([0-9]+)$ ]]; then return; fi
+  descriptor=${BASH_REMATCH[1]}
+  IFS= read -r passphrase <&"${descriptor}" || [[ -n ${passphrase} ]] ||
+    die 2 "$1 holds no passphrase"
+  exec {descriptor}<&-
 }
 
 parse_options() { # parse_options ARGUMENT...
@@ -149,7 +217,7 @@ parse_options() { # parse_options ARGUMENT...
           --junit) junit=$1 ;;
           --to) to=$1 ;;
           --restore) restore_from=$1 ;;
-          *) passphrase_file=$1 ;;
+          *) take_passphrase "$1" ;;
         esac
         shift
         ;;
@@ -161,7 +229,9 @@ parse_options() { # parse_options ARGUMENT...
   ((! new_key || renew)) || die 2 '--new-key goes with --renew'
   ((! renew)) || [[ ${verb} != undo ]] ||
     die 2 '--renew does not go with --undo'
-  dir=$(realpath --canonicalize-missing -- "${dir}")
+  find_home
+  dir=$(realpath --canonicalize-missing -- "${dir:-${HOME}/docker-tls}")
+  need_access "${dir}"
 }
 
 need_openssl() {
@@ -204,75 +274,145 @@ run() { # run COMMAND...
   doing=''
 }
 
-# ---- Working folders --------------------------------------------------------
+# ---- Folders that nobody else can change ------------------------------------
 
-# Prints why a folder is not safe to work in, or nothing.
+# Prints why another user could change what is in a folder, or nothing.
 why_unsafe() { # why_unsafe FOLDER
-  if [[ ! -O $1 ]]; then
+  local owner mode
+  read -r owner mode < <(stat --dereference --format '%u %a' -- "$1")
+  if ((owner != EUID && owner != 0)); then
     printf '%s belongs to another user; give another --dir\n' "$1"
-  elif (((8#$(stat --format '%a' -- "$1") & 8#022) != 0)); then
+  elif (((8#${mode} & 8#022) != 0)); then
     printf 'others can write to %s; run: chmod go-w %s\n' "$1" "$1"
+  else
+    why_replaceable "$1"
   fi
 }
 
-# Makes a working folder; refuses one that somebody else could write to.
-open_folder() { # open_folder FOLDER
+# Who can write to a folder above can put another one in its place, and who owns
+# a link on the way can turn it; in a sticky folder only an entry's owner can.
+why_replaceable() { # why_replaceable FOLDER
+  local mode owner part user
+  user=$(id -un)
+  while read -r mode owner _ part; do
+    if [[ ${owner} != root && ${owner} != "${user}" ]]; then
+      printf '%s could replace %s: %s on its path is theirs\n' "${owner}" \
+        "$1" "${part}"
+    elif [[ ${mode} =~ ^d....w...[^tT]|^d.......w[^tT] ]]; then
+      printf 'others could replace %s: they can write to %s on its path\n' \
+        "$1" "${part}"
+    else
+      continue
+    fi
+    return
+  done < <(namei --long -- "$1" | tail --lines=+2)
+}
+
+need_safe() { # need_safe FOLDER
   local problem
-  if [[ ! -d $1 ]]; then
-    run mkdir -p -m 0700 -- "$1"
-    [[ ${verb} != check ]] || return 0
-  fi
   problem=$(why_unsafe "$1")
   [[ -z ${problem} ]] || die 2 "${problem}"
 }
 
+# What is made in a sticky folder, such as /tmp, is its owner's alone.
+need_safe_parent() { # need_safe_parent FOLDER
+  local parent=${1%/*}/ problem=''
+  if [[ -d ${parent} ]]; then
+    problem=$(why_replaceable "${parent}")
+  elif [[ ${verb} != check ]]; then
+    problem="there is no folder ${parent}; make it, or give another --dir"
+  fi
+  [[ -z ${problem} ]] || die 2 "${problem}"
+}
+
+# Makes a working folder; refuses one that somebody else could change.
+open_folder() { # open_folder FOLDER
+  if [[ ! -d $1 ]]; then
+    need_safe_parent "$1"
+    run mkdir -m 0700 -- "$1"
+    [[ ${verb} != check ]] || return 0
+  fi
+  need_safe "$1"
+}
+
 # Prints the process whose open file has the lock. The kernel's own list names
 # the flock command, which has ended.
-holder_of() { # holder_of FOLDER
+holder_of() { # holder_of FILE
   local file pid info holder=''
   for file in /proc/[0-9]*/fd/*; do
     pid=${file#/proc/}
     pid=${pid%%/*}
     [[ ${file} -ef $1 ]] || continue
-    info=$(<"/proc/${pid}/fdinfo/${file##*/}") || continue
+    info=$(cat -- "/proc/${pid}/fdinfo/${file##*/}" 2>/dev/null) || continue
     # Commands that the holder runs have the same open file, and larger numbers.
     if [[ ${info} == *lock:* ]] && ((pid < ${holder:-pid + 1})); then
       holder=${pid}
     fi
   done
   printf '%s\n' "${holder:-unknown}"
-} 2>/dev/null
+}
 
-# One run at a time. The lock ends with the process, however it ends.
-lock() { # lock FOLDER
+# One run at a time. The lock ends with the process, however it ends. Whoever
+# can open a file can lock it: this one is its owner's alone.
+lock() { # lock FILE
   local lock_fd
-  exec {lock_fd}<"$1"
-  if flock --nonblock "${lock_fd}"; then return; fi
-  note "another run works in $1 (process $(holder_of "$1")); waiting for it"
-  flock "${lock_fd}"
+  exec {lock_fd}>>"$1"
+  chmod 0600 -- "$1"
+  if ! flock --nonblock "${lock_fd}"; then
+    note "another run holds $1 (process $(holder_of "$1")); waiting for it"
+    flock "${lock_fd}"
+  fi
+  # A run that was waited for may have removed the file, as --undo does.
+  if [[ ! $1 -ef /proc/self/fd/${lock_fd} ]]; then lock "$1"; fi
 }
 
 has_terminal() {
-  { : </dev/tty; } 2>/dev/null
+  : 2>/dev/null </dev/tty
 }
 
 # ---- The passphrase of the CA key -------------------------------------------
 
-# It lives in this shell variable alone, which is not exported, and reaches
-# openssl through file descriptor 3: never in an argument, never in a file.
-passphrase=''
+# It reaches openssl through file descriptor 3: never in an argument, never in
+# a file.
 readonly passphrase_minimum=12
 
+# Prints why a passphrase file is refused, or nothing. bash drops NUL bytes: a
+# read that ends at one has found it.
+passphrase_file_problem() {
+  local owner mode file=${passphrase_file}
+  read -r owner mode < <(stat --dereference --format '%u %a' -- "${file}")
+  if ((owner != EUID && owner != 0)); then
+    printf '%s belongs to another user\n' "${file}"
+  elif (((8#${mode} & 8#077) != 0)); then
+    printf 'others can read %s; run: chmod 600 %s\n' "${file}" "${file}"
+  elif [[ ! -f ${file} ]]; then
+    return
+  elif [[ ! -s ${file} ]]; then
+    printf 'passphrase file %s is empty\n' "${file}"
+  elif IFS= read -r -d '' _ <"${file}"; then
+    printf '%s holds a NUL byte, which nobody can type\n' "${file}"
+  else
+    file=$(realpath -- "${file}")
+    why_unsafe "${file%/*}/"
+  fi
+}
+
+# Sets passphrase, unless take_passphrase has.
 read_passphrase_file() {
-  local mode
-  [[ -r ${passphrase_file} ]] ||
-    die 2 "passphrase file ${passphrase_file} cannot be read"
-  mode=$(stat --dereference --format '%a' -- "${passphrase_file}")
-  (((8#${mode} & 8#077) == 0)) ||
+  local problem
+  if [[ -z ${passphrase} ]]; then
+    [[ -r ${passphrase_file} ]] ||
+      die 2 "passphrase file ${passphrase_file} cannot be read"
+    problem=$(passphrase_file_problem)
+    [[ -z ${problem} ]] || die 2 "${problem}; ${leaves}"
+    IFS= read -r passphrase <"${passphrase_file}" || [[ -n ${passphrase} ]] ||
+      die 2 "passphrase file ${passphrase_file} is empty"
+  fi
+  [[ ! ${passphrase} =~ [[:cntrl:]] &&
+    ${passphrase} != $'\xef\xbb\xbf'* ]] ||
     die 2 \
-      "others can read ${passphrase_file}; run: chmod 600 ${passphrase_file}"
-  IFS= read -r passphrase <"${passphrase_file}" || [[ -n ${passphrase} ]] ||
-    die 2 "passphrase file ${passphrase_file} is empty"
+      "${passphrase_file} holds what nobody can type: a carriage return, a" \
+      'byte order mark or a control character; write it with Unix line ends'
 }
 
 ask_on_terminal() { # ask_on_terminal PROMPT; sets answer
@@ -428,7 +568,7 @@ Nothing was changed. Render them again, or find out who changed them."
 # With docker's variables as this script was given them: a verification looks at
 # what they would make docker do.
 run_step() { # run_step STEP OPTION...
-  env "${caller_variables[@]}" bash "${home}/$1" --dir "${dir}" "${@:2}"
+  env "${caller_variables[@]}" /bin/bash -p "${home}/$1" --dir "${dir}" "${@:2}"
 }
 
 # Nothing depends on the demonstration: a machine without an image for its
@@ -558,7 +698,7 @@ apply() {
   show_plan
   need_answers
   open_folder "${dir}"
-  lock "${dir}"
+  lock "${dir}/.lock"
   leaves='the scripts reported ok above are done; run this again to finish'
   for number in "${!chosen[@]}"; do
     [[ ${plan[number]} != 'left out'* ]] || continue

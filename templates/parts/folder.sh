@@ -16,15 +16,15 @@ why_unsafe() { # why_unsafe FOLDER
 # Who can write to a folder above can put another one in its place, and who owns
 # a link on the way can turn it; in a sticky folder only an entry's owner can.
 why_replaceable() { # why_replaceable FOLDER
-  local mode owner name user
+  local mode owner part user
   user=$(id -un)
-  while read -r mode owner _ name; do
+  while read -r mode owner _ part; do
     if [[ ${owner} != root && ${owner} != "${user}" ]]; then
       printf '%s could replace %s: %s on its path is theirs\n' "${owner}" \
-        "$1" "${name}"
+        "$1" "${part}"
     elif [[ ${mode} =~ ^d....w...[^tT]|^d.......w[^tT] ]]; then
       printf 'others could replace %s: they can write to %s on its path\n' \
-        "$1" "${name}"
+        "$1" "${part}"
     else
       continue
     fi
@@ -38,12 +38,21 @@ need_safe() { # need_safe FOLDER
   [[ -z ${problem} ]] || die 2 "${problem}"
 }
 
+# What is made in a sticky folder, such as /tmp, is its owner's alone.
+need_safe_parent() { # need_safe_parent FOLDER
+  local parent=${1%/*}/ problem=''
+  if [[ -d ${parent} ]]; then
+    problem=$(why_replaceable "${parent}")
+  elif [[ ${verb} != check ]]; then
+    problem="there is no folder ${parent}; make it, or give another --dir"
+  fi
+  [[ -z ${problem} ]] || die 2 "${problem}"
+}
+
 # Makes a working folder; refuses one that somebody else could change.
 open_folder() { # open_folder FOLDER
   if [[ ! -d $1 ]]; then
-    if [[ ${verb} != check && ! -d ${1%/*}/ ]]; then
-      die 2 "there is no folder ${1%/*}; make it, or give another --dir"
-    fi
+    need_safe_parent "$1"
     run mkdir -m 0700 -- "$1"
     [[ ${verb} != check ]] || return 0
   fi

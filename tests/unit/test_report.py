@@ -32,7 +32,8 @@ def report(folder: Path, setting: str = "") -> Report:
     """Report three controls."""
     junit = folder / "report.xml"
     script = (
-        "set -Eeuo pipefail; export LC_ALL=C; script=hosts/one/90-verify.sh; json=0\n"
+        "set -Eeuo pipefail; export LC_ALL=C; script=hosts/one/90-verify.sh\n"
+        f"{(TEMPLATES / 'parts' / 'common.sh').read_text()}\n"
         f"junit=$1\n{(TEMPLATES / 'parts' / 'json.sh').read_text()}\n"
         f"{(TEMPLATES / 'parts' / 'report.sh').read_text()}\n{setting}\n{CONTROLS}"
     )

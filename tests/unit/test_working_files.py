@@ -37,7 +37,9 @@ def test_the_certificate_steps_leave_the_files_that_the_manifest_says(tmp_path: 
     found = {
         str(path.relative_to(work)): f"{path.stat().st_mode & 0o7777:04o}" for path in work.rglob("*") if path.is_file()
     }
-    assert found == declared
+    locks = {path: mode for path, mode in found.items() if path.endswith(".lock")}
+    assert set(locks.values()) == {"0600"}
+    assert {path: mode for path, mode in found.items() if path not in locks} == declared
 
 
 def test_a_request_is_signed_unattended_while_another_is_waited_for(tmp_path: Path) -> None:

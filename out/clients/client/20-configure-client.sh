@@ -13,10 +13,34 @@
 # Options:    --dir DIR (docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
-if [ -z "${BASH_VERSION:-}" ]; then
-  printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
-  exit 2
+case ${BASH_VERSION:-} in
+  '')
+    printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
+    exit 2
+    ;;
+  *) ;;
+esac
+# A clean start: the script runs again with nothing of the caller's environment
+# but what is named here. exec keeps the process, so that its number tells the
+# second start from the first; in POSIX mode it is no exported function. A
+# proxy's user and password stay behind: everybody can see arguments.
+if [[ ${clean_start:-} != "$$" ]]; then
+  POSIXLY_CORRECT=1
+  set +k
+  http_proxy=${http_proxy:-} HTTP_PROXY=${HTTP_PROXY:-}
+  https_proxy=${https_proxy:-} HTTPS_PROXY=${HTTPS_PROXY:-}
+  exec /usr/bin/env -i clean_start="$$" HOME="${HOME:-}" \
+    DOCKER_HOST="${DOCKER_HOST:-}" DOCKER_CONTEXT="${DOCKER_CONTEXT:-}" \
+    DOCKER_TLS="${DOCKER_TLS:-}" DOCKER_TLS_VERIFY="${DOCKER_TLS_VERIFY:-}" \
+    DOCKER_CERT_PATH="${DOCKER_CERT_PATH:-}" \
+    DOCKER_CONFIG="${DOCKER_CONFIG:-}" \
+    DOCKER_API_VERSION="${DOCKER_API_VERSION:-}" \
+    http_proxy="${http_proxy##*@}" HTTP_PROXY="${HTTP_PROXY##*@}" \
+    https_proxy="${https_proxy##*@}" HTTPS_PROXY="${HTTPS_PROXY##*@}" \
+    no_proxy="${no_proxy:-}" NO_PROXY="${NO_PROXY:-}" \
+    /bin/bash -p -- "${BASH_SOURCE[0]}" "$@"
 fi
+unset clean_start
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
   printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2
   exit 2
@@ -26,16 +50,21 @@ shopt -s inherit_errexit
 umask 077
 ulimit -c 0
 # Fixed, so that nobody's environment decides which programs run, which
-# certificates openssl trusts, or which daemon docker talks to.
+# certificates openssl trusts and which of its settings are the machine's own,
+# or which daemon docker talks to.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
-# Kept for the script that judges them.
+export OPENSSL_CONF=/dev/null
+# Kept for the scripts that judge them.
 caller_variables=()
-for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
-  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH} \
+  DOCKER_{CONFIG,API_VERSION} {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY; do
+  if [[ -n ${!variable} ]]; then
+    caller_variables+=("${variable}=${!variable}")
+  fi
+  unset -v "${variable}"
 done
 readonly -a caller_variables
-unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 
 readonly script='clients/client/20-configure-client.sh'
 readonly alternative_names='DNS:client'
@@ -55,8 +84,8 @@ readonly -a contexts=(
 
 # ---- Shared by every script -------------------------------------------------
 
-verb=apply     # apply, check or undo
-dir=docker-tls # working folder
+verb=apply # apply, check or undo
+dir=''     # working folder; docker-tls in the home folder without --dir
 yes=0
 remove_keys=0
 renew=0
@@ -64,6 +93,7 @@ new_key=0
 now=0    # 1: --now
 stage='' # begin, switch or finish
 passphrase_file=''
+passphrase='' # of the CA key: in this variable alone, which is not exported
 json=0
 junit=''                     # the file for --junit
 to=''                        # the file for --to
@@ -71,13 +101,19 @@ restore_from=''              # the file for --restore
 containers=1                 # 0: --no-containers
 leaves='nothing was changed' # the state to report when a command fails
 
+# Names and logs may be a stranger's: bytes that a terminal would obey become
+# blanks. Line ends stay.
+plain_text() { # plain_text TEXT
+  printf '%s' "${1//[^[:print:]$'\n']/ }"
+}
+
 die() { # die STATUS MESSAGE...
-  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  printf 'error: %s: %s\n' "${script}" "$(plain_text "${*:2}")" >&2
   exit "$1"
 }
 
 note() { # note MESSAGE...
-  printf '%s: %s\n' "${script}" "$*" >&2
+  printf '%s: %s\n' "${script}" "$(plain_text "$*")" >&2
 }
 
 doing='' # the printed command that runs now
@@ -94,6 +130,38 @@ print_help() {
     [[ ${line} == '#'* ]] || break
     [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
   done <"${BASH_SOURCE[0]}"
+}
+
+# The home folder of the user who runs this: where the caller names none, that
+# of passwd(5). Another user's would get files that are not theirs.
+find_home() {
+  if [[ -z ${HOME} ]]; then
+    IFS=: read -r _ _ _ _ _ HOME _ < <(getent passwd "${EUID}") ||
+      die 2 "user ${EUID} has no home folder; set HOME to one"
+  fi
+  [[ ! -e ${HOME} || -O ${HOME} ]] ||
+    die 2 "HOME is ${HOME}, another user's folder; with sudo, give it -H too"
+}
+
+# What may not be looked at is not what is not there.
+need_access() { # need_access FOLDER
+  local path=$1
+  while [[ ! -e ${path} && ${path} == /*/* ]]; do path=${path%/*}; done
+  [[ ! -d ${path} || -x ${path} ]] ||
+    die 2 "$(id -un) may not look into ${path}; run this as its owner does," \
+      'with sudo where that is root, or give another --dir'
+}
+
+# setup.sh hands the passphrase over on a descriptor. It is read and closed
+# here, before a program is started that would inherit it.
+take_passphrase() { # take_passphrase FILE
+  local descriptor
+  passphrase_file=$1
+  if [[ ! $1 =~ ^/dev/fd/([0-9]+)$ ]]; then return; fi
+  descriptor=${BASH_REMATCH[1]}
+  IFS= read -r passphrase <&"${descriptor}" || [[ -n ${passphrase} ]] ||
+    die 2 "$1 holds no passphrase"
+  exec {descriptor}<&-
 }
 
 parse_options() { # parse_options ARGUMENT...
@@ -130,7 +198,7 @@ parse_options() { # parse_options ARGUMENT...
           --junit) junit=$1 ;;
           --to) to=$1 ;;
           --restore) restore_from=$1 ;;
-          *) passphrase_file=$1 ;;
+          *) take_passphrase "$1" ;;
         esac
         shift
         ;;
@@ -142,7 +210,9 @@ parse_options() { # parse_options ARGUMENT...
   ((! new_key || renew)) || die 2 '--new-key goes with --renew'
   ((! renew)) || [[ ${verb} != undo ]] ||
     die 2 '--renew does not go with --undo'
-  dir=$(realpath --canonicalize-missing -- "${dir}")
+  find_home
+  dir=$(realpath --canonicalize-missing -- "${dir:-${HOME}/docker-tls}")
+  need_access "${dir}"
 }
 
 need_openssl() {
@@ -185,10 +255,16 @@ run() { # run COMMAND...
   doing=''
 }
 
-# Writes a file whole or not at all; does nothing when it is so already.
+# Files are compared as they are: in a variable bash drops NUL bytes.
+is_text_of() { # is_text_of TEXT FILE
+  [[ -f $2 && ! -L $2 ]] && cmp --quiet -- "$2" <(printf '%s\n' "$1")
+}
+
+# Writes a file whole or not at all; does nothing when it is so already. Its
+# temporary name is made anew: what has it already is not written through.
 write_file() { # write_file FILE MODE TEXT
   local file=$1 mode=$2 text=$3
-  if [[ -f ${file} && $(<"${file}") == "${text}" ]]; then return; fi
+  if is_text_of "${text}" "${file}"; then return; fi
   changed=1
   if [[ ${verb} == check ]]; then
     printf "cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}"
@@ -196,8 +272,10 @@ write_file() { # write_file FILE MODE TEXT
   fi
   printf "+ cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}" >&2
   rm -f -- "${file}.new"
+  set -o noclobber
   printf '%s\n' "${text}" >"${file}.new"
-  [[ $(<"${file}.new") == "${text}" ]] ||
+  set +o noclobber
+  is_text_of "${text}" "${file}.new" ||
     die 1 "${file}.new did not read back; is the disk full? ${leaves}"
   chmod -- "${mode}" "${file}.new"
   sync -- "${file}.new"
@@ -211,36 +289,42 @@ finish() {
   exit 0
 }
 
-# Copies a file, and has the copy on the disk before it counts.
+# Copies a file, and has the copy on the disk before it counts. What has the
+# copy's name already is removed, and not written through.
 keep_copy() { # keep_copy FILE COPY
-  run cp -pT -- "$1" "$2"
+  run cp -p --remove-destination -T -- "$1" "$2"
   run sync -- "$2"
 }
 
 # Prints the process whose open file has the lock. The kernel's own list names
 # the flock command, which has ended.
-holder_of() { # holder_of FOLDER
+holder_of() { # holder_of FILE
   local file pid info holder=''
   for file in /proc/[0-9]*/fd/*; do
     pid=${file#/proc/}
     pid=${pid%%/*}
     [[ ${file} -ef $1 ]] || continue
-    info=$(<"/proc/${pid}/fdinfo/${file##*/}") || continue
+    info=$(cat -- "/proc/${pid}/fdinfo/${file##*/}" 2>/dev/null) || continue
     # Commands that the holder runs have the same open file, and larger numbers.
     if [[ ${info} == *lock:* ]] && ((pid < ${holder:-pid + 1})); then
       holder=${pid}
     fi
   done
   printf '%s\n' "${holder:-unknown}"
-} 2>/dev/null
+}
 
-# One run at a time. The lock ends with the process, however it ends.
-lock() { # lock FOLDER
+# One run at a time. The lock ends with the process, however it ends. Whoever
+# can open a file can lock it: this one is its owner's alone.
+lock() { # lock FILE
   local lock_fd
-  exec {lock_fd}<"$1"
-  if flock --nonblock "${lock_fd}"; then return; fi
-  note "another run works in $1 (process $(holder_of "$1")); waiting for it"
-  flock "${lock_fd}"
+  exec {lock_fd}>>"$1"
+  chmod 0600 -- "$1"
+  if ! flock --nonblock "${lock_fd}"; then
+    note "another run holds $1 (process $(holder_of "$1")); waiting for it"
+    flock "${lock_fd}"
+  fi
+  # A run that was waited for may have removed the file, as --undo does.
+  if [[ ! $1 -ef /proc/self/fd/${lock_fd} ]]; then lock "$1"; fi
 }
 
 # ---- Keys, requests and certificates ----------------------------------------
@@ -261,9 +345,10 @@ public_key_of() { # public_key_of CERTIFICATE
 
 has_same_key() { # has_same_key CERTIFICATE KEY
   local public_key
-  public_key=$(openssl pkey -in "$2" -passin pass: -pubout) || return 1
+  public_key=$(openssl pkey -in "$2" -passin pass: -pubout 2>/dev/null) ||
+    return 1
   [[ $(public_key_of "$1") == "${public_key}" ]]
-} 2>/dev/null
+}
 
 # Prints why openssl does not accept a certificate, or nothing. A date is told
 # beside this machine's clock: either of them may be the one that is wrong.
@@ -625,7 +710,6 @@ undo() {
 main() {
   parse_options "$@"
   need_openssl
-  [[ -d ${HOME:-} ]] || die 2 'HOME is not set to a folder'
   folder=${dir}/${script%/*}
   key=${folder}/${key_file}
   certificate=${folder}/${certificate_file}
@@ -634,7 +718,7 @@ main() {
   previous=${docker_config}/before-dockseal
   # The file itself, where the profile is a symbolic link.
   profile=$(realpath --canonicalize-missing -- "${HOME}/${shell_profile}")
-  if [[ ${verb} != check ]]; then lock "${HOME}"; fi
+  if [[ ${verb} != check && -d ${folder} ]]; then lock "${folder}/.lock"; fi
   if [[ ${verb} == undo ]]; then undo; fi
   check_contexts
   choose_pair

@@ -11,10 +11,34 @@
 #             --no-containers  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
-if [ -z "${BASH_VERSION:-}" ]; then
-  printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
-  exit 2
+case ${BASH_VERSION:-} in
+  '')
+    printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
+    exit 2
+    ;;
+  *) ;;
+esac
+# A clean start: the script runs again with nothing of the caller's environment
+# but what is named here. exec keeps the process, so that its number tells the
+# second start from the first; in POSIX mode it is no exported function. A
+# proxy's user and password stay behind: everybody can see arguments.
+if [[ ${clean_start:-} != "$$" ]]; then
+  POSIXLY_CORRECT=1
+  set +k
+  http_proxy=${http_proxy:-} HTTP_PROXY=${HTTP_PROXY:-}
+  https_proxy=${https_proxy:-} HTTPS_PROXY=${HTTPS_PROXY:-}
+  exec /usr/bin/env -i clean_start="$$" HOME="${HOME:-}" \
+    DOCKER_HOST="${DOCKER_HOST:-}" DOCKER_CONTEXT="${DOCKER_CONTEXT:-}" \
+    DOCKER_TLS="${DOCKER_TLS:-}" DOCKER_TLS_VERIFY="${DOCKER_TLS_VERIFY:-}" \
+    DOCKER_CERT_PATH="${DOCKER_CERT_PATH:-}" \
+    DOCKER_CONFIG="${DOCKER_CONFIG:-}" \
+    DOCKER_API_VERSION="${DOCKER_API_VERSION:-}" \
+    http_proxy="${http_proxy##*@}" HTTP_PROXY="${HTTP_PROXY##*@}" \
+    https_proxy="${https_proxy##*@}" HTTPS_PROXY="${HTTPS_PROXY##*@}" \
+    no_proxy="${no_proxy:-}" NO_PROXY="${NO_PROXY:-}" \
+    /bin/bash -p -- "${BASH_SOURCE[0]}" "$@"
 fi
+unset clean_start
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
   printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2
   exit 2
@@ -24,16 +48,21 @@ shopt -s inherit_errexit
 umask 077
 ulimit -c 0
 # Fixed, so that nobody's environment decides which programs run, which
-# certificates openssl trusts, or which daemon docker talks to.
+# certificates openssl trusts and which of its settings are the machine's own,
+# or which daemon docker talks to.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL=C SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null
-# Kept for the script that judges them.
+export OPENSSL_CONF=/dev/null
+# Kept for the scripts that judge them.
 caller_variables=()
-for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH}; do
-  [[ -z ${!variable:-} ]] || caller_variables+=("${variable}=${!variable}")
+for variable in DOCKER_{HOST,CONTEXT,TLS,TLS_VERIFY,CERT_PATH} \
+  DOCKER_{CONFIG,API_VERSION} {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY; do
+  if [[ -n ${!variable} ]]; then
+    caller_variables+=("${variable}=${!variable}")
+  fi
+  unset -v "${variable}"
 done
 readonly -a caller_variables
-unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 
 readonly script='hosts/localhost/90-verify.sh'
 # mutual: TLS on both sides; server-only: without client certificates.
@@ -69,8 +98,8 @@ readonly -a networks=(
 
 # ---- Shared by every script -------------------------------------------------
 
-verb=apply     # apply, check or undo
-dir=docker-tls # working folder
+verb=apply # apply, check or undo
+dir=''     # working folder; docker-tls in the home folder without --dir
 yes=0
 remove_keys=0
 renew=0
@@ -78,6 +107,7 @@ new_key=0
 now=0    # 1: --now
 stage='' # begin, switch or finish
 passphrase_file=''
+passphrase='' # of the CA key: in this variable alone, which is not exported
 json=0
 junit=''                     # the file for --junit
 to=''                        # the file for --to
@@ -85,13 +115,19 @@ restore_from=''              # the file for --restore
 containers=1                 # 0: --no-containers
 leaves='nothing was changed' # the state to report when a command fails
 
+# Names and logs may be a stranger's: bytes that a terminal would obey become
+# blanks. Line ends stay.
+plain_text() { # plain_text TEXT
+  printf '%s' "${1//[^[:print:]$'\n']/ }"
+}
+
 die() { # die STATUS MESSAGE...
-  printf 'error: %s: %s\n' "${script}" "${*:2}" >&2
+  printf 'error: %s: %s\n' "${script}" "$(plain_text "${*:2}")" >&2
   exit "$1"
 }
 
 note() { # note MESSAGE...
-  printf '%s: %s\n' "${script}" "$*" >&2
+  printf '%s: %s\n' "${script}" "$(plain_text "$*")" >&2
 }
 
 doing='' # the printed command that runs now
@@ -108,6 +144,38 @@ print_help() {
     [[ ${line} == '#'* ]] || break
     [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
   done <"${BASH_SOURCE[0]}"
+}
+
+# The home folder of the user who runs this: where the caller names none, that
+# of passwd(5). Another user's would get files that are not theirs.
+find_home() {
+  if [[ -z ${HOME} ]]; then
+    IFS=: read -r _ _ _ _ _ HOME _ < <(getent passwd "${EUID}") ||
+      die 2 "user ${EUID} has no home folder; set HOME to one"
+  fi
+  [[ ! -e ${HOME} || -O ${HOME} ]] ||
+    die 2 "HOME is ${HOME}, another user's folder; with sudo, give it -H too"
+}
+
+# What may not be looked at is not what is not there.
+need_access() { # need_access FOLDER
+  local path=$1
+  while [[ ! -e ${path} && ${path} == /*/* ]]; do path=${path%/*}; done
+  [[ ! -d ${path} || -x ${path} ]] ||
+    die 2 "$(id -un) may not look into ${path}; run this as its owner does," \
+      'with sudo where that is root, or give another --dir'
+}
+
+# setup.sh hands the passphrase over on a descriptor. It is read and closed
+# here, before a program is started that would inherit it.
+take_passphrase() { # take_passphrase FILE
+  local descriptor
+  passphrase_file=$1
+  if [[ ! $1 =~ ^/dev/fd/([0-9]+)$ ]]; then return; fi
+  descriptor=${BASH_REMATCH[1]}
+  IFS= read -r passphrase <&"${descriptor}" || [[ -n ${passphrase} ]] ||
+    die 2 "$1 holds no passphrase"
+  exec {descriptor}<&-
 }
 
 parse_options() { # parse_options ARGUMENT...
@@ -144,7 +212,7 @@ parse_options() { # parse_options ARGUMENT...
           --junit) junit=$1 ;;
           --to) to=$1 ;;
           --restore) restore_from=$1 ;;
-          *) passphrase_file=$1 ;;
+          *) take_passphrase "$1" ;;
         esac
         shift
         ;;
@@ -156,7 +224,9 @@ parse_options() { # parse_options ARGUMENT...
   ((! new_key || renew)) || die 2 '--new-key goes with --renew'
   ((! renew)) || [[ ${verb} != undo ]] ||
     die 2 '--renew does not go with --undo'
-  dir=$(realpath --canonicalize-missing -- "${dir}")
+  find_home
+  dir=$(realpath --canonicalize-missing -- "${dir:-${HOME}/docker-tls}")
+  need_access "${dir}"
 }
 
 need_openssl() {
@@ -188,9 +258,10 @@ public_key_of() { # public_key_of CERTIFICATE
 
 has_same_key() { # has_same_key CERTIFICATE KEY
   local public_key
-  public_key=$(openssl pkey -in "$2" -passin pass: -pubout) || return 1
+  public_key=$(openssl pkey -in "$2" -passin pass: -pubout 2>/dev/null) ||
+    return 1
   [[ $(public_key_of "$1") == "${public_key}" ]]
-} 2>/dev/null
+}
 
 # Prints why openssl does not accept a certificate, or nothing. A date is told
 # beside this machine's clock: either of them may be the one that is wrong.
@@ -715,12 +786,6 @@ lost_containers() {
 
 # ---- JSON -------------------------------------------------------------------
 
-# What came back may be a stranger's: bytes that a terminal would obey, or that
-# JSON and XML may not hold, become blanks. Line ends stay.
-plain_text() { # plain_text TEXT
-  printf '%s' "${1//[^[:print:]$'\n']/ }"
-}
-
 json_string() { # json_string TEXT
   local text
   text=$(plain_text "$1")
@@ -962,28 +1027,33 @@ verify_ranges() {
 
 # Prints the process whose open file has the lock. The kernel's own list names
 # the flock command, which has ended.
-holder_of() { # holder_of FOLDER
+holder_of() { # holder_of FILE
   local file pid info holder=''
   for file in /proc/[0-9]*/fd/*; do
     pid=${file#/proc/}
     pid=${pid%%/*}
     [[ ${file} -ef $1 ]] || continue
-    info=$(<"/proc/${pid}/fdinfo/${file##*/}") || continue
+    info=$(cat -- "/proc/${pid}/fdinfo/${file##*/}" 2>/dev/null) || continue
     # Commands that the holder runs have the same open file, and larger numbers.
     if [[ ${info} == *lock:* ]] && ((pid < ${holder:-pid + 1})); then
       holder=${pid}
     fi
   done
   printf '%s\n' "${holder:-unknown}"
-} 2>/dev/null
+}
 
-# One run at a time. The lock ends with the process, however it ends.
-lock() { # lock FOLDER
+# One run at a time. The lock ends with the process, however it ends. Whoever
+# can open a file can lock it: this one is its owner's alone.
+lock() { # lock FILE
   local lock_fd
-  exec {lock_fd}<"$1"
-  if flock --nonblock "${lock_fd}"; then return; fi
-  note "another run works in $1 (process $(holder_of "$1")); waiting for it"
-  flock "${lock_fd}"
+  exec {lock_fd}>>"$1"
+  chmod 0600 -- "$1"
+  if ! flock --nonblock "${lock_fd}"; then
+    note "another run holds $1 (process $(holder_of "$1")); waiting for it"
+    flock "${lock_fd}"
+  fi
+  # A run that was waited for may have removed the file, as --undo does.
+  if [[ ! $1 -ef /proc/self/fd/${lock_fd} ]]; then lock "$1"; fi
 }
 
 # ---- Throwaway containers ---------------------------------------------------
@@ -1213,7 +1283,7 @@ open_probe_folder() {
     run_here chmod -- 0755 "${probe_folder}"
     return
   fi
-  lock /run
+  lock /run/dockseal.lock
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
