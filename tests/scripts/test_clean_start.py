@@ -1,0 +1,276 @@
+"""Facts about what the environment, files and folders of others can do to a script: nothing, or they are refused."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.sites import render
+
+PASSPHRASE = "correct horse battery staple"
+SITE = """\
+ca: {key: ec:P-256}
+hosts:
+  - {name: docker.example.com, key: ec:P-256}
+"""
+CREATE = "ca/10-create-ca.sh"
+SIGN = "ca/20-sign-servers.sh"
+REQUEST = "hosts/docker.example.com/10-request-certificate.sh"
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripts of a site of one host."""
+    return render(SITE, tmp_path_factory.mktemp("rendered") / "out")
+
+
+@pytest.fixture
+def passphrase(tmp_path: Path) -> Path:
+    """A file with the passphrase that only its owner can read."""
+    return secret(tmp_path / "passphrase", f"{PASSPHRASE}\n".encode())
+
+
+def secret(path: Path, octets: bytes) -> Path:
+    """Write a file that only its owner can read."""
+    path.touch(mode=0o600)
+    path.write_bytes(octets)
+    return path
+
+
+def run(
+    script: Path, *words: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a script without a terminal."""
+    argv = ["bash", str(script), *map(str, words)]
+    variables = {**os.environ, **(env or {})}
+    return subprocess.run(
+        argv, env=variables, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+
+
+def create(out: Path, work: Path, passphrase: Path, env: Mapping[str, str] | None = None) -> None:
+    """Make a CA; it must work."""
+    done = run(out / CREATE, "--dir", work, "--passphrase-file", passphrase, env=env)
+    assert done.returncode == 0, done.stderr
+
+
+def opens(key: Path, passphrase: str) -> bool:
+    """Tell whether a passphrase opens a key."""
+    argv = ["openssl", "pkey", "-in", str(key), "-passin", "stdin", "-noout"]
+    return subprocess.run(argv, input=f"{passphrase}\n", text=True, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        pytest.param({"OPENSSL_CONF": "/nowhere/openssl.cnf"}, id="OPENSSL_CONF"),
+        pytest.param({"OPENSSL_MODULES": "/nowhere", "OPENSSL_ENGINES": "/nowhere"}, id="OPENSSL_MODULES"),
+        pytest.param({"POSIXLY_CORRECT": "1"}, id="POSIXLY_CORRECT"),
+        pytest.param({"TMPDIR": "/nowhere"}, id="TMPDIR"),
+        pytest.param({"SHELLOPTS": "keyword:nounset:noglob"}, id="SHELLOPTS"),
+        pytest.param({"BASHOPTS": "nocasematch:failglob"}, id="BASHOPTS"),
+        pytest.param({"passphrase": "exported before", "verb": "undo", "dir": "/nowhere"}, id="variables"),
+        pytest.param({"IFS": "e", "CDPATH": "/", "GLOBIGNORE": "*"}, id="IFS"),
+        pytest.param({"LC_ALL": "tr_TR.UTF-8", "PATH": "/usr/bin:/bin"}, id="locale"),
+    ],
+)
+def test_a_variable_of_the_caller_has_no_say(
+    out: Path, tmp_path: Path, passphrase: Path, env: Mapping[str, str]
+) -> None:
+    work = tmp_path / "work"
+    create(out, work, passphrase, env)
+    assert opens(work / "ca/ca-private.pem", PASSPHRASE)
+    done = run(out / REQUEST, "--dir", work, env=env)
+    assert done.returncode == 0, done.stderr
+    done = run(out / SIGN, "--dir", work, "--passphrase-file", passphrase, env=env)
+    assert done.returncode == 0, done.stderr
+    assert (work / "hosts/docker.example.com/certificate.pem").exists()
+
+
+@pytest.mark.parametrize("name", ["printf", "exec", "read", "openssl", "set", "unset", "["])
+def test_an_exported_function_is_not_called(out: Path, tmp_path: Path, passphrase: Path, name: str) -> None:
+    spy = tmp_path / "called"
+    create(out, tmp_path / "work", passphrase, {f"BASH_FUNC_{name}%%": f'() {{ command echo "$*" >>{spy}; }}'})
+    assert opens(tmp_path / "work/ca/ca-private.pem", PASSPHRASE)
+    assert not spy.exists()
+
+
+def test_what_bash_env_defines_is_gone(out: Path, tmp_path: Path, passphrase: Path) -> None:
+    spy, startup = tmp_path / "called", tmp_path / "startup"
+    startup.write_text(f"openssl() {{ command echo called >>{spy}; }}; shopt -s nocasematch\n")
+    create(out, tmp_path / "work", passphrase, {"BASH_ENV": str(startup)})
+    assert not spy.exists()
+
+
+def test_without_home_the_working_folder_is_that_of_passwd(out: Path) -> None:
+    environment = {"PATH": os.environ["PATH"]}
+    argv = ["bash", str(out / CREATE), "--check"]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    assert f"{pwd.getpwuid(os.geteuid()).pw_dir}/docker-tls" in done.stdout + done.stderr
+
+
+def test_the_working_folder_does_not_depend_on_where_one_stands(out: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (tmp_path / "elsewhere").mkdir()
+    said = {
+        run(out / CREATE, "--check", env={"HOME": str(home)}, cwd=cwd).stdout
+        for cwd in (home, tmp_path, tmp_path / "elsewhere")
+    }
+    assert len(said) == 1
+    assert f"mkdir -m 0700 -- {home}/docker-tls\n" in said.pop()
+
+
+@as_root
+def test_the_home_folder_of_another_user_is_refused(out: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    assert run(out / CREATE, "--check", env={"HOME": str(home)}).returncode == 3
+    os.chown(home, NOBODY, NOBODY)
+    done = run(out / CREATE, "--check", env={"HOME": str(home)})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"HOME is {home}, another user's folder" in done.stderr
+
+
+# ---- Passphrase files -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("octets", "reason"),
+    [
+        pytest.param(f"{PASSPHRASE}\r\n".encode(), "a carriage return", id="carriage-return"),
+        pytest.param(f"\ufeff{PASSPHRASE}\n".encode(), "byte order mark", id="byte-order-mark"),
+        pytest.param(f"{PASSPHRASE}\n".encode("utf-16"), "a NUL byte", id="utf-16"),
+        pytest.param(PASSPHRASE.replace(" ", "\0").encode(), "a NUL byte", id="nul"),
+        pytest.param(f"{PASSPHRASE}\x1b[A\n".encode(), "a control character", id="escape"),
+        pytest.param(b"", "is empty", id="empty"),
+    ],
+)
+def test_a_passphrase_that_nobody_can_type_is_refused(out: Path, tmp_path: Path, octets: bytes, reason: str) -> None:
+    done = run(out / CREATE, "--dir", tmp_path / "work", "--passphrase-file", secret(tmp_path / "file", octets))
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert not (tmp_path / "work/ca/ca-private.pem").exists()
+
+
+def test_a_passphrase_file_that_others_can_read_is_refused(out: Path, tmp_path: Path, passphrase: Path) -> None:
+    passphrase.chmod(0o640)
+    done = run(out / CREATE, "--dir", tmp_path / "work", "--passphrase-file", passphrase)
+    assert done.returncode == 2
+    assert f"others can read {passphrase}" in done.stderr
+
+
+@as_root
+def test_a_passphrase_file_of_another_user_is_refused(out: Path, tmp_path: Path, passphrase: Path) -> None:
+    os.chown(passphrase, NOBODY, NOBODY)
+    done = run(out / CREATE, "--dir", tmp_path / "work", "--passphrase-file", passphrase)
+    assert done.returncode == 2
+    assert f"{passphrase} belongs to another user" in done.stderr
+
+
+@as_root
+def test_a_passphrase_file_that_others_could_replace_is_refused(out: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    file = secret(folder / "passphrase", f"{PASSPHRASE}\n".encode())
+    folder.chmod(0o777)
+    done = run(out / CREATE, "--dir", tmp_path / "work", "--passphrase-file", file)
+    assert done.returncode == 2
+    assert f"others can write to {folder}/" in done.stderr
+
+
+def test_a_passphrase_comes_on_a_descriptor_too(out: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    line = '"$@" --passphrase-file <(printf "%s\\n" "$PHRASE")'
+    argv = ["bash", "-c", line, "bash", "bash", str(out / CREATE), "--dir", str(work)]
+    subprocess.run(argv, env={**os.environ, "PHRASE": PASSPHRASE}, capture_output=True, check=True)
+    assert opens(work / "ca/ca-private.pem", PASSPHRASE)
+
+
+# ---- Folders that somebody else could change --------------------------------
+
+
+@as_root
+@pytest.mark.parametrize("depth", [0, 1, 2], ids=["itself", "parent", "grandparent"])
+@pytest.mark.parametrize("how", ["owner", "mode"])
+def test_a_folder_that_another_user_could_change_is_refused(
+    out: Path, tmp_path: Path, passphrase: Path, depth: int, how: str
+) -> None:
+    folders = [tmp_path / "a/b/work", tmp_path / "a/b", tmp_path / "a"]
+    folders[0].mkdir(parents=True)
+    for folder in folders:
+        folder.chmod(0o755)
+    if how == "owner":
+        os.chown(folders[depth], NOBODY, NOBODY)
+    else:
+        folders[depth].chmod(0o775)
+    done = run(out / CREATE, "--dir", folders[0], "--passphrase-file", passphrase)
+    assert done.returncode == 2
+    assert list(folders[0].iterdir()) == []
+    assert [path.name for path in folders[1].iterdir()] == ["work"]
+
+
+def test_a_link_to_a_folder_that_others_can_change_is_refused(out: Path, tmp_path: Path, passphrase: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o775)
+    (tmp_path / "link").symlink_to(tmp_path / "shared")
+    done = run(out / CREATE, "--dir", tmp_path / "link/work", "--passphrase-file", passphrase)
+    assert done.returncode == 2
+    assert list((tmp_path / "shared").iterdir()) == []
+
+
+def test_a_sticky_folder_above_is_no_fault(out: Path, tmp_path: Path, passphrase: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o1777)
+    create(out, tmp_path / "shared/work", passphrase)
+
+
+def test_nothing_is_made_above_the_working_folder_or_removed_there(out: Path, tmp_path: Path, passphrase: Path) -> None:
+    above = tmp_path / "empty"
+    done = run(out / CREATE, "--dir", above / "work", "--passphrase-file", passphrase)
+    assert done.returncode == 2
+    assert f"there is no folder {above}/" in done.stderr
+    above.mkdir()
+    create(out, above / "work", passphrase)
+    done = run(out / CREATE, "--dir", above / "work", "--undo", "--remove-keys")
+    assert done.returncode == 0, done.stderr
+    assert list(above.iterdir()) == []
+
+
+@as_root
+def test_what_may_not_be_looked_at_is_not_called_missing(tmp_path: Path, passphrase: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir("/")
+        out = render(SITE, tmp_path / "out")
+        work = tmp_path / "work"
+        create(out, work, passphrase)
+        for path in (tmp_path, *tmp_path.parents):
+            if path.is_relative_to("/tmp") and path != Path("/tmp"):
+                path.chmod(path.stat().st_mode | 0o011)
+        argv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "env", "HOME=/nonexistent"]
+        argv += ["bash", str(out / "ca/80-list-certificates.sh"), "--dir", str(work)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"may not look into {work}" in done.stderr
+
+
+# ---- Temporary names --------------------------------------------------------
+
+
+def test_a_link_that_has_a_temporary_name_is_not_written_through(out: Path, tmp_path: Path, passphrase: Path) -> None:
+    ca, victim = tmp_path / "work/ca", tmp_path / "victim"
+    ca.mkdir(parents=True, mode=0o700)
+    (tmp_path / "work").chmod(0o700)
+    victim.write_text("precious\n")
+    for name in ("ca-extensions.cnf.new", "ca-private.pem.new", "ca-public.pem.new", "ledger.txt.new"):
+        (ca / name).symlink_to(victim)
+    create(out, tmp_path / "work", passphrase)
+    assert victim.read_text() == "precious\n"
+    assert victim.stat().st_mode & 0o777 == 0o644
