@@ -24,6 +24,8 @@ readonly -a hosts=(
 
 #% include "parts/common.sh"
 
+#% include "parts/caller.sh"
+
 #% include "parts/section_certificates.sh"
 
 #% include "parts/public_key_of.sh"
@@ -75,36 +77,61 @@ explain() { # explain TEXT
   printf '%s (%s)\n' "$(explain_handshake "$1" "${log}")" "${said}"
 }
 
-# D17: docker -H tcp://HOST:2376 --tlsverify --tlscacert=ca-public.pem
-#      --tlscert=client-certificate.pem --tlskey=client-key.pem ps
-verify_docker() { # verify_docker DOCKER_HOST
-  local text problem=''
-  if ! command -v docker >/dev/null; then
-    report CLIENT-3 SKIP "docker ps on $1" 'there is no docker client here' ''
+# docker goes through the proxies of whoever runs this; openssl, with which
+# CLIENT-1 asks, through none. Where docker gets its answer without them, they
+# are the problem.
+ask_docker() { # ask_docker NAME OPTION...
+  # Sets text, problem, remedy, and answered: 1 where docker got an answer.
+  local variable
+  local -a proxies=()
+  for variable in {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY; do
+    if [[ -n $(caller_value "${variable}") ]]; then
+      proxies+=("${variable}=$(caller_value "${variable}")")
+    fi
+  done
+  problem='' answered=1
+  asked=$(printf '%q ' "${proxies[@]}" docker "${@:2}")
+  if text=$(timeout 20 env "${proxies[@]}" docker "${@:2}" 2>&1); then
     return
   fi
-  asked="docker -H $1 --tlsverify --tlscacert=${ca}"
-  asked+=" --tlscert=${certificate} --tlskey=${key} ps"
-  text=$(timeout 20 docker -H "$1" --tlsverify --tlscacert="${ca}" \
-    --tlscert="${certificate}" --tlskey="${key}" ps 2>&1) ||
+  answered=0
+  problem=$(explain "${text}")
+  if ((! ${#proxies[@]})); then return; fi
+  if text=$(timeout 20 docker "${@:2}" 2>&1); then
+    answered=1
+    problem="client: docker goes through the proxy of ${proxies[*]} and gets no"
+    problem+=" answer there; without it $1 answers"
+    remedy="add $1 to no_proxy, in the environment and in the shell profile"
+  else
     problem=$(explain "${text}")
-  if [[ -z ${problem} ]]; then answers=1; fi
-  judge CLIENT-3 "docker ps on $1" "${problem}" "${text}" \
-    "read journalctl --unit docker.service on that host"
+  fi
 }
 
-verify_context() { # verify_context NAME
-  local text problem=''
-  if ! command -v docker >/dev/null; then
-    report CLIENT-4 SKIP "docker --context $1 gets an answer" \
+# D17: docker -H tcp://HOST:2376 --tlsverify --tlscacert=ca-public.pem
+#      --tlscert=client-certificate.pem --tlskey=client-key.pem ps
+verify_docker() { # verify_docker CONNECT DOCKER_HOST
+  local text problem answered
+  local remedy='read journalctl --unit docker.service on that host'
+  if ((! has_docker)); then
+    report CLIENT-3 SKIP "docker ps on $2" 'there is no docker client here' ''
+    return
+  fi
+  ask_docker "$1" -H "$2" --tlsverify --tlscacert="${ca}" \
+    --tlscert="${certificate}" --tlskey="${key}" ps
+  answers=${answered}
+  judge CLIENT-3 "docker ps on $2" "${problem}" "${text}" "${remedy}"
+}
+
+verify_context() { # verify_context CONNECT NAME
+  local text problem answered remedy='run 20-configure-client.sh again'
+  if ((! has_docker)); then
+    report CLIENT-4 SKIP "docker --context $2 gets an answer" \
       'there is no docker client here' ''
     return
   fi
-  asked="docker --context $1 version"
-  text=$(timeout 20 docker --context "$1" version \
-    --format '{{.Server.Version}}' 2>&1) || problem=$(explain "${text}")
-  judge CLIENT-4 "docker --context $1 gets an answer" "${problem}" \
-    "server ${text}" 'run 20-configure-client.sh again'
+  ask_docker "$1" --context "$2" version --format '{{.Server.Version}}'
+  judge CLIENT-4 "docker --context $2 gets an answer" "${problem}" \
+    "server ${text}" "${remedy}"
 }
 
 # The client must refuse the real host when it trusts another CA only.
@@ -160,8 +187,8 @@ verify_host() { # verify_host NAME DOCKER_HOST CONNECT PORT
   # 1 once docker got an answer
   answers=0
   verify_server "$3" "$4"
-  verify_docker "$2"
-  verify_context "$1"
+  verify_docker "$3" "$2"
+  verify_context "$3" "$1"
   if ((has_docker)); then verify_modes "$1" "$2"; fi
 }
 
@@ -175,6 +202,7 @@ main() {
   certificate=${docker_config}/cert.pem
   ca=${docker_config}/ca.pem
   if [[ ${verb} == check ]]; then exit 0; fi
+  need_own_config
   for file in "${key}" "${certificate}" "${ca}"; do
     [[ -e ${file} ]] ||
       die 2 "${file} is not there: run 20-configure-client.sh first"

@@ -59,8 +59,8 @@ start_impostor() {
 }
 
 stop_impostor() {
-  kill "${impostor_pids[@]}" || true
-} 2>/dev/null
+  kill "${impostor_pids[@]}" 2>/dev/null || true
+}
 
 # The impostor serves one connection after the other: once it has hung up on
 # this one, its log of those before is complete.
@@ -105,7 +105,8 @@ link_context_files() { # link_context_files CONTEXT_FOLDER FOLDER CA
 }
 
 # Makes a docker context in own and other that leads to the impostor, not to
-# its host, and is the same else. Status 1 where there is no such context.
+# its host, and is the same else. Status 1 where there is no such context, or
+# one in which its host is not found.
 link_context() { # link_context NAME
   local digest host meta folder contexts ca_of_other=''
   digest=$(printf '%s' "$1" | sha256sum)
@@ -114,7 +115,8 @@ link_context() { # link_context NAME
   [[ -r ${contexts}/meta/${digest}/meta.json ]] || return 1
   host=$(context_host "$1") || return 1
   meta=$(<"${contexts}/meta/${digest}/meta.json")
-  meta=${meta//"\"Host\":\"${host}\""/"\"Host\":\"tcp://${impostor}\""}
+  [[ ${meta} =~ \"Host\":[[:space:]]*\""${host}"\" ]] || return 1
+  meta=${meta//"${BASH_REMATCH[0]}"/"\"Host\":\"tcp://${impostor}\""}
   for folder in own other; do
     mkdir -p -- "${scratch}/${folder}/contexts/meta/${digest}"
     printf '%s\n' "${meta}" \

@@ -97,7 +97,7 @@ is_current() { # is_current CONTEXT
   local text
   [[ -r ${docker_config}/config.json ]] || return 1
   text=$(<"${docker_config}/config.json")
-  [[ ${text} =~ \"currentContext\":[[:space:]]*\"$1\" ]]
+  [[ ${text} =~ \"currentContext\":[[:space:]]*\""$1"\" ]]
 }
 
 # Prints what is wrong with a docker context, or nothing.
@@ -105,7 +105,11 @@ problem_of_context() { # problem_of_context NAME
   local host current=''
   host=$(context_host "$1") || return 0
   if [[ ${host} =~ ^(unix|fd|npipe|ssh):// ]]; then return; fi
-  link_context "$1" || return 0
+  link_context "$1" || {
+    printf 'the context %s (%s) cannot be read: its file has another form' \
+      "$1" "${host}"
+    return
+  }
   measure "--context=$1"
   if is_current "$1"; then
     current=", the current one in ${docker_config}/config.json,"
@@ -122,8 +126,10 @@ problem_of_context() { # problem_of_context NAME
 verify_contexts() {
   local name names problem='' one
   asked='docker context ls --quiet; docker --context NAME ps'
-  names=$(DOCKER_CONTEXT=default docker context ls --quiet 2>/dev/null) ||
+  names=$(DOCKER_CONTEXT=default docker context ls --quiet 2>/dev/null) || {
+    problem='docker cannot list its contexts: run docker context ls, and see why'
     names=''
+  }
   while IFS= read -r name; do
     if [[ -z ${name} || ${name} == default ]]; then continue; fi
     one=$(problem_of_context "${name}")
@@ -134,8 +140,15 @@ verify_contexts() {
 }
 
 verify_plain_text() {
+  local setting
+  local -a settings=()
+  for setting in "${caller_variables[@]}"; do
+    if [[ ${setting} =~ ^${docker_variable}= ]]; then
+      settings+=("${setting}")
+    fi
+  done
   judge_variables PLAIN-1 'no variable lets docker send plain text' \
-    'the environment' "${caller_variables[@]}"
+    'the environment' "${settings[@]}"
   verify_profiles
   verify_contexts
 }
