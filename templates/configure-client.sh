@@ -145,14 +145,19 @@ remove_leftovers() {
   local name
   if [[ -d ${previous} ]]; then
     for name in "${installed[@]/#/"${docker_config}/"}"; do
-      if [[ -e ${name}.new ]]; then run rm -f -- "${name}.new"; fi
+      if [[ -e ${name}.new || -L ${name}.new ]]; then
+        run rm -f -- "${name}.new"
+      fi
     done
   fi
-  if [[ -d ${previous}.new ]]; then run rm -rf -- "${previous}.new"; fi
-  if [[ -d ${docker_config}.new &&
-    $(ls -A -- "${docker_config}.new") =~ ^("${previous##*/}")?$ ]]; then
-    run rm -rf -- "${docker_config}.new"
-  fi
+  for name in "${previous}.new" "${docker_config}.new"; do
+    if [[ -e ${name} || -L ${name} ]]; then run rm -rf -- "${name}"; fi
+  done
+}
+
+# A killed run leaves a new folder with nothing in it but before-dockseal.
+is_leftover() { # is_leftover FOLDER
+  [[ -d $1 && ! -L $1 && $(ls -A -- "$1") =~ ^("${previous##*/}")?$ ]]
 }
 
 # From now on these files are this script's own: those that come, and those that
@@ -316,9 +321,12 @@ our_contexts() {
 
 # docker forgets its current context only where it is not told to use another.
 remove_context() { # remove_context NAME
+  local text=''
   local -a remove=(docker context rm --force "$1")
-  if [[ -r ${docker_config}/config.json && $(<"${docker_config}/config.json") \
-    =~ \"currentContext\":[[:space:]]*\""$1"\" ]]; then
+  if [[ -r ${docker_config}/config.json ]]; then
+    text=$(cat -- "${docker_config}/config.json")
+  fi
+  if [[ ${text} =~ \"currentContext\":[[:space:]]*\""$1"\" ]]; then
     remove=(env --unset=DOCKER_CONTEXT "${remove[@]}")
   fi
   if has_docker && run "${remove[@]}"; then return; fi
@@ -414,6 +422,10 @@ clean_profile() {
 check_home() {
   local owner
   [[ -d ${HOME} ]] || die 2 "HOME is ${HOME}, and there is no such folder"
+  if [[ -e ${docker_config}.new || -L ${docker_config}.new ]]; then
+    is_leftover "${docker_config}.new" ||
+      die 2 "${docker_config}.new is somebody's; move it away; ${leaves}"
+  fi
   if [[ ! -e ${docker_config} && ! -L ${docker_config} ]]; then
     need_safe "${HOME}"
     return
@@ -440,8 +452,9 @@ check_profile() {
   need_safe "${profile%/*}/"
   [[ -f ${profile} && -O ${profile} && -r ${profile} ]] ||
     die 2 "${profile} is not a file of $(id -un)'s own; ${leaves}"
-  tr --delete '\0' <"${profile}" | cmp --quiet -- "${profile}" - ||
-    die 2 "${profile} holds NUL bytes: it is no shell profile; ${leaves}"
+  if IFS= read -r -d '' _ <"${profile}"; then
+    die 2 "${profile} holds a NUL byte: it is no shell profile; ${leaves}"
+  fi
 }
 
 # docker reads one certificate in ~/.docker: a user is one client.
@@ -492,25 +505,23 @@ check_contexts() {
 # docker context rm leaves empty folders behind. ~/.docker goes as a whole, as
 # it came: a killed run leaves none of which nobody knows whose it is.
 remove_folders() {
-  local name folder mode
+  local name folder mode found
   if [[ ! -d ${previous} ]]; then return; fi
+  mode=$(mode_before .)
   for name in contexts/meta contexts/tls contexts; do
     folder=${docker_config}/${name}
-    if [[ -d ${folder} && -z $(mode_before "${name}") &&
-      -z $(ls -A -- "${folder}") ]]; then
-      run rmdir -- "${folder}"
-    fi
+    if [[ ! -d ${folder} || -n $(mode_before "${name}") ]]; then continue; fi
+    found=$(ls -A -- "${folder}")
+    if [[ -z ${found} ]]; then run rmdir -- "${folder}"; fi
   done
-  mode=$(mode_before .)
-  if [[ -z ${mode} && $(ls -A -- "${docker_config}") == "${previous##*/}" ]]
-  then
+  found=$(ls -A -- "${docker_config}")
+  if [[ -z ${mode} && ${found} == "${previous##*/}" ]]; then
     run mv -T -- "${docker_config}" "${docker_config}.new"
     run rm -rf -- "${docker_config}.new"
     return
   fi
-  if [[ -n ${mode} &&
-    $(stat --dereference --format '%a' -- "${docker_config}") != "${mode}" ]]
-  then
+  found=$(stat --dereference --format '%a' -- "${docker_config}")
+  if [[ -n ${mode} && ${mode} != "${found}" ]]; then
     run chmod "${mode}" -- "${docker_config}"
   fi
   run rm -rf -- "${previous}"

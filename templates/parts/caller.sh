@@ -1,4 +1,4 @@
-# Prints the value that a variable had where this script was started, or nothing.
+# Prints the value of a variable of whoever runs this script, or nothing.
 caller_value() { # caller_value VARIABLE
   local setting
   for setting in "${caller_variables[@]}"; do

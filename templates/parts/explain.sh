@@ -57,6 +57,8 @@ readonly -a client_reasons=(
   'client: @1 cannot be read (@3): run this as its owner'
   'does not match public key|key values mismatch'
   'client: the key belongs to another certificate: install both from one run'
+  'ca\.pem seems invalid'
+  'client: its ca.pem holds no certificate: run 20-configure-client.sh'
   'private key from ([^[:space:]:]+)'
   'client: the key @1 cannot be read: run this as its owner'
   'valid for ([^"]+), not ([^[:space:]"]+)'
@@ -111,7 +113,8 @@ readonly -a client_reasons=(
   'bad certificate'
   "server: it got no client certificate, or not one that it accepts:\
  ${read_log}"
-  'no such host|not known|name resolution|No address associated'
+  # docker 29 says i/o timeout where no name server answers: no firewall.
+  'no such host|not known|name resolution|No address associated|lookup [^ ]+.*i/o'
   "client: the host's name has no address here: add it to the DNS or to\
  /etc/hosts"
   'errno=111|onnection refused'

@@ -127,7 +127,7 @@ verify_contexts() {
   local name names problem='' one
   asked='docker context ls --quiet; docker --context NAME ps'
   names=$(DOCKER_CONTEXT=default docker context ls --quiet 2>/dev/null) || {
-    problem='docker cannot list its contexts: run docker context ls, and see why'
+    problem='docker context ls fails: run it, and mend what it names'
     names=''
   }
   while IFS= read -r name; do
