@@ -215,6 +215,7 @@ install_files() {
 
 restore_files() {
   local name file
+  if [[ ! -d ${previous} ]]; then return; fi
   for name in "${installed[@]}"; do
     file=${docker_config}/${name}
     if [[ -e ${previous}/${name} || -L ${previous}/${name} ]]; then
@@ -421,7 +422,8 @@ clean_profile() {
 # Stops where this user could not write, or where others could.
 check_home() {
   local owner
-  [[ -d ${HOME} ]] || die 2 "HOME is ${HOME}, and there is no such folder"
+  [[ -d ${HOME} ]] ||
+    die 2 "HOME is ${HOME}, and there is no such folder; ${leaves}"
   if [[ -e ${docker_config}.new || -L ${docker_config}.new ]]; then
     is_leftover "${docker_config}.new" ||
       die 2 "${docker_config}.new is somebody's; move it away; ${leaves}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,12 +24,13 @@ from tests.host.support import (
     refuses,
     setup,
     site,
-    stops,
     verify,
 )
 
 pytestmark = pytest.mark.no_probe_image
 ERROR = f"error: {CLIENT}:"
+CHECK_EXPIRY = "clients/client/60-check-expiry.sh"
+ALICE = "clients/alice/20-configure-client.sh"
 FOLDER = f"{WORK}/clients/client"
 INSTALLED = {"key.pem": "client-key.pem", "cert.pem": "client-certificate.pem", "ca.pem": "ca-public.pem"}
 # Somebody's profile: no line end at its end, trailing blanks, an empty line, octets that are no UTF-8.
@@ -46,8 +49,11 @@ def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """A Docker host of the site, and the client's certificate on the same machine."""
     scratch = tmp_path_factory.mktemp("site")
     install(host, scratch)
-    install(host, scratch, site(more="    shell_profile: .profile\n"), "/root/with-profile")
+    alice = "  - {name: alice, key: ec:P-256}\n"
+    install(host, scratch, site(more=f"    shell_profile: .profile\n{alice}"), "/root/with-profile")
     setup(host, *CERTIFICATE_STEPS, DAEMON, *UNATTENDED)
+    for step in ("clients/alice/10-request-certificate.sh", "ca/30-sign-clients.sh"):
+        host.run(["bash", f"/root/with-profile/{step}", *UNATTENDED[: 1 if "10-" in step else None]])
     return host
 
 
@@ -63,8 +69,23 @@ class Home:
     def env(self) -> dict[str, str]:
         return {"HOME": self.path}
 
-    def run(self, step: str, *words: str, out: str = "/root/out") -> Result:
-        return self.host.run(["bash", f"{out}/{step}", *words], check=False, env=self.env)
+    def run(self, step: str, *words: str, out: str = "/root/out", **env: str) -> Result:
+        argv = ["bash", f"{out}/{step}", "--dir", WORK, *words]
+        return self.host.run(argv, check=False, env=self.env | env)
+
+    def refuses(self, said: str, *words: str, out: str = "/root/out", step: str = CLIENT, **env: str) -> None:
+        """Run a step that must stop with these words and change nothing here."""
+        before = self.files()
+        result = self.run(step, *words, out=out, **env)
+        assert (result.status, result.stderr) == (2, f"error: {step}: {said}; nothing was changed\n")
+        assert self.files() == before
+
+    def write(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
+        self.host.write(f"{self.path}/{path}", content, mode)
+
+    def bash(self, script: str) -> str:
+        """Run a piece of bash in the home folder."""
+        return self.host.bash(f'cd "$1"; {script}', self.path).stdout
 
     def verify(self, *words: str) -> Result:
         return verify(self.host, VERIFY_CLIENT, *words, env=self.env)
@@ -78,8 +99,8 @@ class Home:
         return self.host.run(["docker", *words], check=False, env=self.env | env)
 
     def files(self) -> dict[str, str]:
-        """Return all that is in the home folder, with its mode, owner and content."""
-        listing = 'cd "$1"; find . -printf "%p %m %u:%g %l\\n"; find . -type f -exec sha256sum {} +'
+        """Return all that is in the home folder, with its type, mode, owner and content."""
+        listing = 'cd "$1"; find . -printf "%p %y %m %u:%g %l\\n"; find . -type f -exec sha256sum {} +'
         lines = self.host.bash(listing, self.path).stdout.splitlines()
         return dict.fromkeys(sorted(lines), "")
 
@@ -153,17 +174,216 @@ def test_undo_keeps_the_only_copy_of_a_key(home: Home) -> None:
 def test_without_a_certificate_nothing_is_changed(home: Home) -> None:
     certificate = f"{FOLDER}/client-certificate.pem"
     home.host.run(["mv", certificate, "/run/kept"])
-    refuses(
-        home.host,
-        ["bash", f"/root/out/{CLIENT}"],
-        f"{ERROR} {certificate} is not here: carry {FOLDER}/client-request.csr to the CA, run ca/30-sign-clients.sh "
-        "there, and bring client-certificate.pem and ca-public.pem back; nothing was changed",
-        env=home.env,
+    try:
+        home.refuses(
+            f"{certificate} is not here: carry {FOLDER}/client-request.csr to the CA, run ca/30-sign-clients.sh there, "
+            "and bring client-certificate.pem and ca-public.pem back"
+        )
+    finally:
+        home.host.run(["mv", "/run/kept", certificate])
+
+
+# What is in a home folder before.
+BEFORE = {
+    "nothing": ":",
+    "an empty folder that others can look into": "mkdir -m 755 .docker",
+    "folders of contexts": "mkdir -m 750 -p .docker/contexts/meta .docker/contexts/tls",
+    "a context and a current one": "docker context create theirs --docker host=tcp://192.0.2.1:2376 >/dev/null; "
+    "docker context use theirs",
+    "links": "mkdir -m 700 .docker; echo theirs >their; ln -s ../their .docker/key.pem; ln -s no .docker/ca.pem",
+    "the folder is a link": "mkdir -m 711 dotfiles; ln -s dotfiles .docker; echo theirs >dotfiles/cert.pem",
+    "files of others' modes": "mkdir -m 755 .docker; echo a >.docker/ca.pem; echo b >.docker/key.pem; "
+    "chmod 444 .docker/ca.pem; chmod 640 .docker/key.pem; chgrp nogroup .docker/key.pem",
+}
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_undo_puts_back_all_that_was_there(home: Home, name: str) -> None:
+    home.bash(f'export HOME="$1"; {BEFORE[name]}')
+    before = home.files()
+    home.configure(out="/root/with-profile")
+    home.configure(out="/root/with-profile")
+    assert home.docker("--context", "localhost", "ps").status == 0
+    home.configure("--undo", out="/root/with-profile")
+    assert home.files() == before
+    assert home.configure("--undo", out="/root/with-profile").stderr == f"{CLIENT}: nothing to do\n"
+    assert home.files() == before
+
+
+COMMANDS = ["mkdir", "chmod", "cp", "install", "mv", "rm", "rmdir", "sync", "docker", "env"]
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("name", BEFORE)
+def test_check_prints_every_command_that_apply_runs(home: Home, name: str) -> None:
+    """What the kernel sees is the judge: programs that change something, with their arguments."""
+    home.bash(f'export HOME="$1"; {BEFORE[name]}')
+    planned = home.run(CLIENT, "--check").stdout
+    trace = f"{home.path}.trace"
+    argv = ["strace", "-f", "-qq", "-s", "1000", "-e", "trace=execve", "-o", trace]
+    done = home.host.run([*argv, "bash", f"/root/out/{CLIENT}", "--dir", WORK], env=home.env)
+    # What write_file does is printed as one cat, in both.
+    ran = {
+        " ".join(json.loads(f"[{words}]"))
+        for words in re.findall(r"execve\(\"[^\"]*\", \[(.*?)\], .*\) = 0", home.host.read(trace))
+    }
+    changing = {
+        line for line in ran if line.split()[0] in COMMANDS and not re.search(r"(record|digests)\.new|/\.lock$", line)
+    }
+    printed = {" ".join(shlex.split(line)) for line in planned.splitlines() if line.split()[0] in COMMANDS}
+    assert changing - printed == set()
+    assert printed - changing == set()
+    assert [line for line in done.stderr.splitlines() if line.startswith("+ ")] == [
+        f"+ {line}" for line in planned.splitlines() if re.match(f"({'|'.join(COMMANDS)}|cat) ", line)
+    ]
+
+
+def test_files_of_the_operators_own_are_no_obstacle_before_there_is_a_certificate(home: Home) -> None:
+    for name in ("ca.pem", "key.pem"):
+        home.write(f".docker/{name}", "theirs\n")
+    home.bash("chmod 700 .docker")
+    before = home.files()
+    result = home.run(CLIENT, "--check", "--dir", f"{home.path}/none")
+    assert result.status == 3, result.stderr
+    assert home.files() == before
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("name", ["key.pem", "cert.pem", "ca.pem"])
+def test_a_file_that_was_changed_since_is_somebody_elses(home: Home, name: str) -> None:
+    home.configure()
+    path = f"{home.path}/.docker/{name}"
+    home.host.write(path, "theirs\n")
+    said = f"{path} is not what this script installed: somebody has changed it. Move it away and run this again"
+    home.refuses(said)
+    home.refuses(said, "--undo")
+    home.bash(f"mv .docker/{name} theirs")
+    home.configure()
+    home.bash(f"rm -f .docker/{name}")
+    home.configure("--undo")
+    assert sorted(home.files())[0:2] == [". d 755 root:root ", "./theirs f 644 root:root "]
+    assert not home.host.exists(f"{home.path}/.docker")
+
+
+@pytest.mark.one_release
+def test_a_link_under_a_temporary_name_is_not_written_through(home: Home) -> None:
+    home.write("victim", "kept\n", 0o600)
+    home.bash("mkdir -m 700 .docker; for n in key ca cert; do ln -s ../victim .docker/$n.pem.new; done")
+    home.bash("ln -s ../victim .docker/before-dockseal.new; ln -s victim .profile.new")
+    home.configure(out="/root/with-profile")
+    home.bash("for n in key ca cert; do ln -s ../victim .docker/$n.pem.new; done")
+    home.bash("ln -s ../../victim .docker/before-dockseal/digests.new")
+    home.configure("--undo", out="/root/with-profile")
+    assert home.host.read(f"{home.path}/victim") == "kept\n"
+    assert home.bash("find . -type l -o -name '*.pem*'; stat -c %a victim") == "600\n"
+    home.bash("rmdir .docker; ln -s victim .docker.new")
+    home.refuses(f"{home.path}/.docker.new is somebody's; move it away")
+
+
+@pytest.mark.one_release
+def test_what_a_killed_run_left_goes_with_undo(home: Home) -> None:
+    before = home.files()
+    home.configure(out="/root/with-profile")
+    home.bash("cp -p .docker/key.pem .docker/key.pem.new; cp -a .docker .docker.new")
+    home.bash(
+        "rm -rf .docker.new/[^b]* .docker.new/contexts; cp -a .docker/before-dockseal .docker/before-dockseal.new"
     )
-    home.host.run(["mv", "/run/kept", certificate])
+    home.bash("cp .profile .profile.new")
+    home.configure("--undo", out="/root/with-profile")
+    assert home.files() == before
+
+
+@pytest.mark.one_release
+def test_a_folder_that_others_can_change_is_refused(home: Home) -> None:
+    path = f"{home.path}/.docker"
+    home.bash("mkdir -m 777 .docker")
+    for words in ([], ["--undo"]):
+        result = home.run(CLIENT, *words)
+        assert (result.status, path in result.stderr, "chmod go-w" in result.stderr) == (2, True, True)
+    home.bash("chmod 755 .docker; chown nobody .docker")
+    home.refuses(f"{path} belongs to nobody, and root runs this; run as nobody: chown -R root {path}")
+    home.bash("rmdir .docker; touch .docker")
+    home.refuses(f"{path} is no folder; move it away")
+    work = f"{home.path}/work"
+    home.bash(f"rm .docker; cp -a {WORK} work; chmod 777 work/clients/client")
+    result = home.run(CLIENT, "--dir", work)
+    assert (result.status, f"others can write to {work}/clients/client" in result.stderr) == (2, True)
+
+
+# ---- One folder, one client -------------------------------------------------
+
+
+def test_another_folder_of_dockers_is_refused_by_name(home: Home) -> None:
+    said = (
+        f"DOCKER_CONFIG is /opt/other: there docker looks for certificates and contexts, and this script is about "
+        f"{home.path}/.docker; run: unset DOCKER_CONFIG, and take it out of your shell profile"
+    )
+    home.refuses(said, DOCKER_CONFIG="/opt/other")
+    before = home.files()
+    assert home.run(CLIENT, DOCKER_CONFIG=f"{home.path}/.docker").status == 0
+    assert home.run(VERIFY_CLIENT, DOCKER_CONFIG=f"{home.path}/.docker").status == 0
+    home.refuses(said, step=VERIFY_CLIENT, DOCKER_CONFIG="/opt/other")
+    assert home.run(CLIENT, "--undo", DOCKER_CONFIG="/opt/other").status == 0
+    assert home.files() == before
+    assert home.host.bash('[ -e /opt/other ] || find / -xdev -name key.pem -newer "$1"', home.path).stdout == ""
+
+
+@pytest.mark.parametrize("docker", [True, False], ids=["with docker", "without docker"])
+def test_a_second_client_of_the_same_user_is_refused(home: Home, docker: bool) -> None:
+    home.bash("mv /usr/bin/docker /usr/bin/docker.away" if not docker else ":")
+    try:
+        home.configure()
+        said = (
+            f"root is clients/client already, and docker reads one certificate in {home.path}/.docker. Run this as "
+            f"the user who will be clients/alice, here or on another machine; or take the first away: bash {CLIENT} "
+            "--undo"
+        )
+        home.refuses(said, out="/root/with-profile", step=ALICE)
+        home.refuses(said, "--check", out="/root/with-profile", step=ALICE)
+        before = home.files()
+        assert home.run(ALICE, "--undo", out="/root/with-profile").status == 0
+        assert home.files() == before
+        home.configure("--undo")
+        assert home.run(ALICE, out="/root/with-profile").status == 0
+    finally:
+        home.bash("mv /usr/bin/docker.away /usr/bin/docker" if not docker else ":")
 
 
 # ---- Contexts ---------------------------------------------------------------
+
+
+def test_a_current_context_that_is_gone_stops_nothing(home: Home) -> None:
+    home.write(".docker/config.json", '{"currentContext": "gone"}')
+    home.bash("chmod 700 .docker")
+    before = home.files()
+    assert home.configure().stderr.count("Current context") == 0
+    assert home.docker("--context", "localhost", "ps").status == 0
+    home.configure("--undo")
+    assert home.files() == before
+
+
+def test_docker_forgets_a_current_context_that_goes(home: Home) -> None:
+    home.configure()
+    assert home.docker("context", "use", "localhost").status == 0
+    home.configure("--undo")
+    assert home.docker("ps").status == 0
+
+
+@pytest.mark.one_release
+def test_undo_leaves_no_copy_of_the_key_in_a_context(home: Home) -> None:
+    """Of a host that the site had earlier, of a half-made one, and where docker is gone."""
+    home.configure()
+    home.bash(
+        "cd .docker/contexts; old=$(printf old | sha256sum); old=${old%% *}; new=$(ls meta); "
+        "cp -a meta/$new meta/$old; cp -a tls/$new tls/$old; sed -i 's/localhost/old/' meta/$old/meta.json"
+    )
+    assert home.docker("context", "ls", "--quiet").stdout.split() == ["default", "localhost", "old"]
+    home.bash("mv /usr/bin/docker /usr/bin/docker.away")
+    try:
+        home.configure("--undo")
+    finally:
+        home.bash("mv /usr/bin/docker.away /usr/bin/docker")
+    assert list(home.files()) == [". d 755 root:root "]
 
 
 def test_a_context_for_the_host_gets_an_answer(home: Home) -> None:
@@ -195,12 +415,9 @@ def test_a_context_follows_a_new_certificate(home: Home) -> None:
 def test_somebody_elses_context_of_the_same_name_is_left_alone(home: Home) -> None:
     words = ("context", "create", "localhost", "--docker", "host=tcp://192.0.2.1:2376")
     assert home.docker(*words).status == 0
-    refuses(
-        home.host,
-        ["bash", f"/root/out/{CLIENT}"],
-        f"{ERROR} there is a docker context localhost that this script did not make; rename or remove it; "
-        "nothing was changed",
-        env=home.env,
+    home.refuses(
+        "there is a docker context localhost that this script did not make. Give it another name: docker context "
+        "export localhost - | docker context import OTHER-NAME -; docker context rm localhost"
     )
     before = home.files()
     assert home.run(CLIENT, "--undo").status == 0
@@ -221,7 +438,7 @@ def test_without_a_docker_client_the_contexts_are_left_out(home: Home) -> None:
         home.configure("--undo")
     finally:
         home.host.run(["mv", "/usr/bin/docker.away", "/usr/bin/docker"])
-    assert list(home.files()) == [". 755 root:root "]
+    assert list(home.files()) == [". d 755 root:root "]
 
 
 # ---- The shell profile ------------------------------------------------------
@@ -253,6 +470,29 @@ def test_what_was_written_around_the_block_since_is_kept(home: Home) -> None:
     home.host.write(path, b"# first\n" + home.host.read_bytes(path) + b"# last\n")
     home.configure("--undo", out="/root/with-profile")
     assert home.host.read_bytes(path) == b"# first\n# before\n# last\n"
+
+
+@pytest.mark.one_release
+def test_below_a_block_without_its_end_nothing_is_lost(home: Home) -> None:
+    path = f"{home.path}/.profile"
+    cut = BLOCK[: BLOCK.rindex(b"#")]
+    below = b"# mine\nexport DOCKER_HOST=tcp://mine.example:2376\n\nalias ll='ls -l'\n"
+    home.write(".profile", b"# before\n" + cut + below)
+    home.configure(out="/root/with-profile")
+    assert home.host.read_bytes(path) == b"# before\n" + below + BLOCK
+    home.write(".profile", b"# before\n" + cut + below + cut + below + BLOCK + b"# last\n")
+    home.configure("--undo", out="/root/with-profile")
+    assert home.host.read_bytes(path) == b"# before\n" + below + below + b"# last\n"
+
+
+@pytest.mark.one_release
+def test_what_is_no_profile_is_left_alone(home: Home) -> None:
+    home.write(".profile", b"a\0b\n")
+    said = f"{home.path}/.profile holds a NUL byte: it is no shell profile"
+    home.refuses(said, out="/root/with-profile")
+    home.refuses(said, "--undo", out="/root/with-profile")
+    home.bash("rm .profile; mkdir .profile")
+    home.refuses(f"{home.path}/.profile is not a file of root's own", out="/root/with-profile")
 
 
 def test_a_block_of_an_earlier_rendering_is_replaced(home: Home) -> None:
@@ -323,6 +563,16 @@ def test_verify_before_the_configuration_says_what_to_run(home: Home) -> None:
     refuses(home.host, ["bash", f"/root/out/{VERIFY_CLIENT}"], said, env=home.env)
 
 
-def test_without_a_home_folder_it_stops(ready: Host) -> None:
-    refuses(ready, ["bash", f"/root/out/{CLIENT}"], f"{ERROR} HOME is not set to a folder", env={"HOME": "/nowhere"})
-    stops(ready, ["env", "-u", "HOME", "bash", f"/root/out/{CLIENT}"], f"{ERROR} HOME is not set to a folder")
+def test_a_home_folder_that_is_not_there_is_named(ready: Host) -> None:
+    said = f"{ERROR} HOME is /nowhere, and there is no such folder; nothing was changed"
+    refuses(ready, ["bash", f"/root/out/{CLIENT}"], said, env={"HOME": "/nowhere"})
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("step", [CLIENT, VERIFY_CLIENT, CHECK_EXPIRY])
+def test_without_home_it_is_that_of_the_user(ready: Host, step: str) -> None:
+    with_home = ready.run(["bash", f"/root/out/{step}", "--dir", WORK], check=False)
+    without = ready.run(["env", "-u", "HOME", "bash", f"/root/out/{step}", "--dir", WORK], check=False)
+    assert without.status == with_home.status == (0 if step == CLIENT else 2), without.stderr
+    assert "unbound" not in without.stderr
+    ready.run(["bash", f"/root/out/{CLIENT}", "--undo"])
