@@ -17,6 +17,8 @@ readonly warn_days=@{warn_days}
 
 #% include "parts/common.sh"
 
+#% include "parts/folder.sh"
+
 #% include "parts/expiry.sh"
 
 # ---- This script ------------------------------------------------------------
@@ -27,9 +29,11 @@ main() {
   parse_options "$@"
   need_openssl
   if [[ ${verb} != apply ]]; then exit 0; fi
+  need_access "${HOME}/.docker/cert.pem"
   [[ -e ${HOME}/.docker/cert.pem ]] ||
     die 2 \
       "${HOME}/.docker/cert.pem is not there: run 20-configure-client.sh first"
+  need_safe "${HOME}/.docker"
   check_file "${HOME}/.docker/cert.pem" \
     "bash ${script%/*}/10-request-certificate.sh --renew, then setup.sh; on a\
  site with a CA machine carry the request there"

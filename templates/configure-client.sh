@@ -4,8 +4,8 @@
 #
 # Reads:      DIR/clients/NAME/{client-key.pem,client-certificate.pem,
 #             ca-public.pem}
-# Writes:     ~/.docker/{ca,cert,key}.pem, docker contexts, and the shell
-#             profile where the site asks for it
+# Writes:     ~/.docker/{ca,cert,key}.pem, ~/.docker/before-dockseal, docker
+#             contexts with a copy of them, the shell profile if the site asks
 # Removes:    DIR/clients/NAME/{client-request.csr,extfile-client.cnf}
 # Restarts:   nothing
 # Needs root: no; it configures the user who runs it

@@ -231,6 +231,7 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str], str]] = {
     "any value": ({**SAFE, "DOCKER_TLS_VERIFY": "0"}, ""),
     "a socket": ({"DOCKER_HOST": "unix:///var/run/docker.sock"}, ""),
     "a context": ({"DOCKER_CONTEXT": "localhost"}, ""),
+    "variables that choose no server": ({"DOCKER_API_VERSION": "1.99", "https_proxy": "http://192.0.2.1"}, ""),
 }
 
 
@@ -304,6 +305,34 @@ def test_somebodys_docker_context_is_judged(mended: Host, name: str) -> None:
     if evidence:
         address = options.partition("=")[2].partition(",")[0]
         assert controls["PLAIN-3"]["evidence"] == f"the context theirs ({address}) {evidence}"
+
+
+@pytest.mark.one_release
+def test_a_context_that_docker_cannot_read_is_no_pass(mended: Host) -> None:
+    mended.bash("mkdir /root/.docker/contexts/meta/broken; : >/root/.docker/contexts/meta/broken/meta.json")
+    status, controls = verify(mended, SHORT)
+    assert (status, failed(controls)) == (4, {"PLAIN-3"})
+    assert controls["PLAIN-3"]["evidence"] == "docker context ls fails: run it, and mend what it names"
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("form", ['"Host": "', '"Host"\n:\t"'], ids=["blank", "other blanks"])
+def test_a_context_that_another_program_wrote_is_judged_too(mended: Host, form: str) -> None:
+    """Where its host is not found in docker's file, docker must not be sent to that host."""
+    mended.run(["docker", "context", "create", "theirs", "--docker", "host=tcp://192.0.2.1:2375"])
+    path = mended.bash("grep -l theirs /root/.docker/contexts/meta/*/meta.json").stdout.strip()
+    mended.write(path, mended.read(path).replace('"Host":"', form))
+    evidence = verify(mended, SHORT)[1]["PLAIN-3"]["evidence"]
+    wanted = (
+        "has no CA: docker sends plain text" if form == '"Host": "' else "cannot be read: its file has another form"
+    )
+    assert evidence == f"the context theirs (tcp://192.0.2.1:2375) {wanted}"
+
+
+def test_what_else_is_in_the_environment_has_no_say(ready: Host) -> None:
+    env = {"DOCKER_API_VERSION": "1.99", "TMPDIR": "/gone", "POSIXLY_CORRECT": "1", "OPENSSL_CONF": "/gone"}
+    status, controls = verify(ready, env=env)
+    assert (status, failed(controls)) == (0, set())
 
 
 def test_the_whole_script_judges_all_of_it_too(mended: Host) -> None:
@@ -396,6 +425,7 @@ hosts:
 clients:
   - {name: alice, key: ec:P-256}
 """
+PROXY = "http://127.0.0.1:3128"  # where nothing listens
 ADDRESSES = {"one.example": "192.0.2.10", "two.example": "192.0.2.20"}
 STEPS = (
     "ca/10-create-ca.sh",
@@ -418,6 +448,14 @@ def make_host(host: Host, scratch: Path, name: str) -> Host:
     return host
 
 
+def through_proxy(host: Host, env: Mapping[str, str]) -> Found:
+    """Return what a client finds of the first host, where docker is told to use a proxy and openssl knows none."""
+    result = run(host, "--json", script="/root/out/clients/alice/90-verify.sh", env=env)
+    controls = [json.loads(line) for line in result.stdout.splitlines()]
+    middle = next(n for n, line in enumerate(controls) if line["id"] == "CLIENT-1" and "two.example" in line["what"])
+    return {line["id"]: line for line in controls[:middle]}
+
+
 def test_a_client_elsewhere_trusts_the_host_of_its_ca_and_refuses_one_of_another(
     lab: Lab, release: str, tmp_path: Path
 ) -> None:
@@ -438,6 +476,8 @@ def test_a_client_elsewhere_trusts_the_host_of_its_ca_and_refuses_one_of_another
                 alice.write(path, one.read_bytes(path), 0o600)
             alice.run(["bash", "/root/out/clients/alice/20-configure-client.sh"])
             result = alice.run(["bash", "/root/out/clients/alice/90-verify.sh", "--json"], check=False)
+            proxied = through_proxy(alice, {"https_proxy": PROXY, "no_proxy": "localhost"})
+            bypassed = through_proxy(alice, {"HTTPS_PROXY": PROXY, "NO_PROXY": "one.example"})
         finally:
             for host in (one, two, alice):
                 lab.remove(host)
@@ -451,3 +491,11 @@ def test_a_client_elsewhere_trusts_the_host_of_its_ca_and_refuses_one_of_another
     for name in failed(other):
         assert other[name]["evidence"].startswith("client: the server's certificate is not of the CA in ca.pem: ")
     assert {cells(other[name]) for name in OWN} == {"yes yes no -"}
+    assert failed(bypassed) == set()
+    assert (failed(proxied), {cells(proxied[name]) for name in OWN}) == ({"CLIENT-3", "CLIENT-4"}, {SOUND})
+    for name in failed(proxied):
+        assert proxied[name]["evidence"] == (
+            f"client: docker goes through the proxy of https_proxy={PROXY} no_proxy=localhost and gets no answer "
+            "there; without it one.example answers"
+        )
+        assert proxied[name]["remedy"] == "add one.example to no_proxy, in the environment and in the shell profile"
