@@ -38,6 +38,8 @@ readonly -a hosts=(
 
 #% include "parts/explain.sh"
 
+#% include "parts/folder.sh"
+
 #% include "parts/json.sh"
 
 #% include "parts/report.sh"
@@ -58,9 +60,14 @@ accepts=' --dir --json --junit --yes --check --undo --remove-keys --help '
 readonly accepts
 
 verify_files() {
-  local owner
+  local owner problem
   owner=$(id -un):$(id -gn)
-  judge_file CFILE-1 "${docker_config}" "${owner}" 700
+  asked="namei --long ${docker_config}"
+  problem=$(file_problem "${docker_config}" "${owner}" 700)
+  if [[ -z ${problem} ]]; then problem=$(why_unsafe "${docker_config}"); fi
+  judge CFILE-1 "${docker_config} is ${owner} 700 or less, and nobody can\
+ replace it" "${problem}" "$(namei --long -- "${docker_config}")" \
+    "chown ${owner} ${docker_config}; chmod 700 ${docker_config}"
   judge_file CFILE-2 "${key}" "${owner}" 600
 }
 
@@ -203,9 +210,12 @@ main() {
   ca=${docker_config}/ca.pem
   if [[ ${verb} == check ]]; then exit 0; fi
   need_own_config
+  need_access "${key}"
   for file in "${key}" "${certificate}" "${ca}"; do
     [[ -e ${file} ]] ||
       die 2 "${file} is not there: run 20-configure-client.sh first"
+    [[ -r ${file} ]] ||
+      die 2 "$(id -un) cannot read ${file}; run this as its owner"
   done
   scratch=$(mktemp -d)
   trap 'stop_impostor; rm -rf -- "${scratch}"' EXIT

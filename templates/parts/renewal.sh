@@ -39,20 +39,28 @@ keep_previous_pair() {
 # The renewed pair takes its place: the certificate first, then the key.
 finish_renewal() {
   local renewal=${folder}/renewal file
-  [[ -d ${renewal} ]] || return 0
+  local -a gone=()
+  if [[ ! -d ${renewal} ]]; then return; fi
   if [[ ${certificate} == "${renewal}"/* || ${key} == "${renewal}"/* ]]; then
     for file in "${request_file}" "${extensions_file}"; do
       if [[ -e ${renewal}/${file} ]]; then run rm -f -- "${renewal}/${file}"; fi
+      gone+=("${file}")
     done
   fi
   if [[ ${certificate} == "${renewal}"/* ]]; then
     keep_previous_pair
     run mv -fT -- "${certificate}" "${folder}/${certificate_file}"
     certificate=${folder}/${certificate_file}
+    gone+=("${certificate_file}")
   fi
   if [[ ${key} == "${renewal}"/* ]]; then
     run mv -fT -- "${key}" "${folder}/${key_file}"
     key=${folder}/${key_file}
+    gone+=("${key_file}")
   fi
-  if [[ -z $(ls -A -- "${renewal}") ]]; then run rmdir -- "${renewal}"; fi
+  # With --check all of it is still there.
+  while IFS= read -r file; do
+    [[ -z ${file} || " ${gone[*]} " == *" ${file} "* ]] || return 0
+  done <<<"$(ls -A -- "${renewal}")"
+  run rmdir -- "${renewal}"
 }

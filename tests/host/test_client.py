@@ -233,9 +233,25 @@ def test_check_prints_every_command_that_apply_runs(home: Home, name: str) -> No
     printed = {" ".join(shlex.split(line)) for line in planned.splitlines() if line.split()[0] in COMMANDS}
     assert changing - printed == set()
     assert printed - changing == set()
-    assert [line for line in done.stderr.splitlines() if line.startswith("+ ")] == [
-        f"+ {line}" for line in planned.splitlines() if re.match(f"({'|'.join(COMMANDS)}|cat) ", line)
-    ]
+    assert printed_commands(planned) == printed_commands(done.stderr)
+
+
+def printed_commands(text: str) -> list[str]:
+    """Return the commands that a script prints, in order: with --check what it would run, or what it ran."""
+    return re.findall(rf"^(?:\+ )?((?:{'|'.join(COMMANDS)}|cat) .*)$", text, re.MULTILINE)
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("words", [[], ["--new-key"]], ids=["the same key", "a new key"])
+def test_check_prints_every_command_of_a_renewal(home: Home, words: list[str]) -> None:
+    home.configure()
+    for _ in range(2):  # the second one finds a previous pair
+        home.run("clients/client/10-request-certificate.sh", "--renew", *words, HOME="/root")
+        setup(home.host, "ca/30-sign-clients.sh", *UNATTENDED)
+        planned = printed_commands(home.run(CLIENT, "--check").stdout)
+        assert printed_commands(home.configure().stderr) == planned
+        assert f"rmdir -- {FOLDER}/renewal" in planned
+        assert home.configure().stderr == f"{CLIENT}: nothing to do\n"
 
 
 def test_files_of_the_operators_own_are_no_obstacle_before_there_is_a_certificate(home: Home) -> None:
@@ -532,7 +548,7 @@ def test_an_ordinary_user_needs_no_root(boot: Callable[..., Host], ready: Host, 
         assert result.status == 0, result.output
     modes = host.bash('cd /home/ann/.docker; stat --format "%a %U %n" . *.pem').stdout
     assert modes.splitlines() == ["700 ann .", "644 ann ca.pem", "644 ann cert.pem", "600 ann key.pem"]
-    assert "CFILE-1  PASS  /home/ann/.docker is ann:ann 700 or less\n" in result.stdout
+    assert "CFILE-1  PASS  /home/ann/.docker is ann:ann 700 or less, and nobody can replace it\n" in result.stdout
     assert "CLIENT-1 PASS" in result.stdout
 
 
@@ -556,6 +572,17 @@ def test_verify_fails_the_control_that_does_not_hold(home: Home) -> None:
     assert [(line["id"], line["result"]) for line in failed] == [("CFILE-2", "FAIL")]
     assert failed[0]["evidence"] == f"{key} is root:root 644, expected root:root 600 or less"
     assert failed[0]["remedy"] == f"chown root:root {key}; chmod 600 {key}"
+
+
+@pytest.mark.one_release
+def test_verify_judges_who_could_replace_the_folder(home: Home) -> None:
+    home.configure()
+    home.host.run(["chmod", "777", home.path])
+    result = home.verify("--json")
+    failed = {line["id"]: line for line in map(json.loads, result.stdout.splitlines()) if line["result"] != "PASS"}
+    assert (result.status, [*failed]) == (4, ["CFILE-1"])
+    assert failed["CFILE-1"]["evidence"].startswith(f"others could replace {home.path}/.docker: ")
+    assert home.run(CHECK_EXPIRY).status == 2
 
 
 def test_verify_before_the_configuration_says_what_to_run(home: Home) -> None:
