@@ -463,8 +463,10 @@ check_profile() {
 refuse_second_client() { # refuse_second_client SCRIPT_OF_THE_FIRST
   die 2 \
     "$(id -un) is ${1%/*} already, and docker reads one certificate in" \
-    "${docker_config}. Run this as the user who will be ${script%/*}, here or" \
-    "on another machine; or take the first away: bash $1 --undo; ${leaves}"
+    "${docker_config}. Let the user who will be ${script%/*} run setup.sh" \
+    "--as ${script%/*}, here or on another machine, and run yours with --as" \
+    "${1%/*} (and --as for what else this machine is); or take the first" \
+    "one away: bash $1 --undo; ${leaves}"
 }
 
 # Stops where ~/.docker is not as this script left it.

@@ -350,8 +350,9 @@ def test_a_second_client_of_the_same_user_is_refused(home: Home, docker: bool) -
     try:
         home.configure()
         said = (
-            f"root is clients/client already, and docker reads one certificate in {home.path}/.docker. Run this as "
-            f"the user who will be clients/alice, here or on another machine; or take the first away: bash {CLIENT} "
+            f"root is clients/client already, and docker reads one certificate in {home.path}/.docker. Let the user "
+            "who will be clients/alice run setup.sh --as clients/alice, here or on another machine, and run yours with "
+            f"--as clients/client (and --as for what else this machine is); or take the first one away: bash {CLIENT} "
             "--undo"
         )
         home.refuses(said, out="/root/with-profile", step=ALICE)

@@ -4,8 +4,8 @@
 #
 # Reads:      DIR/clients/NAME/{client-key.pem,client-certificate.pem,
 #             ca-public.pem}
-# Writes:     ~/.docker/{ca,cert,key}.pem, docker contexts, and the shell
-#             profile where the site asks for it
+# Writes:     ~/.docker/{ca,cert,key}.pem, ~/.docker/before-dockseal, docker
+#             contexts with a copy of them, the shell profile if the site asks
 # Removes:    DIR/clients/NAME/{client-request.csr,extfile-client.cnf}
 # Restarts:   nothing
 # Needs root: no; it configures the user who runs it
@@ -282,6 +282,95 @@ write_file() { # write_file FILE MODE TEXT
   mv -fT -- "${file}.new" "${file}"
 }
 
+# ---- Folders that nobody else can change ------------------------------------
+
+# Prints why another user could change what is in a folder, or nothing.
+why_unsafe() { # why_unsafe FOLDER
+  local owner mode
+  read -r owner mode < <(stat --dereference --format '%u %a' -- "$1")
+  if ((owner != EUID && owner != 0)); then
+    printf '%s belongs to another user; give another --dir\n' "$1"
+  elif (((8#${mode} & 8#022) != 0)); then
+    printf 'others can write to %s; run: chmod go-w %s\n' "$1" "$1"
+  else
+    why_replaceable "$1"
+  fi
+}
+
+# Who can write to a folder above can put another one in its place, and who owns
+# a link on the way can turn it; in a sticky folder only an entry's owner can.
+why_replaceable() { # why_replaceable FOLDER
+  local mode owner part user
+  user=$(id -un)
+  while read -r mode owner _ part; do
+    if [[ ${owner} != root && ${owner} != "${user}" ]]; then
+      printf '%s could replace %s: %s on its path is theirs\n' "${owner}" \
+        "$1" "${part}"
+    elif [[ ${mode} =~ ^d....w...[^tT]|^d.......w[^tT] ]]; then
+      printf 'others could replace %s: they can write to %s on its path\n' \
+        "$1" "${part}"
+    else
+      continue
+    fi
+    return
+  done < <(namei --long -- "$1" | tail --lines=+2)
+}
+
+need_safe() { # need_safe FOLDER
+  local problem
+  problem=$(why_unsafe "$1")
+  [[ -z ${problem} ]] || die 2 "${problem}"
+}
+
+# What is made in a sticky folder, such as /tmp, is its owner's alone.
+need_safe_parent() { # need_safe_parent FOLDER
+  local parent=${1%/*}/ problem=''
+  if [[ -d ${parent} ]]; then
+    problem=$(why_replaceable "${parent}")
+  elif [[ ${verb} != check ]]; then
+    problem="there is no folder ${parent}; make it, or give another --dir"
+  fi
+  [[ -z ${problem} ]] || die 2 "${problem}"
+}
+
+# Makes a working folder; refuses one that somebody else could change.
+open_folder() { # open_folder FOLDER
+  if [[ ! -d $1 ]]; then
+    need_safe_parent "$1"
+    run mkdir -m 0700 -- "$1"
+    [[ ${verb} != check ]] || return 0
+  fi
+  need_safe "$1"
+}
+
+# Prints the value of a variable of whoever runs this script, or nothing.
+caller_value() { # caller_value VARIABLE
+  local setting
+  for setting in "${caller_variables[@]}"; do
+    if [[ ${setting} == "$1="* ]]; then printf '%s\n' "${setting#*=}"; fi
+  done
+}
+
+# Stops where the user's docker does not look into ~/.docker.
+need_own_config() {
+  local config
+  config=$(caller_value DOCKER_CONFIG)
+  if [[ -z ${config} || ${config} -ef ${docker_config} ||
+    ${config} == "${docker_config}" ]]; then
+    return
+  fi
+  die 2 \
+    "DOCKER_CONFIG is ${config}: there docker looks for certificates and" \
+    "contexts, and this script is about ${docker_config}; run: unset" \
+    "DOCKER_CONFIG, and take it out of your shell profile; ${leaves}"
+}
+
+# True when both files are there and hold the same bytes: in a variable bash
+# drops NUL bytes.
+is_same_file() { # is_same_file FILE FILE
+  [[ -f $1 && -f $2 ]] && cmp --quiet -- "$1" "$2"
+}
+
 # Ends the script with the status of its verb.
 finish() {
   ((changed)) || note 'nothing to do'
@@ -451,22 +540,30 @@ keep_previous_pair() {
 # The renewed pair takes its place: the certificate first, then the key.
 finish_renewal() {
   local renewal=${folder}/renewal file
-  [[ -d ${renewal} ]] || return 0
+  local -a gone=()
+  if [[ ! -d ${renewal} ]]; then return; fi
   if [[ ${certificate} == "${renewal}"/* || ${key} == "${renewal}"/* ]]; then
     for file in "${request_file}" "${extensions_file}"; do
       if [[ -e ${renewal}/${file} ]]; then run rm -f -- "${renewal}/${file}"; fi
+      gone+=("${file}")
     done
   fi
   if [[ ${certificate} == "${renewal}"/* ]]; then
     keep_previous_pair
     run mv -fT -- "${certificate}" "${folder}/${certificate_file}"
     certificate=${folder}/${certificate_file}
+    gone+=("${certificate_file}")
   fi
   if [[ ${key} == "${renewal}"/* ]]; then
     run mv -fT -- "${key}" "${folder}/${key_file}"
     key=${folder}/${key_file}
+    gone+=("${key_file}")
   fi
-  if [[ -z $(ls -A -- "${renewal}") ]]; then run rmdir -- "${renewal}"; fi
+  # With --check all of it is still there.
+  while IFS= read -r file; do
+    [[ -z ${file} || " ${gone[*]} " == *" ${file} "* ]] || return 0
+  done <<<"$(ls -A -- "${renewal}")"
+  run rmdir -- "${renewal}"
 }
 
 # ---- The files in ~/.docker -------------------------------------------------
@@ -476,33 +573,126 @@ readonly accepts=' --dir --yes --check --undo --remove-keys --help '
 readonly description="dockseal ${script}"
 readonly block_start="# >>> dockseal ${script} >>>"
 readonly block_end="# <<< dockseal ${script} <<<"
+# What docker reads, and no other name.
+readonly -a installed=(key.pem cert.pem ca.pem)
 
-# Keeps what was in ~/.docker before. The folder stays as long as this client
-# is configured: while it is there, {ca,cert,key}.pem are this script's own.
+# What was in ~/.docker before is kept in before-dockseal, as long as this
+# client is configured, with two files of this script's own:
+#   record  this script, and the mode of each folder that was there before
+#   digests of all that this script has installed in ~/.docker
+
+# Prints the script that has configured ~/.docker, or nothing.
+configured_by() {
+  local name=''
+  if [[ -f ${previous}/record ]]; then read -r name <"${previous}/record"; fi
+  printf '%s\n' "${name}"
+}
+
+# Prints the mode that a folder had before, or nothing where there was none.
+mode_before() { # mode_before FOLDER, below ~/.docker
+  local mode name
+  if [[ ! -f ${previous}/record ]]; then return; fi
+  while read -r mode name; do
+    if [[ ${name} == "$1" ]]; then printf '%s\n' "${mode}"; fi
+  done <"${previous}/record"
+}
+
+text_of_record() {
+  local name
+  printf '%s\n' "${script}"
+  for name in . contexts contexts/meta contexts/tls; do
+    if [[ -d ${docker_config}/${name} ]]; then
+      stat --dereference --printf "%a ${name}\n" -- "${docker_config}/${name}"
+    fi
+  done
+}
+
+# Copies a file, or a link as the link that it is: it goes back to the folder
+# from which it leads.
+keep_entry() { # keep_entry FILE COPY
+  if [[ -L $1 ]]; then
+    run cp --no-dereference --remove-destination -T -- "$1" "$2"
+  else
+    keep_copy "$1" "$2"
+  fi
+}
+
+# A folder ~/.docker that was not there comes whole, with its record: a killed
+# run leaves none of which nobody knows whose it is.
 keep_previous() {
-  local file
+  local name new=${previous}.new whole=${previous}
   if [[ -d ${previous} ]]; then return; fi
-  if [[ -d ${previous}.new ]]; then run rm -rf -- "${previous}.new"; fi
-  run mkdir -m 0700 -- "${previous}.new"
-  for file in ca.pem cert.pem key.pem; do
-    if [[ -e ${docker_config}/${file} ]]; then
-      keep_copy "${docker_config}/${file}" "${previous}.new/${file}"
+  remove_leftovers
+  if [[ ! -d ${docker_config} ]]; then
+    whole=${docker_config}
+    new=${docker_config}.new/${previous##*/}
+    run mkdir -m 0700 -- "${docker_config}.new"
+  fi
+  run mkdir -m 0700 -- "${new}"
+  for name in "${installed[@]}"; do
+    if [[ -e ${docker_config}/${name} || -L ${docker_config}/${name} ]]; then
+      keep_entry "${docker_config}/${name}" "${new}/${name}"
     fi
   done
   if [[ -n ${shell_profile} && -e ${profile} ]]; then
-    keep_copy "${profile}" "${previous}.new/profile"
+    keep_copy "${profile}" "${new}/profile"
   fi
-  run mv -T -- "${previous}.new" "${previous}"
+  write_file "${new}/record" 0600 "$(text_of_record)"
+  run mv -T -- "${whole}.new" "${whole}"
+}
+
+# What a killed run was about to put in place. It may hold a key.
+remove_leftovers() {
+  local name
+  if [[ -d ${previous} ]]; then
+    for name in "${installed[@]/#/"${docker_config}/"}"; do
+      if [[ -e ${name}.new || -L ${name}.new ]]; then
+        run rm -f -- "${name}.new"
+      fi
+    done
+  fi
+  for name in "${previous}.new" "${docker_config}.new"; do
+    if [[ -e ${name} || -L ${name} ]]; then run rm -rf -- "${name}"; fi
+  done
+}
+
+# A killed run leaves a new folder with nothing in it but before-dockseal.
+is_leftover() { # is_leftover FOLDER
+  [[ -d $1 && ! -L $1 && $(ls -A -- "$1") =~ ^("${previous##*/}")?$ ]]
+}
+
+# From now on these files are this script's own: those that come, and those that
+# are in place, of which keep_previous has copies.
+record_digests() {
+  local text name
+  local -a files=("${key}" "${certificate}" "${ca}")
+  if [[ ! -e ${certificate} || ! -e ${key} || ! -e ${ca} ]]; then return; fi
+  for name in "${installed[@]/#/"${docker_config}/"}"; do
+    if [[ -e ${name} ]]; then files+=("${name}"); fi
+  done
+  text=$(sha256sum -- "${files[@]}" | cut --bytes=1-64)
+  if [[ -f ${previous}/digests ]]; then
+    text+=$'\n'$(cat -- "${previous}/digests")
+  fi
+  write_file "${previous}/digests" 0600 "$(sort --unique <<<"${text}")"
+}
+
+# True when this script has installed a file; an earlier version took no note.
+is_our_file() { # is_our_file FILE
+  local digest
+  if [[ ! -f ${previous}/digests ]]; then return; fi
+  digest=$(sha256sum -- "$1")
+  [[ $(<"${previous}/digests") == *"${digest%% *}"* ]]
 }
 
 install_file() { # install_file SOURCE FILE MODE
   local file=${docker_config}/$2
-  if [[ -f ${file} && $(<"${file}") == "$(<"$1")" &&
-  $(stat --format '%a' -- "${file}") == "$3" ]]; then
+  if [[ ! -L ${file} ]] && is_same_file "$1" "${file}" &&
+    [[ $(stat --format '%a' -- "${file}") == "$3" ]]; then
     return
   fi
   run install -m "$3" -T -- "$1" "${file}.new"
-  if [[ ${verb} != check && $(<"${file}.new") != "$(<"$1")" ]]; then
+  if [[ ${verb} != check ]] && ! is_same_file "$1" "${file}.new"; then
     die 1 "${file}.new did not read back; is the disk full? ${leaves}"
   fi
   run sync -- "${file}.new"
@@ -511,32 +701,34 @@ install_file() { # install_file SOURCE FILE MODE
 
 # D15, D18: docker reads exactly ca.pem, cert.pem and key.pem.
 install_files() {
-  if [[ ! -d ${docker_config} ]]; then
-    run mkdir -m 0700 -- "${docker_config}"
-  elif [[ $(stat --format '%a' -- "${docker_config}") != 700 ]]; then
+  leaves="some files of ${docker_config} may be new; run this again to finish,"
+  leaves+=' or with --undo to put back what was there'
+  keep_previous
+  if [[ -d ${docker_config} &&
+    $(stat --dereference --format '%a' -- "${docker_config}") != 700 ]]; then
     run chmod 0700 -- "${docker_config}"
   fi
-  keep_previous
+  record_digests
   install_file "${key}" key.pem 600
   install_file "${certificate}" cert.pem 644
   install_file "${ca}" ca.pem 644
 }
 
 restore_files() {
-  local file
+  local name file
   if [[ ! -d ${previous} ]]; then return; fi
-  for file in ca.pem cert.pem key.pem; do
-    if [[ -e ${previous}/${file} ]]; then
-      keep_copy "${previous}/${file}" "${docker_config}/${file}.new"
-      run mv -fT -- "${docker_config}/${file}.new" "${docker_config}/${file}"
-    elif [[ ${file} == key.pem && -e ${docker_config}/key.pem ]] &&
-      ((! remove_keys)) && [[ ! -e ${key} ]]; then
-      note "kept: ${docker_config}/key.pem, the only copy of this key"
-    else
-      run rm -f -- "${docker_config}/${file}"
+  for name in "${installed[@]}"; do
+    file=${docker_config}/${name}
+    if [[ -e ${previous}/${name} || -L ${previous}/${name} ]]; then
+      keep_entry "${previous}/${name}" "${file}.new"
+      run mv -fT -- "${file}.new" "${file}"
+    elif [[ ${name} == key.pem && -e ${file} && ! -e ${key} ]] &&
+      ((! remove_keys)); then
+      note "kept: ${file}, the only copy of this key"
+    elif [[ -e ${file} ]]; then
+      run rm -f -- "${file}"
     fi
   done
-  run rm -rf -- "${previous}"
 }
 
 # ---- docker contexts --------------------------------------------------------
@@ -552,14 +744,18 @@ context_folder() { # context_folder NAME
   printf '%s\n' "${digest%% *}"
 }
 
+# Prints docker's own file about a context, or nothing. docker itself reads no
+# context where the current one is gone, or where it is not installed any more.
+meta_of() { # meta_of NAME
+  local file
+  file=${docker_config}/contexts/meta/$(context_folder "$1")/meta.json
+  if [[ -s ${file} ]]; then cat -- "${file}"; fi
+}
+
 # A kill or a power cut inside docker leaves a context without a description:
 # then docker reads no other context either, or leaves a key there.
 remove_half_made() { # remove_half_made NAME
-  local folder
-  folder=$(context_folder "$1")
-  if [[ ! -s ${docker_config}/contexts/meta/${folder}/meta.json ]]; then
-    remove_context_files "$1"
-  fi
+  if [[ -z $(meta_of "$1") ]]; then remove_context_files "$1"; fi
 }
 
 remove_context_files() { # remove_context_files NAME
@@ -573,35 +769,17 @@ remove_context_files() { # remove_context_files NAME
 }
 
 is_our_context() { # is_our_context NAME
-  local found
-  found=$(docker context inspect "$1") || return 1
-  [[ ${found} == *"\"Description\": \"${description}\""* ]]
-} 2>/dev/null
+  [[ $(meta_of "$1") == *"\"Description\":\"${description}\""* ]]
+}
 
 # A context holds copies of the files: they must be the present ones.
-is_current_context() { # is_current_context NAME DOCKER_HOST
-  local copies found
+is_present_context() { # is_present_context NAME DOCKER_HOST
+  local copies
   copies=${docker_config}/contexts/tls/$(context_folder "$1")/docker
-  found=$(docker context inspect "$1") || return 1
-  [[ ${found} == *"\"Host\": \"$2\""* &&
-    $(<"${copies}/ca.pem") == "$(<"${ca}")" &&
-    $(<"${copies}/cert.pem") == "$(<"${certificate}")" &&
-    $(<"${copies}/key.pem") == "$(<"${key}")" ]]
-} 2>/dev/null
-
-# Stops before the first other change when somebody's context has the name.
-check_contexts() {
-  local row
-  if ! has_docker; then return; fi
-  for ((row = 0; row < ${#contexts[@]}; row += 2)); do
-    remove_half_made "${contexts[row]}"
-    if docker context inspect "${contexts[row]}" &>/dev/null &&
-      ! is_our_context "${contexts[row]}"; then
-      die 2 \
-        "there is a docker context ${contexts[row]} that this script did not" \
-        "make; rename or remove it; ${leaves}"
-    fi
-  done
+  is_our_context "$1" && [[ $(meta_of "$1") == *"\"Host\":\"$2\""* ]] &&
+    is_same_file "${ca}" "${copies}/ca.pem" &&
+    is_same_file "${certificate}" "${copies}/cert.pem" &&
+    is_same_file "${key}" "${copies}/key.pem"
 }
 
 create_contexts() {
@@ -615,11 +793,10 @@ create_contexts() {
   for ((row = 0; row < ${#contexts[@]}; row += 2)); do
     name=${contexts[row]}
     host=${contexts[row + 1]}
+    remove_half_made "${name}"
+    if is_present_context "${name}" "${host}"; then continue; fi
     action=create
     if is_our_context "${name}"; then action=update; fi
-    if [[ ${action} == update ]] && is_current_context "${name}" "${host}"; then
-      continue
-    fi
     run docker context "${action}" "${name}" --description "${description}" \
       --docker "host=${host},${files}" || {
       # On a full disk docker leaves halves of files.
@@ -631,27 +808,77 @@ create_contexts() {
   done
 }
 
-remove_contexts() {
-  local row
-  if ! has_docker; then return; fi
-  for ((row = 0; row < ${#contexts[@]}; row += 2)); do
-    remove_half_made "${contexts[row]}"
-    if is_our_context "${contexts[row]}"; then
-      run docker context rm --force "${contexts[row]}"
+# Prints the contexts that this script made, for earlier hosts of the site too.
+our_contexts() {
+  local file text
+  for file in "${docker_config}"/contexts/meta/*/meta.json; do
+    if [[ ! -s ${file} ]]; then continue; fi
+    text=$(cat -- "${file}")
+    if [[ ${text} == *"\"Description\":\"${description}\""* &&
+      ${text} =~ \"Name\":\"([^\"]+)\" ]]; then
+      printf '%s\n' "${BASH_REMATCH[1]}"
     fi
   done
 }
 
+# docker forgets its current context only where it is not told to use another.
+remove_context() { # remove_context NAME
+  local text=''
+  local -a remove=(docker context rm --force "$1")
+  if [[ -r ${docker_config}/config.json ]]; then
+    text=$(cat -- "${docker_config}/config.json")
+  fi
+  if [[ ${text} =~ \"currentContext\":[[:space:]]*\""$1"\" ]]; then
+    remove=(env --unset=DOCKER_CONTEXT "${remove[@]}")
+  fi
+  if has_docker && run "${remove[@]}"; then return; fi
+  remove_context_files "$1"
+}
+
+remove_contexts() {
+  local row name
+  for ((row = 0; row < ${#contexts[@]}; row += 2)); do
+    remove_half_made "${contexts[row]}"
+  done
+  while IFS= read -r name; do
+    if [[ -n ${name} ]]; then remove_context "${name}"; fi
+  done <<<"$(our_contexts)"
+}
+
 # ---- The shell profile ------------------------------------------------------
+
+# Prints how many lines this script's block has, which begins with the first of
+# LINEs. Where its end was deleted, what follows is somebody else's.
+length_of_block() { # length_of_block LINE...
+  local line length=0
+  for line in "$@"; do
+    if ((length)) && [[ ${line} == "${block_start}" ]]; then break; fi
+    length=$((length + 1))
+    if [[ ${line} == "${block_end}" ]]; then break; fi
+  done
+  if [[ ${line} != "${block_end}" ]]; then
+    length=1
+    for line in "${@:2:2}"; do
+      [[ ${line} =~ ^export\ DOCKER_(HOST|TLS_VERIFY)= ]] || break
+      length=$((length + 1))
+    done
+  fi
+  printf '%d\n' "${length}"
+}
 
 # Prints the profile without this script's block.
 profile_without_block() {
-  local line inside=0
-  while IFS= read -r line || [[ -n ${line} ]]; do
-    if [[ ${line} == "${block_start}" ]]; then inside=1; fi
-    ((inside)) || printf '%s\n' "${line}"
-    if [[ ${line} == "${block_end}" ]]; then inside=0; fi
-  done <"${profile}"
+  local number=0
+  local -a lines
+  mapfile -t lines <"${profile}"
+  while ((number < ${#lines[@]})); do
+    if [[ ${lines[number]} == "${block_start}" ]]; then
+      number=$((number + $(length_of_block "${lines[@]:number}")))
+    else
+      printf '%s\n' "${lines[number]}"
+      number=$((number + 1))
+    fi
+  done
 }
 
 write_profile() {
@@ -671,7 +898,12 @@ ${block_end}"
 
 clean_profile() {
   local text
-  [[ -n ${shell_profile} && -e ${profile} ]] || return 0
+  # What a killed run was about to put in place.
+  if [[ -n ${shell_profile} && -f ${profile}.new &&
+    $(<"${profile}.new") == *"${block_start}"* ]]; then
+    run rm -f -- "${profile}.new"
+  fi
+  if [[ -z ${shell_profile} || ! -e ${profile} ]]; then return; fi
   text=$(profile_without_block)
   if [[ $(<"${profile}") == "${text}" ]]; then return; fi
   # Byte for byte, where nobody has changed it since.
@@ -686,24 +918,128 @@ clean_profile() {
   fi
 }
 
-# ---- The verbs --------------------------------------------------------------
+# ---- Before the first change ------------------------------------------------
 
-# docker context rm leaves empty folders behind.
-remove_empty_folders() {
-  local part
-  for part in contexts/meta contexts/tls contexts .; do
-    part=$(realpath --canonicalize-missing -- "${docker_config}/${part}")
-    if [[ -d ${part} && -z $(ls -A -- "${part}") ]]; then
-      run rmdir -- "${part}"
-    fi
+# Stops where this user could not write, or where others could.
+check_home() {
+  local owner
+  [[ -d ${HOME} ]] ||
+    die 2 "HOME is ${HOME}, and there is no such folder; ${leaves}"
+  if [[ -e ${docker_config}.new || -L ${docker_config}.new ]]; then
+    is_leftover "${docker_config}.new" ||
+      die 2 "${docker_config}.new is somebody's; move it away; ${leaves}"
+  fi
+  if [[ ! -e ${docker_config} && ! -L ${docker_config} ]]; then
+    need_safe "${HOME}"
+    return
+  fi
+  [[ -d ${docker_config} ]] ||
+    die 2 "${docker_config} is no folder; move it away; ${leaves}"
+  owner=$(stat --dereference --format '%U' -- "${docker_config}")
+  [[ -O ${docker_config} ]] ||
+    die 2 \
+      "${docker_config} belongs to ${owner}, and $(id -un) runs this; run as" \
+      "${owner}: chown -R $(id -un) ${docker_config}; ${leaves}"
+  need_safe "${docker_config}"
+}
+
+check_profile() {
+  if [[ -z ${shell_profile} ]]; then return; fi
+  if [[ ! -e ${profile} ]]; then
+    [[ ${verb} == undo || -d ${profile%/*}/ ]] ||
+      die 2 \
+        "shell_profile is ~/${shell_profile}, and there is no folder" \
+        "${profile%/*}; make it; ${leaves}"
+    return
+  fi
+  need_safe "${profile%/*}/"
+  [[ -f ${profile} && -O ${profile} && -r ${profile} ]] ||
+    die 2 "${profile} is not a file of $(id -un)'s own; ${leaves}"
+  if IFS= read -r -d '' _ <"${profile}"; then
+    die 2 "${profile} holds a NUL byte: it is no shell profile; ${leaves}"
+  fi
+}
+
+# docker reads one certificate in ~/.docker: a user is one client.
+refuse_second_client() { # refuse_second_client SCRIPT_OF_THE_FIRST
+  die 2 \
+    "$(id -un) is ${1%/*} already, and docker reads one certificate in" \
+    "${docker_config}. Let the user who will be ${script%/*} run setup.sh" \
+    "--as ${script%/*}, here or on another machine, and run yours with --as" \
+    "${1%/*} (and --as for what else this machine is); or take the first" \
+    "one away: bash $1 --undo; ${leaves}"
+}
+
+# Stops where ~/.docker is not as this script left it.
+check_owner() {
+  local other file
+  other=$(configured_by)
+  if [[ -n ${other} && ${other} != "${script}" ]]; then
+    if [[ ${verb} == undo ]]; then finish; fi
+    refuse_second_client "${other}"
+  fi
+  for file in "${installed[@]/#/"${docker_config}/"}"; do
+    if [[ ! -e ${file} ]]; then continue; fi
+    [[ -f ${file} && -r ${file} ]] ||
+      die 2 "${file} is not a file that can be read; move it away; ${leaves}"
+    if [[ ! -d ${previous} ]] || is_our_file "${file}"; then continue; fi
+    die 2 \
+      "${file} is not what this script installed: somebody has changed it." \
+      "Move it away and run this again; ${leaves}"
   done
 }
 
+check_contexts() {
+  local row name meta
+  for ((row = 0; row < ${#contexts[@]}; row += 2)); do
+    name=${contexts[row]}
+    meta=$(meta_of "${name}")
+    if [[ -z ${meta} ]] || is_our_context "${name}"; then continue; fi
+    if [[ ${meta} =~ \"Description\":\"dockseal\ (clients/[^\"]+)\" ]]; then
+      refuse_second_client "${BASH_REMATCH[1]}"
+    fi
+    die 2 \
+      "there is a docker context ${name} that this script did not make. Give" \
+      "it another name: docker context export ${name} - | docker context" \
+      "import OTHER-NAME -; docker context rm ${name}; ${leaves}"
+  done
+}
+
+# ---- The verbs --------------------------------------------------------------
+
+# docker context rm leaves empty folders behind. ~/.docker goes as a whole, as
+# it came: a killed run leaves none of which nobody knows whose it is.
+remove_folders() {
+  local name folder mode found
+  if [[ ! -d ${previous} ]]; then return; fi
+  mode=$(mode_before .)
+  for name in contexts/meta contexts/tls contexts; do
+    folder=${docker_config}/${name}
+    if [[ ! -d ${folder} || -n $(mode_before "${name}") ]]; then continue; fi
+    found=$(ls -A -- "${folder}")
+    if [[ -z ${found} ]]; then run rmdir -- "${folder}"; fi
+  done
+  found=$(ls -A -- "${docker_config}")
+  if [[ -z ${mode} && ${found} == "${previous##*/}" ]]; then
+    run mv -T -- "${docker_config}" "${docker_config}.new"
+    run rm -rf -- "${docker_config}.new"
+    return
+  fi
+  found=$(stat --dereference --format '%a' -- "${docker_config}")
+  if [[ -n ${mode} && ${mode} != "${found}" ]]; then
+    run chmod "${mode}" -- "${docker_config}"
+  fi
+  run rm -rf -- "${previous}"
+}
+
 undo() {
+  check_owner
+  leaves='a part of it is undone; run this again to finish'
+  remove_leftovers
   remove_contexts
   clean_profile
   restore_files
-  remove_empty_folders
+  remove_folders
   finish
 }
 
@@ -716,10 +1052,18 @@ main() {
   ca=${folder}/${ca_certificate_file}
   docker_config=${HOME}/.docker
   previous=${docker_config}/before-dockseal
+  # docker asks the current context first, whatever it is told to do: one that
+  # is gone would stop it.
+  export DOCKER_CONTEXT=default
   # The file itself, where the profile is a symbolic link.
   profile=$(realpath --canonicalize-missing -- "${HOME}/${shell_profile}")
+  check_home
+  check_profile
   if [[ ${verb} != check && -d ${folder} ]]; then lock "${folder}/.lock"; fi
   if [[ ${verb} == undo ]]; then undo; fi
+  need_own_config
+  if [[ -d ${folder} ]]; then need_safe "${folder}"; fi
+  check_owner
   check_contexts
   choose_pair
   if [[ ${verb} == check && ! -e ${certificate} ]]; then
@@ -728,7 +1072,6 @@ main() {
     check_certificate
   fi
   install_files
-  leaves="some files of ${docker_config} are new; run this again to finish"
   create_contexts
   write_profile
   finish_renewal

@@ -217,6 +217,28 @@ need_openssl() {
   10101)) || die 2 "OpenSSL 1.1.1 or newer is needed, found ${found}"
 }
 
+# Prints the value of a variable of whoever runs this script, or nothing.
+caller_value() { # caller_value VARIABLE
+  local setting
+  for setting in "${caller_variables[@]}"; do
+    if [[ ${setting} == "$1="* ]]; then printf '%s\n' "${setting#*=}"; fi
+  done
+}
+
+# Stops where the user's docker does not look into ~/.docker.
+need_own_config() {
+  local config
+  config=$(caller_value DOCKER_CONFIG)
+  if [[ -z ${config} || ${config} -ef ${docker_config} ||
+    ${config} == "${docker_config}" ]]; then
+    return
+  fi
+  die 2 \
+    "DOCKER_CONFIG is ${config}: there docker looks for certificates and" \
+    "contexts, and this script is about ${docker_config}; run: unset" \
+    "DOCKER_CONFIG, and take it out of your shell profile; ${leaves}"
+}
+
 # ---- Keys, requests and certificates ----------------------------------------
 
 public_key_of() { # public_key_of CERTIFICATE
@@ -346,6 +368,10 @@ unknown_ca='signed by unknown authority|unable to get local issuer'
 unknown_ca+='|self.signed certificate|certificate signature failure'
 readonly unknown_ca
 readonly wrong_usage='incompatible key usage|certificate purpose'
+# docker 29 says i/o timeout where no name server answers: no firewall.
+no_address='no such host|not known|name resolution|No address associated'
+no_address+='|lookup .*i/o timeout'
+readonly no_address
 readonly is_after='current time ([^ ]+) is after ([^[:space:],"]+)'
 readonly is_before='current time ([^ ]+) is before ([^[:space:],"]+)'
 
@@ -391,6 +417,8 @@ readonly -a client_reasons=(
   'client: @1 cannot be read (@3): run this as its owner'
   'does not match public key|key values mismatch'
   'client: the key belongs to another certificate: install both from one run'
+  'ca\.pem seems invalid'
+  'client: its ca.pem holds no certificate: run 20-configure-client.sh'
   'private key from ([^[:space:]:]+)'
   'client: the key @1 cannot be read: run this as its owner'
   'valid for ([^"]+), not ([^[:space:]"]+)'
@@ -445,7 +473,7 @@ readonly -a client_reasons=(
   'bad certificate'
   "server: it got no client certificate, or not one that it accepts:\
  ${read_log}"
-  'no such host|not known|name resolution|No address associated'
+  "${no_address}"
   "client: the host's name has no address here: add it to the DNS or to\
  /etc/hosts"
   'errno=111|onnection refused'
@@ -507,6 +535,67 @@ explain_handshake() { # explain_handshake TEXT [LOG]
   fi
   find_reason "${text}" "${client_reasons[@]}" ||
     printf 'client: %s: no known reason; %s\n' "${1%%$'\n'*}" "${read_log}"
+}
+
+# ---- Folders that nobody else can change ------------------------------------
+
+# Prints why another user could change what is in a folder, or nothing.
+why_unsafe() { # why_unsafe FOLDER
+  local owner mode
+  read -r owner mode < <(stat --dereference --format '%u %a' -- "$1")
+  if ((owner != EUID && owner != 0)); then
+    printf '%s belongs to another user; give another --dir\n' "$1"
+  elif (((8#${mode} & 8#022) != 0)); then
+    printf 'others can write to %s; run: chmod go-w %s\n' "$1" "$1"
+  else
+    why_replaceable "$1"
+  fi
+}
+
+# Who can write to a folder above can put another one in its place, and who owns
+# a link on the way can turn it; in a sticky folder only an entry's owner can.
+why_replaceable() { # why_replaceable FOLDER
+  local mode owner part user
+  user=$(id -un)
+  while read -r mode owner _ part; do
+    if [[ ${owner} != root && ${owner} != "${user}" ]]; then
+      printf '%s could replace %s: %s on its path is theirs\n' "${owner}" \
+        "$1" "${part}"
+    elif [[ ${mode} =~ ^d....w...[^tT]|^d.......w[^tT] ]]; then
+      printf 'others could replace %s: they can write to %s on its path\n' \
+        "$1" "${part}"
+    else
+      continue
+    fi
+    return
+  done < <(namei --long -- "$1" | tail --lines=+2)
+}
+
+need_safe() { # need_safe FOLDER
+  local problem
+  problem=$(why_unsafe "$1")
+  [[ -z ${problem} ]] || die 2 "${problem}"
+}
+
+# What is made in a sticky folder, such as /tmp, is its owner's alone.
+need_safe_parent() { # need_safe_parent FOLDER
+  local parent=${1%/*}/ problem=''
+  if [[ -d ${parent} ]]; then
+    problem=$(why_replaceable "${parent}")
+  elif [[ ${verb} != check ]]; then
+    problem="there is no folder ${parent}; make it, or give another --dir"
+  fi
+  [[ -z ${problem} ]] || die 2 "${problem}"
+}
+
+# Makes a working folder; refuses one that somebody else could change.
+open_folder() { # open_folder FOLDER
+  if [[ ! -d $1 ]]; then
+    need_safe_parent "$1"
+    run mkdir -m 0700 -- "$1"
+    [[ ${verb} != check ]] || return 0
+  fi
+  need_safe "$1"
 }
 
 # ---- JSON -------------------------------------------------------------------
@@ -737,8 +826,8 @@ start_impostor() {
 }
 
 stop_impostor() {
-  kill "${impostor_pids[@]}" || true
-} 2>/dev/null
+  kill "${impostor_pids[@]}" 2>/dev/null || true
+}
 
 # The impostor serves one connection after the other: once it has hung up on
 # this one, its log of those before is complete.
@@ -783,7 +872,8 @@ link_context_files() { # link_context_files CONTEXT_FOLDER FOLDER CA
 }
 
 # Makes a docker context in own and other that leads to the impostor, not to
-# its host, and is the same else. Status 1 where there is no such context.
+# its host, and is the same else. Status 1 where there is no such context, or
+# one in which its host is not found.
 link_context() { # link_context NAME
   local digest host meta folder contexts ca_of_other=''
   digest=$(printf '%s' "$1" | sha256sum)
@@ -792,7 +882,8 @@ link_context() { # link_context NAME
   [[ -r ${contexts}/meta/${digest}/meta.json ]] || return 1
   host=$(context_host "$1") || return 1
   meta=$(<"${contexts}/meta/${digest}/meta.json")
-  meta=${meta//"\"Host\":\"${host}\""/"\"Host\":\"tcp://${impostor}\""}
+  [[ ${meta} =~ \"Host\":[[:space:]]*\""${host}"\" ]] || return 1
+  meta=${meta//"${BASH_REMATCH[0]}"/"\"Host\":\"tcp://${impostor}\""}
   for folder in own other; do
     mkdir -p -- "${scratch}/${folder}/contexts/meta/${digest}"
     printf '%s\n' "${meta}" \
@@ -1158,7 +1249,7 @@ is_current() { # is_current CONTEXT
   local text
   [[ -r ${docker_config}/config.json ]] || return 1
   text=$(<"${docker_config}/config.json")
-  [[ ${text} =~ \"currentContext\":[[:space:]]*\"$1\" ]]
+  [[ ${text} =~ \"currentContext\":[[:space:]]*\""$1"\" ]]
 }
 
 # Prints what is wrong with a docker context, or nothing.
@@ -1166,7 +1257,11 @@ problem_of_context() { # problem_of_context NAME
   local host current=''
   host=$(context_host "$1") || return 0
   if [[ ${host} =~ ^(unix|fd|npipe|ssh):// ]]; then return; fi
-  link_context "$1" || return 0
+  link_context "$1" || {
+    printf 'the context %s (%s) cannot be read: its file has another form' \
+      "$1" "${host}"
+    return
+  }
   measure "--context=$1"
   if is_current "$1"; then
     current=", the current one in ${docker_config}/config.json,"
@@ -1183,8 +1278,10 @@ problem_of_context() { # problem_of_context NAME
 verify_contexts() {
   local name names problem='' one
   asked='docker context ls --quiet; docker --context NAME ps'
-  names=$(DOCKER_CONTEXT=default docker context ls --quiet 2>/dev/null) ||
+  names=$(DOCKER_CONTEXT=default docker context ls --quiet 2>/dev/null) || {
+    problem='docker context ls fails: run it, and mend what it names'
     names=''
+  }
   while IFS= read -r name; do
     if [[ -z ${name} || ${name} == default ]]; then continue; fi
     one=$(problem_of_context "${name}")
@@ -1195,8 +1292,15 @@ verify_contexts() {
 }
 
 verify_plain_text() {
+  local setting
+  local -a settings=()
+  for setting in "${caller_variables[@]}"; do
+    if [[ ${setting} =~ ^${docker_variable}= ]]; then
+      settings+=("${setting}")
+    fi
+  done
   judge_variables PLAIN-1 'no variable lets docker send plain text' \
-    'the environment' "${caller_variables[@]}"
+    'the environment' "${settings[@]}"
   verify_profiles
   verify_contexts
 }
@@ -1207,9 +1311,14 @@ accepts=' --dir --json --junit --yes --check --undo --remove-keys --help '
 readonly accepts
 
 verify_files() {
-  local owner
+  local owner problem
   owner=$(id -un):$(id -gn)
-  judge_file CFILE-1 "${docker_config}" "${owner}" 700
+  asked="namei --long ${docker_config}"
+  problem=$(file_problem "${docker_config}" "${owner}" 700)
+  if [[ -z ${problem} ]]; then problem=$(why_unsafe "${docker_config}"); fi
+  judge CFILE-1 "${docker_config} is ${owner} 700 or less, and nobody can\
+ replace it" "${problem}" "$(namei --long -- "${docker_config}")" \
+    "chown ${owner} ${docker_config}; chmod 700 ${docker_config}"
   judge_file CFILE-2 "${key}" "${owner}" 600
 }
 
@@ -1226,36 +1335,61 @@ explain() { # explain TEXT
   printf '%s (%s)\n' "$(explain_handshake "$1" "${log}")" "${said}"
 }
 
-# D17: docker -H tcp://HOST:2376 --tlsverify --tlscacert=ca-public.pem
-#      --tlscert=client-certificate.pem --tlskey=client-key.pem ps
-verify_docker() { # verify_docker DOCKER_HOST
-  local text problem=''
-  if ! command -v docker >/dev/null; then
-    report CLIENT-3 SKIP "docker ps on $1" 'there is no docker client here' ''
+# docker goes through the proxies of whoever runs this; openssl, with which
+# CLIENT-1 asks, through none. Where docker gets its answer without them, they
+# are the problem.
+ask_docker() { # ask_docker NAME OPTION...
+  # Sets text, problem, remedy, and answered: 1 where docker got an answer.
+  local variable
+  local -a proxies=()
+  for variable in {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY; do
+    if [[ -n $(caller_value "${variable}") ]]; then
+      proxies+=("${variable}=$(caller_value "${variable}")")
+    fi
+  done
+  problem='' answered=1
+  asked=$(printf '%q ' "${proxies[@]}" docker "${@:2}")
+  if text=$(timeout 20 env "${proxies[@]}" docker "${@:2}" 2>&1); then
     return
   fi
-  asked="docker -H $1 --tlsverify --tlscacert=${ca}"
-  asked+=" --tlscert=${certificate} --tlskey=${key} ps"
-  text=$(timeout 20 docker -H "$1" --tlsverify --tlscacert="${ca}" \
-    --tlscert="${certificate}" --tlskey="${key}" ps 2>&1) ||
+  answered=0
+  problem=$(explain "${text}")
+  if ((! ${#proxies[@]})); then return; fi
+  if text=$(timeout 20 docker "${@:2}" 2>&1); then
+    answered=1
+    problem="client: docker goes through the proxy of ${proxies[*]} and gets no"
+    problem+=" answer there; without it $1 answers"
+    remedy="add $1 to no_proxy, in the environment and in the shell profile"
+  else
     problem=$(explain "${text}")
-  if [[ -z ${problem} ]]; then answers=1; fi
-  judge CLIENT-3 "docker ps on $1" "${problem}" "${text}" \
-    "read journalctl --unit docker.service on that host"
+  fi
 }
 
-verify_context() { # verify_context NAME
-  local text problem=''
-  if ! command -v docker >/dev/null; then
-    report CLIENT-4 SKIP "docker --context $1 gets an answer" \
+# D17: docker -H tcp://HOST:2376 --tlsverify --tlscacert=ca-public.pem
+#      --tlscert=client-certificate.pem --tlskey=client-key.pem ps
+verify_docker() { # verify_docker CONNECT DOCKER_HOST
+  local text problem answered
+  local remedy='read journalctl --unit docker.service on that host'
+  if ((! has_docker)); then
+    report CLIENT-3 SKIP "docker ps on $2" 'there is no docker client here' ''
+    return
+  fi
+  ask_docker "$1" -H "$2" --tlsverify --tlscacert="${ca}" \
+    --tlscert="${certificate}" --tlskey="${key}" ps
+  answers=${answered}
+  judge CLIENT-3 "docker ps on $2" "${problem}" "${text}" "${remedy}"
+}
+
+verify_context() { # verify_context CONNECT NAME
+  local text problem answered remedy='run 20-configure-client.sh again'
+  if ((! has_docker)); then
+    report CLIENT-4 SKIP "docker --context $2 gets an answer" \
       'there is no docker client here' ''
     return
   fi
-  asked="docker --context $1 version"
-  text=$(timeout 20 docker --context "$1" version \
-    --format '{{.Server.Version}}' 2>&1) || problem=$(explain "${text}")
-  judge CLIENT-4 "docker --context $1 gets an answer" "${problem}" \
-    "server ${text}" 'run 20-configure-client.sh again'
+  ask_docker "$1" --context "$2" version --format '{{.Server.Version}}'
+  judge CLIENT-4 "docker --context $2 gets an answer" "${problem}" \
+    "server ${text}" "${remedy}"
 }
 
 # The client must refuse the real host when it trusts another CA only.
@@ -1311,8 +1445,8 @@ verify_host() { # verify_host NAME DOCKER_HOST CONNECT PORT
   # 1 once docker got an answer
   answers=0
   verify_server "$3" "$4"
-  verify_docker "$2"
-  verify_context "$1"
+  verify_docker "$3" "$2"
+  verify_context "$3" "$1"
   if ((has_docker)); then verify_modes "$1" "$2"; fi
 }
 
@@ -1326,9 +1460,13 @@ main() {
   certificate=${docker_config}/cert.pem
   ca=${docker_config}/ca.pem
   if [[ ${verb} == check ]]; then exit 0; fi
+  need_own_config
+  need_access "${key}"
   for file in "${key}" "${certificate}" "${ca}"; do
     [[ -e ${file} ]] ||
       die 2 "${file} is not there: run 20-configure-client.sh first"
+    [[ -r ${file} ]] ||
+      die 2 "$(id -un) cannot read ${file}; run this as its owner"
   done
   scratch=$(mktemp -d)
   trap 'stop_impostor; rm -rf -- "${scratch}"' EXIT

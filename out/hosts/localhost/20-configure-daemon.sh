@@ -477,22 +477,30 @@ keep_previous_pair() {
 # The renewed pair takes its place: the certificate first, then the key.
 finish_renewal() {
   local renewal=${folder}/renewal file
-  [[ -d ${renewal} ]] || return 0
+  local -a gone=()
+  if [[ ! -d ${renewal} ]]; then return; fi
   if [[ ${certificate} == "${renewal}"/* || ${key} == "${renewal}"/* ]]; then
     for file in "${request_file}" "${extensions_file}"; do
       if [[ -e ${renewal}/${file} ]]; then run rm -f -- "${renewal}/${file}"; fi
+      gone+=("${file}")
     done
   fi
   if [[ ${certificate} == "${renewal}"/* ]]; then
     keep_previous_pair
     run mv -fT -- "${certificate}" "${folder}/${certificate_file}"
     certificate=${folder}/${certificate_file}
+    gone+=("${certificate_file}")
   fi
   if [[ ${key} == "${renewal}"/* ]]; then
     run mv -fT -- "${key}" "${folder}/${key_file}"
     key=${folder}/${key_file}
+    gone+=("${key_file}")
   fi
-  if [[ -z $(ls -A -- "${renewal}") ]]; then run rmdir -- "${renewal}"; fi
+  # With --check all of it is still there.
+  while IFS= read -r file; do
+    [[ -z ${file} || " ${gone[*]} " == *" ${file} "* ]] || return 0
+  done <<<"$(ls -A -- "${renewal}")"
+  run rmdir -- "${renewal}"
 }
 
 # ---- Handshakes with the daemon ---------------------------------------------
@@ -580,6 +588,10 @@ unknown_ca='signed by unknown authority|unable to get local issuer'
 unknown_ca+='|self.signed certificate|certificate signature failure'
 readonly unknown_ca
 readonly wrong_usage='incompatible key usage|certificate purpose'
+# docker 29 says i/o timeout where no name server answers: no firewall.
+no_address='no such host|not known|name resolution|No address associated'
+no_address+='|lookup .*i/o timeout'
+readonly no_address
 readonly is_after='current time ([^ ]+) is after ([^[:space:],"]+)'
 readonly is_before='current time ([^ ]+) is before ([^[:space:],"]+)'
 
@@ -625,6 +637,8 @@ readonly -a client_reasons=(
   'client: @1 cannot be read (@3): run this as its owner'
   'does not match public key|key values mismatch'
   'client: the key belongs to another certificate: install both from one run'
+  'ca\.pem seems invalid'
+  'client: its ca.pem holds no certificate: run 20-configure-client.sh'
   'private key from ([^[:space:]:]+)'
   'client: the key @1 cannot be read: run this as its owner'
   'valid for ([^"]+), not ([^[:space:]"]+)'
@@ -679,7 +693,7 @@ readonly -a client_reasons=(
   'bad certificate'
   "server: it got no client certificate, or not one that it accepts:\
  ${read_log}"
-  'no such host|not known|name resolution|No address associated'
+  "${no_address}"
   "client: the host's name has no address here: add it to the DNS or to\
  /etc/hosts"
   'errno=111|onnection refused'

@@ -379,6 +379,10 @@ unknown_ca='signed by unknown authority|unable to get local issuer'
 unknown_ca+='|self.signed certificate|certificate signature failure'
 readonly unknown_ca
 readonly wrong_usage='incompatible key usage|certificate purpose'
+# docker 29 says i/o timeout where no name server answers: no firewall.
+no_address='no such host|not known|name resolution|No address associated'
+no_address+='|lookup .*i/o timeout'
+readonly no_address
 readonly is_after='current time ([^ ]+) is after ([^[:space:],"]+)'
 readonly is_before='current time ([^ ]+) is before ([^[:space:],"]+)'
 
@@ -424,6 +428,8 @@ readonly -a client_reasons=(
   'client: @1 cannot be read (@3): run this as its owner'
   'does not match public key|key values mismatch'
   'client: the key belongs to another certificate: install both from one run'
+  'ca\.pem seems invalid'
+  'client: its ca.pem holds no certificate: run 20-configure-client.sh'
   'private key from ([^[:space:]:]+)'
   'client: the key @1 cannot be read: run this as its owner'
   'valid for ([^"]+), not ([^[:space:]"]+)'
@@ -478,7 +484,7 @@ readonly -a client_reasons=(
   'bad certificate'
   "server: it got no client certificate, or not one that it accepts:\
  ${read_log}"
-  'no such host|not known|name resolution|No address associated'
+  "${no_address}"
   "client: the host's name has no address here: add it to the DNS or to\
  /etc/hosts"
   'errno=111|onnection refused'
