@@ -23,9 +23,9 @@ contents() {
     xargs -r -d '\n' sha256sum --
 }
 
-# All of them.
+# All of them. What is only locked holds nothing.
 everything() {
-  find "${roots[@]}" -type f -exec sha256sum -- {} + 2>/dev/null | sort
+  find "${roots[@]}" -type f ! -name .lock -exec sha256sum -- {} + 2>/dev/null | sort
 }
 
 # Everything that must be as without the fault.
