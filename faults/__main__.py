@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+import re
 import sys
 import threading
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import click
 
 from faults.cases import Case, all_cases
 from faults.injector import FAULTS, Fault, Injector, Part, hosts_of, inject
-from faults.results import Row, merged, summary, table, write_json
+from faults.results import Row, merged, read_json, renewed, summary, table, write_json
 from generator.lab import RELEASES, Lab
 from generator.lab.errors import LabError
 
@@ -23,11 +24,16 @@ LOST = 4
 
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice([fault.name for fault in FAULTS]), help="This class alone.")
-@click.option("--script", default="", help="Only scripts whose name and words contain this.")
+@click.option("--script", default="", help="Only scripts whose name and words match this regular expression.")
 @click.option("--release", default="bookworm", type=click.Choice(RELEASES), show_default=True)
 @click.option("--sample", default=1, show_default=True, type=click.IntRange(1), help="Only every Nth place.")
 @click.option("--hosts", default=3, show_default=True, type=click.IntRange(1), help="Docker hosts at work at once.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Keep the results here.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the results here, in place of earlier ones.",
+)
 def main(only: tuple[str, ...], script: str, release: str, sample: int, hosts: int, json_file: Path | None) -> None:
     """Kill, starve, crowd and deceive every script of a site on throwaway Docker hosts; print what was lost.
 
@@ -37,7 +43,7 @@ def main(only: tuple[str, ...], script: str, release: str, sample: int, hosts: i
     jobs = [
         (case, number)
         for case in all_cases()
-        if script in str(case) and any(fault.concerns(case) for fault in chosen)
+        if re.search(script, str(case)) and any(fault.concerns(case) for fault in chosen)
         for number in range(case.parts)
     ]
     try:
@@ -66,6 +72,7 @@ def run_all(
     free: queue.SimpleQueue[Injector] = queue.SimpleQueue()
     for injector in hosts_of(lab, release, hosts, say):
         free.put(injector)
+    earlier = read_json(json_file) if json_file is not None and json_file.exists() else []
     found: list[Row] = []
     done = itertools.count(1)
     telling = threading.Lock()
@@ -81,7 +88,7 @@ def run_all(
                     tell(row)
                     found.append(row)
                     if json_file is not None:
-                        write_json(merged(found), json_file)
+                        write_json(renewed(earlier, merged(found)), json_file)
         finally:
             free.put(injector)
         say(f"[{next(done)}/{len(jobs)}] {case}")
@@ -92,7 +99,7 @@ def run_all(
     order = [(fault.name, str(case)) for fault in faults for case, _ in jobs]
     rows = sorted(merged(found), key=lambda row: order.index((row.fault, row.script)))
     if json_file is not None:
-        write_json(rows, json_file)
+        write_json(renewed(earlier, rows), json_file)
     return rows
 
 

@@ -61,6 +61,13 @@ def merged(rows: Iterable[Row]) -> list[Row]:
     ]
 
 
+def renewed(earlier: Iterable[Row], rows: Iterable[Row]) -> list[Row]:
+    """Return the rows, and before them the earlier ones of other classes, scripts or releases."""
+    new = list(rows)
+    places = {(row.fault, row.script, row.release) for row in new}
+    return [*(row for row in earlier if (row.fault, row.script, row.release) not in places), *new]
+
+
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as aligned text, with a sum at the end."""
     lines = [HEADER]

@@ -9,7 +9,18 @@ import pytest
 
 from faults.cases import Case, all_cases
 from faults.injector import FAULTS, Part
-from faults.results import Attempt, Row, attempts_of, merged, read_json, readme_table, summary, table, write_json
+from faults.results import (
+    Attempt,
+    Row,
+    attempts_of,
+    merged,
+    read_json,
+    readme_table,
+    renewed,
+    summary,
+    table,
+    write_json,
+)
 from tests.sites import ROOT, scripts
 
 RESULTS = ROOT / "docs" / "faults.json"
@@ -31,6 +42,10 @@ def test_parts_of_a_case_are_one_row() -> None:
         Row("killed", "ca/10-create-ca.sh", "bookworm", 6, 6, 1, 1.5, ("2: a private key is gone",)),
         FULL,
     ]
+
+
+def test_results_replace_earlier_ones_of_the_same_class_and_script() -> None:
+    assert renewed([KILLED, FULL], [MORE]) == [FULL, MORE]
 
 
 def test_the_table_is_aligned_and_ends_with_the_sum() -> None:
