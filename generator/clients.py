@@ -109,6 +109,11 @@ def verify(names: Names, client: Client) -> Step:
         party=folder,
         template="verify-client.sh",
         purpose="prove what this client's configuration really authenticates, read-only",
-        context={"script": path, "shell_profile": client.shell_profile or "", "rows": rows},
+        context={
+            "script": path,
+            "shell_profile": client.shell_profile or "",
+            "warn_days": client.warn_days,
+            "rows": rows,
+        },
         reads=tuple(path for path, _ in INSTALLED),
     )

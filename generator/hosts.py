@@ -179,16 +179,23 @@ def verify(names: Names, host: Host) -> Step:
     """Return the step that proves a host's controls; it changes nothing."""
     folder = f"hosts/{host.name}"
     path = f"{folder}/90-verify.sh"
-    context = {**_daemon(host, path), "probe_image": host.probe_image or "", "networks": _networks(host)}
+    context = {
+        **_daemon(host, path),
+        "listen_hex": _kernel_hex(host),
+        "probe_image": host.probe_image or "",
+        "networks": _networks(host),
+    }
     reads: tuple[str, ...] = (host.drop_in,)
     template = "verify-plain-host.sh"
     if host.has_tls:
-        context |= {**_certificate(names, host), "names": (*host.names, *host.ip_addresses)}
+        context |= {
+            **_certificate(names, host),
+            "names": (*host.names, *host.ip_addresses),
+            "warn_days": host.warn_days,
+        }
         files = (names.files.ca_certificate, names.server.certificate)
         reads = (*(f"{host.tls_directory}/{name}" for name in files), *reads)
         template = "verify-host.sh"
-    else:
-        context["listen_hex"] = _kernel_hex(host)
     return Step(
         path=path,
         party=folder,

@@ -19,6 +19,8 @@ readonly warn_days=@{warn_days}
 
 #% include "parts/folder.sh"
 
+#% include "parts/life_of.sh"
+
 #% include "parts/expiry.sh"
 
 # ---- This script ------------------------------------------------------------

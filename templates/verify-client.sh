@@ -15,6 +15,7 @@
 readonly script=@{script}
 # Below the home folder; empty for none.
 readonly shell_profile=@{shell_profile}
+readonly warn_days=@{warn_days}
 # docker context, the address of its host, name or address, port
 readonly -a hosts=(
   #% for row in rows
@@ -43,6 +44,8 @@ readonly -a hosts=(
 #% include "parts/json.sh"
 
 #% include "parts/report.sh"
+
+#% include "parts/life_of.sh"
 
 #% include "parts/judge_pair.sh"
 
@@ -217,6 +220,7 @@ main() {
     [[ -r ${file} ]] ||
       die 2 "$(id -un) cannot read ${file}; run this as its owner"
   done
+  check_junit
   scratch=$(mktemp -d)
   trap 'stop_impostor; rm -rf -- "${scratch}"' EXIT
   make_another_ca

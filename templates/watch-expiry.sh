@@ -42,7 +42,13 @@ readonly textfile_directory=@{textfile_directory}
 
 #% include "parts/finish.sh"
 
+#% include "parts/folder.sh"
+
+#% include "parts/safe_folders.sh"
+
 #% include "parts/lock.sh"
+
+#% include "parts/life_of.sh"
 
 #% include "parts/expiry.sh"
 
@@ -51,6 +57,9 @@ readonly textfile_directory=@{textfile_directory}
 readonly accepts=' --dir --now --yes --check --undo --remove-keys --help '
 readonly how_to_renew="bash ${script%/*}/10-request-certificate.sh --renew,\
  then setup.sh; on a site with a CA machine carry the request there"
+
+readonly make_it_roots="chown root ${textfile_directory};\
+ chmod go-w ${textfile_directory}"
 
 # The certificate that dockerd shows may be older than the one installed: it is
 # read at start only.
@@ -62,9 +71,7 @@ check_served() {
     -servername "${probe_name}" </dev/null 2>/dev/null |
     openssl x509 -out "${served}" 2>/dev/null || true
   if [[ ! -s ${served} ]]; then
-    too_late=1
-    printf '%-5s             %s\n             do: %s\n' BAD \
-      "dockerd shows no certificate on ${address}:${listen_port}" \
+    report_bad "dockerd shows no certificate on ${address}:${listen_port}" \
       'systemctl status docker.service'
     return
   fi
@@ -82,18 +89,43 @@ is_same_certificate() { # is_same_certificate CERTIFICATE CERTIFICATE
   [[ $(openssl x509 -in "$1") == "$(openssl x509 -in "$2")" ]]
 }
 
-# What a node_exporter reads, whole or not at all.
+# Prints why others could make names in a folder, or nothing. The node_exporter
+# only reads it.
+why_not_roots() { # why_not_roots FOLDER
+  local owner mode
+  read -r owner mode < <(stat --dereference --format '%u %a' -- "$1")
+  if ((owner != 0)) || (((8#${mode} & 8#022) != 0)); then
+    printf 'others can write to %s' "${textfile_directory}"
+  fi
+}
+
+print_metrics() {
+  local number metric=dockseal_certificate_not_after_seconds
+  printf '# HELP %s Unix time at which the certificate ends.\n' "${metric}"
+  printf '# TYPE %s gauge\n' "${metric}"
+  for ((number = 0; number < ${#found[@]}; number += 2)); do
+    printf '%s{certificate="%s"} %d\n' "${metric}" "${found[@]:number:2}"
+  done
+}
+
+# Whole or not at all. It is written in the very folder that was looked at: only
+# root can make a name there, whoever may replace the folders above it.
 write_textfile() {
-  local file=${textfile_directory}/dockseal.prom number
-  local metric=dockseal_certificate_not_after_seconds
-  [[ -n ${textfile_directory} ]] || return 0
-  {
-    printf '# HELP %s Unix time at which the certificate ends.\n' "${metric}"
-    printf '# TYPE %s gauge\n' "${metric}"
-    for ((number = 0; number < ${#found[@]}; number += 2)); do
-      printf '%s{certificate="%s"} %d\n' "${metric}" "${found[@]:number:2}"
-    done
-  } >"${file}.new"
+  local file=dockseal.prom problem
+  if [[ -z ${textfile_directory} ]]; then return; fi
+  if ! cd -P -- "${textfile_directory}" 2>/dev/null; then
+    report_bad "there is no folder ${textfile_directory}" 'make it'
+    return
+  fi
+  problem=$(why_not_roots .)
+  if [[ -n ${problem} ]]; then
+    report_bad "${problem}" "${make_it_roots}"
+    return
+  fi
+  rm -f -- "${file}.new"
+  set -o noclobber
+  print_metrics >"${file}.new"
+  set +o noclobber
   chmod -- 0644 "${file}.new"
   mv -fT -- "${file}.new" "${file}"
 }
@@ -122,11 +154,27 @@ readonly program=/usr/local/sbin/dockseal-watch-expiry
 readonly unit=dockseal-watch-expiry
 readonly units=/etc/systemd/system
 
+# The service reads certificates, connects to dockerd alone, and writes nothing
+# but dockseal.prom: systemd takes from it what it does not need for that.
 service_text() {
   printf '%s\n' "# Written by dockseal ${script}; --undo removes it." \
     '[Unit]' 'Description=Check when the certificates of dockerd end' \
     'After=docker.service' '' '[Service]' 'Type=oneshot' \
-    "ExecStart=$(command -v bash) ${program} --now --dir ${dir}"
+    "ExecStart=$(command -v bash) ${program} --now --dir ${dir}" \
+    'TimeoutStartSec=2min' 'UMask=0077' 'NoNewPrivileges=yes' \
+    'CapabilityBoundingSet=' 'ProtectSystem=strict'
+  if [[ -n ${textfile_directory} ]]; then
+    printf 'ReadWritePaths=-%s\n' "${textfile_directory}"
+  fi
+  printf '%s\n' 'ProtectHome=read-only' 'PrivateTmp=yes' 'PrivateDevices=yes' \
+    'ProtectClock=yes' 'ProtectControlGroups=yes' 'ProtectHostname=yes' \
+    'ProtectKernelLogs=yes' 'ProtectKernelModules=yes' \
+    'ProtectKernelTunables=yes' 'ProtectProc=invisible' 'ProcSubset=pid' \
+    'RestrictAddressFamilies=AF_INET AF_INET6' 'IPAddressDeny=any' \
+    "IPAddressAllow=${probe_address}" 'RestrictNamespaces=yes' \
+    'RestrictRealtime=yes' 'RestrictSUIDSGID=yes' 'LockPersonality=yes' \
+    'MemoryDenyWriteExecute=yes' 'SystemCallArchitectures=native' \
+    'SystemCallFilter=@system-service' 'SystemCallFilter=~@privileged'
 }
 
 timer_text() {
@@ -138,11 +186,10 @@ timer_text() {
 
 # The very script that was reviewed: its digest is in the manifest.
 install_program() {
-  local text
-  text=$(<"${BASH_SOURCE[0]}")
-  if [[ -f ${program} && $(<"${program}") == "${text}" ]]; then return; fi
+  if cmp --quiet -- "${BASH_SOURCE[0]}" "${program}"; then return; fi
   run install -D -m 0755 -T -- "${BASH_SOURCE[0]}" "${program}.new"
-  if [[ ${verb} != check && $(<"${program}.new") != "${text}" ]]; then
+  if [[ ${verb} != check ]] &&
+    ! cmp --quiet -- "${BASH_SOURCE[0]}" "${program}.new"; then
     die 1 "${program}.new did not read back; is the disk full? ${leaves}"
   fi
   run sync -- "${program}.new"
@@ -162,10 +209,22 @@ refuse_others_files() {
   done
 }
 
-apply() {
+# What the service could not read, or not write to.
+check_folders() {
+  local problem=''
   # systemd gives these another meaning.
   [[ ${dir} =~ ^[A-Za-z0-9/._@+-]+$ ]] ||
     die 2 "${dir} has characters that a systemd unit cannot hold: give another"
+  [[ ! ${dir}/ =~ ^(/var)?/tmp/ ]] ||
+    die 2 "${dir} does not last, and the service has its own /tmp: give another"
+  if [[ -n ${textfile_directory} && -d ${textfile_directory} ]]; then
+    problem=$(why_not_roots "${textfile_directory}")
+  fi
+  [[ -z ${problem} ]] || die 2 "${problem}; run: ${make_it_roots}; ${leaves}"
+}
+
+apply() {
+  check_folders
   refuse_others_files
   install_program
   write_file "${units}/${unit}.service" 0644 "$(service_text)"
@@ -179,16 +238,24 @@ apply() {
   finish
 }
 
+# Prints what this script leaves, and what of it an interrupted run leaves.
+files_left() {
+  printf '%s\n' "${units}/${unit}".{timer,service}{,.new} "${program}"{,.new} \
+    "/var/lib/systemd/timers/stamp-${unit}.timer"
+  if [[ -n ${textfile_directory} ]]; then
+    printf '%s\n' "${textfile_directory}/dockseal.prom"{,.new}
+  fi
+}
+
 undo() {
   local file
   refuse_others_files
   if [[ -e ${units}/${unit}.timer ]]; then
     run systemctl disable --now "${unit}.timer"
   fi
-  for file in "${units}/${unit}".{timer,service} "${program}" \
-    "${textfile_directory:+${textfile_directory}/dockseal.prom}"; do
-    if [[ -n ${file} && -e ${file} ]]; then run rm -f -- "${file}"; fi
-  done
+  while read -r file; do
+    if [[ -e ${file} || -L ${file} ]]; then run rm -f -- "${file}"; fi
+  done < <(files_left)
   if ((changed)); then run systemctl daemon-reload; fi
   if systemctl --quiet is-failed "${unit}.service"; then
     run systemctl reset-failed "${unit}.service"
@@ -200,6 +267,10 @@ main() {
   parse_options "$@"
   need_openssl
   ((EUID == 0)) || die 2 'this needs root: run it with sudo'
+  if ((now)) && [[ ${verb} != apply ]]; then
+    die 2 "--now does not go with --${verb}"
+  fi
+  if [[ ${verb} != undo ]]; then need_safe_folders; fi
   if ((now)); then check_now; fi
   [[ -d /run/systemd/system ]] || die 2 "systemd is needed; ${leaves}"
   if [[ ${verb} != check ]]; then lock /run/dockseal.lock; fi

@@ -13,20 +13,17 @@ report_pair() { # report_pair ID CERTIFICATE KEY CA PURPOSE
   report_days_left "$1-3" "$2"
 }
 
-# Time to renew: the last third of its life, at most 30 days.
+# The same moment from which on 60-watch-expiry.sh and 60-check-expiry.sh warn.
 report_days_left() { # report_days_left ID CERTIFICATE
-  local starts ends now third problem=''
-  starts=$(openssl x509 -in "$2" -noout -startdate)
-  ends=$(openssl x509 -in "$2" -noout -enddate)
+  local begins ends left limit problem=''
   asked="openssl x509 -in $2 -noout -dates"
-  now=$(date '+%s')
-  starts=$(date --date "${starts#*=}" '+%s')
-  ends=$(date --date "${ends#*=}" '+%s')
-  third=$(((ends - starts) / 3))
-  if ((third > 30 * 86400)); then third=$((30 * 86400)); fi
-  ((ends - now > third)) ||
-    problem="it is time to renew it, $((third / 86400)) days before its end"
-  judge "$1" "the certificate ends in $(((ends - now) / 86400)) days" \
+  read -r begins ends < <(life_of "$2")
+  left=$((ends - $(date '+%s')))
+  limit=$(renewal_limit "${begins}" "${ends}")
+  if ((left <= limit)); then
+    problem="it is time to renew it, $((limit / 86400)) days before its end"
+  fi
+  judge "$1" "the certificate ends in $((left / 86400)) days" \
     "${problem}" "$(date --utc --date "@${ends}" '+%F %T UTC')" \
     'renew it: make a request and sign it again'
 }

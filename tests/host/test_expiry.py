@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from generator.lab import Host, difference
 from tests.host.authority import DAY, SERVER, issue, real_authority
-from tests.host.support import NAME, TLS, UNATTENDED, WORK, install, refuses, setup, site
+from tests.host.support import NAME, TLS, UNATTENDED, VERIFY_HOST, WORK, controls, install, refuses, setup, site
 
 pytestmark = pytest.mark.no_probe_image
 WATCH = f"hosts/{NAME}/60-watch-expiry.sh"
@@ -19,7 +20,8 @@ CHECK = "clients/client/60-check-expiry.sh"
 UNIT = "dockseal-watch-expiry"
 PROGRAM = f"/usr/local/sbin/{UNIT}"
 METRICS = "/var/lib/metrics"
-PLACES = ("/etc", "/usr/local", METRICS)
+PLACES = ("/etc", "/usr/local", "/var/lib/systemd", METRICS)
+RATING = re.compile(r"Overall exposure level for \S+: (\d+\.\d)")
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,39 @@ def test_the_timer_runs_the_very_script_that_was_reviewed(watched: Host) -> None
     assert again.stderr == f"{WATCH}: nothing to do\n"
 
 
+# What a printed command begins with; the text of a file that is written stands between them.
+COMMAND = re.compile(r"^(?:[+] )?((?:cat >|install|mv|rm|sync|systemctl) .*)$", re.MULTILINE)
+
+
+def test_check_prints_every_command(ready: Host) -> None:
+    planned = COMMAND.findall(ready.run(["bash", f"/root/out/{WATCH}", "--check"], check=False).stdout)
+    made = COMMAND.findall(ready.run(["bash", f"/root/out/{WATCH}"]).stderr)
+    ready.run(["bash", f"/root/out/{WATCH}", "--undo"])
+    assert planned == made
+    assert planned[-1] == f"systemctl restart {UNIT}.timer"
+
+
+@pytest.mark.parametrize("release", ["bookworm", "trixie"], indirect=True)
+def test_the_service_may_do_little(watched: Host) -> None:
+    said = watched.run(["systemd-analyze", "security", "--no-pager", f"{UNIT}.service"], check=False).stdout
+    rating = RATING.search(said)
+    assert rating is not None, said
+    assert float(rating[1]) <= 2.0, said
+
+
+def test_the_service_has_a_time_limit(watched: Host) -> None:
+    show = ["systemctl", "show", "--property=TimeoutStartUSec", "--value", f"{UNIT}.service"]
+    assert watched.run(show).stdout == "2min\n"
+
+
+def test_undo_removes_what_an_interrupted_run_left(ready: Host) -> None:
+    before = ready.snapshot(PLACES)
+    ready.run(["bash", f"/root/out/{WATCH}"])
+    ready.bash(f"touch {PROGRAM}.new /etc/systemd/system/{UNIT}.service.new {METRICS}/dockseal.prom.new")
+    ready.run(["bash", f"/root/out/{WATCH}", "--undo"])
+    assert difference(before, ready.snapshot(PLACES)) == []
+
+
 def test_good_certificates_are_no_failure_and_their_ends_are_measured(watched: Host) -> None:
     assert run_service(watched) == "success"
     said = journal(watched)
@@ -103,6 +138,70 @@ def test_a_certificate_that_ends_soon_fails_the_unit_and_says_what_to_do(watched
         r"^SOON +29 days  shown on 127.0.0.1:2376\n +do: bash .*10-request-certificate.sh --renew", said, re.M
     )
     assert run_service(watched) == "success"
+
+
+# Days that are left, days of warning, and whether it is time.
+MOMENTS = [(45, 60, True), (45, 30, False), (29.5, 30, True), (61, 60, False)]
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize(("left", "warn_days", "due"), MOMENTS)
+def test_the_watch_and_the_verification_agree_when_it_is_time(
+    ready: Host, tmp_path: Path, left: float, warn_days: int, due: bool
+) -> None:
+    text = site().replace(f"  - name: {NAME}\n", f"  - name: {NAME}\n    warn_days: {warn_days}\n", 1)
+    install(ready, tmp_path, text, "/root/other")
+    ready.run(["cp", "-a", f"{TLS}/certificate.pem", "/run/good.pem"])
+    end_soon(ready, left)
+    restart(ready)
+    watch = ready.run(["bash", f"/root/other/{WATCH}", "--now"], check=False)
+    table = ready.run(["bash", f"/root/other/{VERIFY_HOST}", "--no-containers"], check=False).stdout
+    ready.run(["cp", "-a", "/run/good.pem", f"{TLS}/certificate.pem"])
+    restart(ready)
+    assert (watch.status, re.findall("^(ok|SOON) .*shown on", watch.stdout, re.M)) == (
+        (4, ["SOON"]) if due else (0, ["ok"])
+    )
+    assert dict(controls(table))["CERT-3"] == ("FAIL" if due else "PASS")
+
+
+# ---- What another user could change -----------------------------------------
+
+
+def test_a_link_that_somebody_planted_is_not_written_through(watched: Host) -> None:
+    watched.bash(f"printf kept >/run/victim; ln -s /run/victim {METRICS}/dockseal.prom.new")
+    assert run_service(watched) == "success"
+    assert watched.read("/run/victim") == "kept"
+    assert watched.run(["ls", METRICS]).stdout == "dockseal.prom\n"
+
+
+@pytest.mark.parametrize(("how", "back"), [("chmod 777", "chmod 755"), ("chown nobody", "chown root")])
+def test_metrics_are_written_where_only_root_can_make_a_name(watched: Host, how: str, back: str) -> None:
+    watched.bash(f"{how} {METRICS}; rm -f {METRICS}/dockseal.prom")
+    state = run_service(watched)
+    again = watched.run(["bash", f"/root/out/{WATCH}"], check=False)
+    found = watched.run(["ls", METRICS]).stdout
+    watched.bash(f"{back} {METRICS}")
+    assert (state, found) == ("exit-code", "")
+    mend = f"chown root {METRICS}; chmod go-w {METRICS}"
+    assert re.search(rf"^BAD +others can write to {METRICS}\n +do: {re.escape(mend)}$", journal(watched), re.MULTILINE)
+    assert again.stderr == (f"error: {WATCH}: others can write to {METRICS}; run: {mend}; nothing was changed\n")
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("folder", [WORK, f"{WORK}/clients/client"])
+def test_a_folder_that_others_can_write_to_is_not_read(ready: Host, folder: str) -> None:
+    ready.run(["chmod", "777", folder])
+    results = [ready.run(["bash", f"/root/out/{WATCH}", *words], check=False) for words in ([], ["--now"])]
+    ready.run(["chmod", "700", folder])
+    said = f"error: {WATCH}: others can write to {folder}; run: chmod go-w {folder}\n"
+    assert [(one.status, one.stdout, one.stderr) for one in results] == [(2, "", said)] * 2
+
+
+@pytest.mark.one_release
+def test_a_folder_that_the_service_could_not_see_is_refused(ready: Host) -> None:
+    result = ready.run(["bash", f"/root/out/{WATCH}", "--dir", "/tmp/work"], check=False)
+    said = f"error: {WATCH}: /tmp/work does not last, and the service has its own /tmp: give another\n"
+    assert (result.status, result.stderr) == (2, said)
 
 
 def test_a_daemon_that_shows_nothing_is_a_failure(watched: Host) -> None:
