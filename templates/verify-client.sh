@@ -39,11 +39,13 @@ readonly -a hosts=(
 
 #% include "parts/explain.sh"
 
-#% include "parts/folder.sh"
+#% include "parts/safe.sh"
 
 #% include "parts/json.sh"
 
 #% include "parts/report.sh"
+
+#% include "parts/check_junit.sh"
 
 #% include "parts/life_of.sh"
 

@@ -47,9 +47,13 @@ flags=()
 
 #% include "parts/lost_containers.sh"
 
+#% include "parts/safe.sh"
+
 #% include "parts/json.sh"
 
 #% include "parts/report.sh"
+
+#% include "parts/check_junit.sh"
 
 #% include "parts/judge_file.sh"
 
@@ -78,40 +82,21 @@ verify_everyone() {
   answer=$(ask_in_plain_text /version)
   [[ ${answer} == 'HTTP/1.1 200 OK'*'"ApiVersion"'* ]] ||
     problem="expected the API's version, got: ${answer:-no answer}"
-  judge MODE-1 \
+  judge HMODE-1 \
     "everyone who reaches ${listen} is root here: no certificate is asked for" \
     "${problem}" "${answer%%$'\r'*}; ${answer##*$'\n'}" \
     'read journalctl --unit docker.service; run 20-configure-daemon.sh'
 }
 
-# Prints the places in the kernel's tables where dockerd listens.
-places_of_dockerd() {
-  local text place inode pid
-  pid=$(daemon_property MainPID)
-  text=$(stat --format '%N' "/proc/${pid}"/fd/* 2>/dev/null) || true
-  while read -r place inode; do
-    [[ ${text} != *"socket:[${inode}]"* ]] || printf '%s\n' "${place}"
-  done < <(listening_sockets)
-}
-
-# The site's own place is the positive control: it must be among them.
 verify_places() {
-  local place port problem='' found=0
-  local -a places
-  printf -v port '%04X' "${listen_port}"
-  mapfile -t places < <(places_of_dockerd)
-  for place in "${places[@]}"; do
-    if [[ ${place##*:} == "${port}" ]] && is_listen_address "${place%:*}"; then
-      found=1
-    else
-      problem+="it listens on ${place} too; "
-    fi
-  done
-  ((found)) || problem+="it does not listen on ${listen}; "
+  local place problem evidence=''
+  problem=$(listener_problem)
+  while read -r place; do
+    evidence+="$(place_text "${place}") "
+  done < <(places_of_dockerd)
   asked='cat /proc/net/tcp /proc/net/tcp6; ls -l /proc/MAINPID/fd'
-  judge MODE-2 "dockerd listens on ${listen} and on no other TCP port" \
-    "${problem%; }" "${places[*]}" \
-    'take the other -H away; run 20-configure-daemon.sh'
+  judge HMODE-2 "dockerd listens on ${listen} and on no other TCP port" \
+    "${problem%; }" "${evidence% }" "${remove_listener}"
 }
 
 main() {
@@ -123,6 +108,7 @@ main() {
     die 2 "${drop_in} is not there: run 20-configure-daemon.sh first"
   fi
   if [[ ${verb} == check ]]; then exit 0; fi
+  check_junit
   trap remove_probes EXIT
   verify_daemon_files
   verify_flags

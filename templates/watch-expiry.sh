@@ -42,7 +42,7 @@ readonly textfile_directory=@{textfile_directory}
 
 #% include "parts/finish.sh"
 
-#% include "parts/folder.sh"
+#% include "parts/safe.sh"
 
 #% include "parts/safe_folders.sh"
 

@@ -2,20 +2,117 @@
 
 # The widest modes that the CIS Docker Benchmark allows.
 verify_daemon_files() {
-  judge_file FILE-4 /etc/docker root:root 755 '3.5 and 3.6'
+  if [[ -e /etc/docker ]]; then
+    judge_file FILE-4 /etc/docker root:root 755 '3.5 and 3.6'
+  else
+    report FILE-4 SKIP '/etc/docker is root:root 755 or less' \
+      'there is no /etc/docker' '' '3.5 and 3.6'
+  fi
   judge_file FILE-5 "${drop_in}" root:root 644 '3.1 and 3.2'
   judge_file FILE-6 "$(daemon_property FragmentPath)" root:root 644 \
     '3.1 and 3.2'
   judge_file FILE-7 /var/run/docker.sock root:docker 660 '3.15 and 3.16'
 }
 
+# What it was started with, and what the kernel says of where it listens: flags
+# come from variables, from daemon.json and from socket units too.
 verify_flags() { # verify_flags [CIS_ITEM]
   local problem='' flag what="dockerd runs with -H tcp://${listen}"
   for flag in "${flags[@]}"; do what+=" ${flag%%=/*}"; done
-  asked='tr "\0" "\n" </proc/MAINPID/cmdline'
-  is_running_with_flags || problem='dockerd runs without them'
-  judge DAEMON-1 "${what}" "${problem}" "$(running_arguments)" \
-    'run 20-configure-daemon.sh' "${1:-}"
+  asked='tr "\0" "\n" </proc/MAINPID/cmdline; cat /proc/net/tcp /proc/net/tcp6'
+  is_running_with_flags || problem='dockerd runs without them; '
+  problem+=$(listener_problem)
+  judge DAEMON-1 "${what}, and listens nowhere else" "${problem%; }" \
+    "$(running_arguments)" "${remove_listener}" "${1:-}"
+}
+
+# ---- Where dockerd listens --------------------------------------------------
+
+remove_listener='run 20-configure-daemon.sh; take away every other -H, hosts,'
+remove_listener+=' metrics-addr or ListenStream'
+readonly remove_listener
+
+# Prints a place in the kernel's tables as ADDRESS:PORT. getent knows the short
+# form of an IPv6 address.
+place_text() { # place_text HEX:PORT
+  local hex text port=$((16#${1##*:}))
+  hex=$(reverse_octets "${1%:*}")
+  if ((${#hex} == 8)); then
+    printf '%d.%d.%d.%d:%d\n' "0x${hex:0:2}" "0x${hex:2:2}" "0x${hex:4:2}" \
+      "0x${hex:6:2}" "${port}"
+    return
+  fi
+  printf -v text ':%s' "${hex:0:4}" "${hex:4:4}" "${hex:8:4}" "${hex:12:4}" \
+    "${hex:16:4}" "${hex:20:4}" "${hex:24:4}" "${hex:28:4}"
+  read -r text _ < <(getent ahostsv6 "${text#:}")
+  printf '[%s]:%d\n' "${text}" "${port}"
+}
+
+# Prints the places in the kernel's tables where dockerd listens.
+places_of_dockerd() {
+  local text place inode pid
+  pid=$(daemon_property MainPID)
+  text=$(stat --format '%N' "/proc/${pid}"/fd/* 2>/dev/null) || true
+  while read -r place inode; do
+    if [[ ${text} == *"socket:[${inode}]"* ]]; then
+      printf '%s\n' "${place}"
+    fi
+  done < <(listening_sockets)
+}
+
+# Prints ADDRESS:PORT of each port that a running container publishes. Without
+# its userland proxy dockerd itself holds these, and answers nobody there.
+published_places() {
+  local text place pattern='"HostIp":"([^"]*)","HostPort":"([0-9]+)"'
+  local -a ids
+  text=$(docker -H unix:///var/run/docker.sock ps --quiet 2>/dev/null) ||
+    text=''
+  if [[ -z ${text} ]]; then return; fi
+  mapfile -t ids <<<"${text}"
+  text=$(docker -H unix:///var/run/docker.sock inspect \
+    --format '{{json .NetworkSettings.Ports}}' "${ids[@]}" 2>/dev/null) || true
+  while [[ ${text} =~ ${pattern} ]]; do
+    place=${BASH_REMATCH[1]}
+    if [[ ${place} == *:* ]]; then place="[${place}]"; fi
+    printf '%s:%s\n' "${place}" "${BASH_REMATCH[2]}"
+    text=${text#*"${BASH_REMATCH[0]}"}
+  done
+}
+
+# Prints the network addresses of the socket units that start dockerd: systemd
+# listens there for it.
+socket_unit_places() {
+  local unit place
+  local -a units
+  read -r -a units < <(daemon_property TriggeredBy)
+  for unit in "${units[@]}"; do
+    if ! systemctl --quiet is-active "${unit}"; then continue; fi
+    while read -r place _; do
+      if [[ -n ${place} && ${place} != [/@]* ]]; then
+        printf '%s of %s\n' "${place}" "${unit}"
+      fi
+    done < <(systemctl show --property Listen --value "${unit}")
+  done
+}
+
+# Prints where dockerd listens and the site does not say so, and the other way
+# round. The site's own place is the positive control: it must be there.
+listener_problem() {
+  local place text port found=0 published
+  printf -v port '%04X' "${listen_port}"
+  published=$'\n'$(published_places)$'\n'
+  while read -r place; do
+    text=$(place_text "${place}")
+    if [[ ${place##*:} == "${port}" ]] && is_listen_address "${place%:*}"; then
+      found=1
+    elif [[ ${published} != *$'\n'"${text}"$'\n'* ]]; then
+      printf 'it listens on %s too; ' "${text}"
+    fi
+  done < <(places_of_dockerd)
+  while read -r place; do
+    printf 'systemd listens for it on %s; ' "${place}"
+  done < <(socket_unit_places)
+  if ((! found)); then printf 'it does not listen on %s; ' "${listen}"; fi
 }
 
 # ---- User namespaces --------------------------------------------------------

@@ -1,11 +1,17 @@
-# Prints how a file differs from the owner and the widest mode, or nothing.
+# Prints how a file is wider than its owner and mode allow, or nothing. Where
+# the group is root's or may do nothing, it does not matter which one it is.
 file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
-  local found
+  local found owner group mode
   found=$(stat --dereference --format '%U:%G %a' -- "$1" 2>&1) || {
     printf '%s\n' "${found}"
     return
   }
-  if [[ ${found% *} != "$2" ]] || (((8#${found#* } & ~8#$3) != 0)); then
+  mode=$((8#${found##* }))
+  owner=${found%%:*}
+  group=${found#*:}
+  group=${group% *}
+  if (((mode & 8#070) == 0)) || [[ ${group} == root ]]; then group=${2#*:}; fi
+  if [[ ${owner}:${group} != "$2" ]] || (((mode & ~8#$3) != 0)); then
     printf '%s is %s, expected %s %s or less\n' "$1" "${found}" "$2" "$3"
   fi
 }

@@ -3,8 +3,12 @@
 ask_in_plain_text() { # ask_in_plain_text PATH
   local connection
   trap '' PIPE
-  exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}" || return 0
+  if ! {
+    exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}"
+  } 2>/dev/null; then
+    return
+  fi
   printf 'GET %s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' "$1" \
-    >&"${connection}" || true
-  timeout 10 cat <&"${connection}" || true
-} 2>/dev/null
+    1>&"${connection}" 2>/dev/null || true
+  timeout 10 cat <&"${connection}" 2>/dev/null || true
+}

@@ -249,9 +249,23 @@ def test_an_old_tls_version(ready: Host) -> None:
 
 def test_no_common_cipher(ready: Host) -> None:
     result = ask(ready, "-tls1_2", "-cipher", "DHE-RSA-AES128-SHA:@SECLEVEL=0")
-    said = "server: it shares no cipher suite with the client: let the client offer an ECDHE suite with "
+    said = "server: it got no client certificate, or shares no cipher suite with the client: journalctl "
     assert result.alone.startswith(said)
+    said = "server: it shares no cipher suite with the client: let the client offer an ECDHE suite with "
     assert result.with_log.startswith(said)
+
+
+def test_the_other_alert_for_a_missing_certificate(ready: Host, authority: Pair) -> None:
+    """Over TLS 1.2 dockerd of Go 1.26 sends the same as OpenSSL's server."""
+    port = serve(ready, issue(authority, "localhost", SERVER), "-tls1_2", "-Verify", "1")
+    result = ask(ready, port=port, pair=None)
+    assert "alert handshake failure" in result.answer
+    said = "server: it got no client certificate, or shares no cipher suite with the client: journalctl "
+    assert result.alone.startswith(said)
+    assert docker(ready, pair=None, address=f"localhost:{port}").startswith(said)
+    log = "http: TLS handshake error from 127.0.0.1:5: tls: client didn't provide a certificate"
+    found = ready.bash(STRICT + 'explain_handshake "$1" "$2"', result.answer, log).stdout
+    assert found.startswith("server: the client sent no certificate of the daemon's CA: ")
 
 
 def test_plain_http_on_the_tls_port(ready: Host) -> None:

@@ -51,6 +51,7 @@ HOST_CONTROLS = (
 )
 HANDSHAKES = {f"TLS-{number}" for number in range(1, 10)}
 UNITS = "docker.service docker.socket"
+SOCKET_UNIT = "/etc/systemd/system/docker.socket"
 CLIENTS_FOLDER = f"{WORK}/clients/client"
 
 
@@ -185,9 +186,31 @@ BREAKS = {
     ),
     "dockerd listens on port 2375 too": Break(
         with_flags("-H", "tcp://127.0.0.1:2375"),
-        {"TLS-9"},
-        "something listens on 127.0.0.1, port 2375",
-        "find what listens on port 2375 and stop it",
+        {"DAEMON-1", "TLS-9"},
+        "it listens on 127.0.0.1:2375 too",
+        "take away every other -H",
+        restarts=True,
+    ),
+    "dockerd listens on every address of another port too": Break(
+        with_flags("-H", "tcp://0.0.0.0:2377"),
+        {"DAEMON-1"},
+        "it listens on [::]:2377 too",
+        "take away every other -H",
+        restarts=True,
+    ),
+    "a variable lets dockerd listen elsewhere too": Break(
+        f"systemctl set-environment 'ELSEWHERE=-H tcp://[::1]:2377'; {with_flags('$ELSEWHERE')}",
+        {"DAEMON-1"},
+        "it listens on [::1]:2377 too",
+        "take away every other -H",
+        restarts=True,
+    ),
+    "a socket unit listens for dockerd elsewhere too": Break(
+        f"mkdir {SOCKET_UNIT}.d; printf '[Socket]\\nListenStream=127.0.0.3:2377\\n' >{SOCKET_UNIT}.d/more.conf\n"
+        f"systemctl daemon-reload; systemctl stop {UNITS}; systemctl start docker.socket docker.service",
+        {"DAEMON-1"},
+        "it listens on 127.0.0.3:2377 too; systemd listens for it on 127.0.0.3:2377 of docker.socket",
+        "ListenStream",
         restarts=True,
     ),
     "something listens on port 2375 of the other family": Break(
@@ -195,7 +218,15 @@ BREAKS = {
         f"-www -cert {TLS}/certificate.pem -key {TLS}/server-key.pem\n"
         "until (exec 3<>/dev/tcp/::1/2375) 2>/dev/null; do :; done",
         {"TLS-9"},
-        "something listens on ::1, port 2375",
+        "something listens on [::1]:2375",
+        "find what listens on port 2375 and stop it",
+    ),
+    "something listens on port 2375 of another address": Break(
+        f"systemd-run --quiet --unit plain openssl s_server -accept 127.0.0.9:2375 "
+        f"-www -cert {TLS}/certificate.pem -key {TLS}/server-key.pem\n"
+        "until (exec 3<>/dev/tcp/127.0.0.9/2375) 2>/dev/null; do :; done",
+        {"TLS-9"},
+        "something listens on 127.0.0.9:2375",
         "find what listens on port 2375 and stop it",
     ),
     "the client's certificate is damaged": Break(
@@ -226,8 +257,10 @@ def mended(ready: Host) -> Iterator[list[bool]]:
         cp -a /run/dot-docker /root/.docker
         chmod 755 /etc/docker
         chmod 644 /lib/systemd/system/docker.service
-        chmod 660 /var/run/docker.sock || true
-        systemctl stop plain.service tls11.service 2>/dev/null || true
+        chown root:docker /var/run/docker.sock && chmod 660 /var/run/docker.sock || true
+        systemctl stop plain.service stand-in.service 2>/dev/null || true
+        systemctl unset-environment ELSEWHERE
+        rm -rf {SOCKET_UNIT}.d
         """
     )
     if restarts:
@@ -357,24 +390,150 @@ def test_a_client_of_the_ca_that_has_expired_gets_no_answer(ready: Host, authori
     assert re.search("alert (bad certificate|certificate expired)", found["TLS-1"]["evidence"])
 
 
-def test_a_server_that_speaks_tls_1_1_is_noticed(ready: Host, mended: list[bool]) -> None:
-    """No dockerd does: a stand-in answers on its port."""
-    mended.append(True)
-    ready.bash(
+def stand_in(host: Host, *options: str) -> None:
+    """Let a server with dockerd's certificate answer on its port, for what no dockerd of these releases does."""
+    host.bash(
         f"""
         systemctl stop {UNITS}
         mkdir -p /run/www
         printf 'HTTP/1.1 200 OK\\r\\n\\r\\nOK' >/run/www/_ping
-        systemd-run --quiet --unit tls11 --property WorkingDirectory=/run/www \
-          openssl s_server -accept 127.0.0.1:2376 -cert {TLS}/certificate.pem -key {TLS}/server-key.pem \
-          -HTTP -tls1_1 -cipher ALL:@SECLEVEL=0
+        systemd-run --quiet --unit stand-in --property WorkingDirectory=/run/www \
+          openssl s_server -accept 127.0.0.1:2376 -cert {TLS}/certificate.pem -key {TLS}/server-key.pem -HTTP "$@"
         until (exec 3<>/dev/tcp/127.0.0.1/2376) 2>/dev/null; do :; done
-        """
+        """,
+        *options,
     )
+
+
+def test_a_server_that_speaks_tls_1_1_is_noticed(ready: Host, mended: list[bool]) -> None:
+    mended.append(True)
+    stand_in(ready, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
     status, found = judge(ready)
     assert status == 4
     assert found["TLS-7"]["result"] == "FAIL"
     assert found["TLS-7"]["evidence"] == "it got an answer"
+
+
+ALERT_ALONE = "daemon: no log of handshakes here; the alert alone decides"
+
+
+def test_the_other_alert_for_a_missing_certificate_is_a_refusal_too(ready: Host, mended: list[bool]) -> None:
+    """Over TLS 1.2 it is the same that dockerd of Go 1.26 sends."""
+    mended.append(True)
+    strict = ("-CAfile", f"{TLS}/ca-public.pem", "-Verify", "1", "-verify_return_error")
+    stand_in(ready, "-tls1_2", *strict)
+    _, found = judge(ready)
+    assert failed(found) & REFUSALS == set()
+    assert found["TLS-1"]["result"] == "PASS"
+    assert "alert handshake failure" in found["TLS-2"]["evidence"]
+    assert found["TLS-2"]["evidence"].endswith(ALERT_ALONE)
+
+
+STOP_JOURNAL = """
+systemctl stop systemd-journald.socket systemd-journald-dev-log.socket systemd-journald-audit.socket systemd-journald
+! systemctl is-active --quiet systemd-journald.service
+"""
+
+
+@pytest.fixture
+def without_journal(ready: Host, mended: list[bool]) -> Iterator[None]:
+    """The same host, where journald does not run."""
+    mended.append(True)
+    ready.bash(STOP_JOURNAL)
+    yield
+    ready.bash("systemctl start systemd-journald.socket systemd-journald-dev-log.socket systemd-journald.service")
+
+
+def test_without_a_log_the_alert_alone_decides(ready: Host, without_journal: None) -> None:
+    status, found = judge(ready)
+    assert (status, failed(found)) == (0, set())
+    for name in (*REFUSALS, "TLS-7"):
+        assert found[name]["evidence"].endswith(ALERT_ALONE)
+    ready.bash(with_flags("--tlsverify=false"))
+    status, found = judge(ready)
+    assert (status, failed(found)) == (4, REFUSALS)
+
+
+PUBLISH = """
+mkdir -p /run/image/bin
+cp /opt/tests/busybox /run/image/bin/cat
+tar -C /run/image -c . | docker import - tiny >/dev/null
+docker run --detach --tty --stop-signal KILL --name published -p 8080:80 -p 127.0.0.5:8081:81 -p [::1]:8082:82 tiny cat
+ss -ltnp
+"""
+
+
+def test_a_published_port_is_no_place_where_dockerd_answers(ready: Host, mended: list[bool]) -> None:
+    """Without its userland proxy, which the benchmark does not like, dockerd itself holds the port."""
+    mended.append(True)
+    ready.write("/etc/docker/daemon.json", '{"userland-proxy": false}\n')
+    ready.bash(RESTART)
+    said = ready.bash(PUBLISH).stdout
+    held = re.findall(r" (\S+:80\d\d) .*\"dockerd\"", said)
+    status, found = judge(ready)
+    ready.bash("docker rm --force published; docker image rm tiny; rm /etc/docker/daemon.json")
+    assert {"127.0.0.5:8081", "0.0.0.0:8080"} <= {*held}, said
+    assert (status, failed(found)) == (0, set())
+
+
+NARROWER = {
+    "of root's group alone": ("chown root:root {0}; chmod 660 {0}", True),
+    "for its owner alone": ("chown root:nogroup {0}; chmod 600 {0}", True),
+    "for another group": ("chown root:nogroup {0}; chmod 660 {0}", False),
+    "of another user": ("chown nobody:root {0}; chmod 600 {0}", False),
+}
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("name", NARROWER)
+def test_what_is_narrower_than_the_benchmark_passes(ready: Host, mended: list[bool], name: str) -> None:
+    bash, passes = NARROWER[name]
+    ready.bash(bash.format("/var/run/docker.sock"))
+    _, found = judge(ready)
+    assert failed(found) == (set() if passes else {"FILE-7"})
+
+
+# ---- What another user could change -----------------------------------------
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("folder", [WORK, CLIENTS_FOLDER])
+def test_a_folder_that_others_can_write_to_is_not_read(ready: Host, mended: list[bool], folder: str) -> None:
+    ready.run(["chmod", "777", folder])
+    result = verify(ready, VERIFY_HOST)
+    ready.run(["chmod", "700", folder])
+    said = f"error: {VERIFY_HOST}: others can write to {folder}; run: chmod go-w {folder}\n"
+    assert (result.status, result.stdout, result.stderr) == (2, "", said)
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("name", ["report.xml", "report.xml.new"])
+def test_a_link_that_somebody_planted_is_not_written_through(ready: Host, name: str) -> None:
+    ready.bash("printf kept >/run/victim; ln -s /run/victim /tmp/$1", name)
+    result = verify(ready, VERIFY_HOST, "--junit", "/tmp/report.xml")
+    kept = ready.read("/run/victim")
+    ready.run(["rm", "-f", "/tmp/report.xml", f"/tmp/{name}"])
+    assert kept == "kept"
+    assert result.status == (2 if name == "report.xml" else 0)
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("/dev/stdout", "--junit wants a file, and /dev/stdout is something else; give another"),
+        ("/run/none/x", "there is no folder /run/none/ for --junit; make it, or give another"),
+        (
+            "/run/everybodys/x",
+            "others could replace /run/everybodys/: they can write to everybodys on its path; give --junit a file in a "
+            "folder of your own",
+        ),
+    ],
+)
+def test_a_report_has_a_place_of_its_own(ready: Host, file: str, said: str) -> None:
+    ready.run(["mkdir", "-p", "-m", "777", "/run/everybodys"])
+    result = verify(ready, VERIFY_HOST, "--junit", file)
+    assert (result.status, result.stdout, result.stderr) == (2, "", f"error: {VERIFY_HOST}: {said}\n")
 
 
 # ---- The client's script ----------------------------------------------------

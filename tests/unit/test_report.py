@@ -95,6 +95,18 @@ def test_junit_counts_and_explains(tmp_path: Path) -> None:
     assert skipped.attrib == {"message": "no reason"}
 
 
+def test_what_a_terminal_would_obey_is_shown_as_plain_text(tmp_path: Path) -> None:
+    """Names of processes and of certificates stand in each of these."""
+    setting = r"judge D-1 $'what\e[1m' $'found\e[2m' '' $'do\e[3m'"
+    said = report(tmp_path, setting)
+    assert said.stdout.startswith(
+        "D-1      FAIL  what [1m\n              found: found [2m\n              do:    do [3m\n"
+    )
+    assert "what [1m" in said.junit
+    lines = report(tmp_path, f"json=1; {setting}").stdout.splitlines()
+    assert [json.loads(lines[0])[key] for key in ("what", "evidence", "remedy")] == ["what [1m", "found [2m", "do [3m"]
+
+
 def test_nothing_is_written_unless_asked_for(tmp_path: Path) -> None:
     assert report(tmp_path, "junit=''").junit == ""
     assert list(tmp_path.iterdir()) == []
