@@ -17,7 +17,7 @@ readonly warn_days=@{warn_days}
 
 #% include "parts/common.sh"
 
-#% include "parts/folder.sh"
+#% include "parts/safe.sh"
 
 #% include "parts/life_of.sh"
 

@@ -263,20 +263,7 @@ need_safe_parent() { # need_safe_parent FOLDER
   [[ -z ${problem} ]] || die 2 "${problem}"
 }
 
-# Makes a working folder; refuses one that somebody else could change.
-open_folder() { # open_folder FOLDER
-  if [[ ! -d $1 ]]; then
-    need_safe_parent "$1"
-    run mkdir -m 0700 -- "$1"
-    [[ ${verb} != check ]] || return 0
-  fi
-  need_safe "$1"
-}
-
-# ---- Certificates that end soon ---------------------------------------------
-
-found=()   # path, and the moment at which it ends: seconds since 1970
-too_late=0 # 1 once a certificate is below the limit
+# ---- When a certificate is to be renewed ------------------------------------
 
 # Prints the moments between which a certificate is valid, as seconds.
 life_of() { # life_of CERTIFICATE
@@ -287,23 +274,41 @@ life_of() { # life_of CERTIFICATE
     "$(date --date "${ends#*=}" '+%s')"
 }
 
-# Prints a line with the days that are left, and what to do where they are too
-# few. A short certificate is renewed in the last third of its life.
-check_life() { # check_life CERTIFICATE SHOWN_AS REMEDY
-  local begins ends now limit left word=ok
-  read -r begins ends < <(life_of "$1")
-  now=$(date '+%s')
-  left=$((ends - now))
-  limit=$(((ends - begins) / 3))
+# Prints how many seconds before its end a certificate is to be renewed:
+# warn_days, or the last third of a shorter life.
+renewal_limit() { # renewal_limit BEGINS ENDS
+  local limit=$((($2 - $1) / 3))
   if ((limit > warn_days * 86400)); then limit=$((warn_days * 86400)); fi
+  printf '%d\n' "${limit}"
+}
+
+# ---- Certificates that end soon ---------------------------------------------
+
+found=()   # path, and the moment at which it ends: seconds since 1970
+too_late=0 # 1 once a certificate is below the limit
+
+# Prints a line with the days that are left, and what to do where they are too
+# few.
+check_life() { # check_life CERTIFICATE SHOWN_AS REMEDY
+  local begins ends left word=ok
+  read -r begins ends < <(life_of "$1")
+  left=$((ends - $(date '+%s')))
   found+=("$2" "${ends}")
-  if ((left <= limit)); then word=SOON; fi
+  if ((left <= $(renewal_limit "${begins}" "${ends}"))); then word=SOON; fi
   if ((left < 0)); then word=ENDED; fi
-  printf '%-5s %5d days  %s\n' "${word}" "$((left / 86400))" "$2"
+  printf '%-5s %5d days  %s\n' "${word}" "$((left / 86400))" \
+    "$(plain_text "$2")"
   if [[ ${word} != ok ]]; then
     too_late=1
-    printf '             do: %s\n' "$3"
+    printf '             do: %s\n' "$(plain_text "$3")"
   fi
+}
+
+# Prints a line for what is wrong with something else than a date.
+report_bad() { # report_bad WHAT REMEDY
+  too_late=1
+  printf '%-5s             %s\n             do: %s\n' BAD \
+    "$(plain_text "$1")" "$(plain_text "$2")"
 }
 
 # A file that is not there is nobody's certificate here.
@@ -312,9 +317,7 @@ check_file() { # check_file CERTIFICATE REMEDY
   if openssl x509 -in "$1" -noout 2>/dev/null; then
     check_life "$1" "$1" "$2"
   else
-    too_late=1
-    printf '%-5s             %s\n             do: %s\n' BAD \
-      "$1 cannot be read as a certificate" "$2"
+    report_bad "$1 cannot be read as a certificate" "$2"
   fi
 }
 

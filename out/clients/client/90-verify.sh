@@ -66,6 +66,7 @@ readonly -a caller_variables
 readonly script='clients/client/90-verify.sh'
 # Below the home folder; empty for none.
 readonly shell_profile=''
+readonly warn_days=30
 # docker context, the address of its host, name or address, port
 readonly -a hosts=(
   'localhost' 'tcp://localhost:2376' 'localhost' 2376
@@ -455,9 +456,13 @@ readonly -a client_reasons=(
   'server: the client offered no TLS 1.2 or newer: use a newer client'
   'unsupported protocol|no protocols available'
   'client: the server offers no TLS version that this client takes'
-  'handshake failure|no cipher'
-  "server: it shares no cipher suite with the client: let the client offer\
- an ECDHE suite with AES-GCM or ChaCha20"
+  # Over TLS 1.2 dockerd of Go 1.26 says this of a missing certificate too.
+  'handshake failure'
+  "server: it got no client certificate, or shares no cipher suite with the\
+ client: ${read_log}"
+  'no cipher'
+  "client: it has no cipher suite of the TLS versions that it may use: let it\
+ offer an ECDHE suite with AES-GCM or ChaCha20"
   'certificate required'
   "server: the client sent no certificate of the daemon's CA: run\
  20-configure-client.sh and use --tlsverify with cert.pem and key.pem"
@@ -588,16 +593,6 @@ need_safe_parent() { # need_safe_parent FOLDER
   [[ -z ${problem} ]] || die 2 "${problem}"
 }
 
-# Makes a working folder; refuses one that somebody else could change.
-open_folder() { # open_folder FOLDER
-  if [[ ! -d $1 ]]; then
-    need_safe_parent "$1"
-    run mkdir -m 0700 -- "$1"
-    [[ ${verb} != check ]] || return 0
-  fi
-  need_safe "$1"
-}
-
 # ---- JSON -------------------------------------------------------------------
 
 json_string() { # json_string TEXT
@@ -639,13 +634,17 @@ report_as_json() { # report_as_json ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
 }
 
 report_as_text() { # report_as_text ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
-  local evidence indent=$'\n                     '
-  printf '%-8s %s  %s%s\n' "$1" "$2" "$3" "${6:+ [CIS ${6#"${benchmark}, "}]}"
+  local what evidence indent=$'\n                     '
+  what=$(plain_text "$3")
+  printf '%-8s %s  %s%s\n' "$1" "$2" "${what//$'\n'/ }" \
+    "${6:+ [CIS ${6#"${benchmark}, "}]}"
   if [[ $2 != PASS ]] || ((show_evidence)); then
     evidence=$(plain_text "$4")
     printf '              found: %s\n' "${evidence//$'\n'/"${indent}"}"
   fi
-  if [[ $2 == FAIL ]]; then printf '              do:    %s\n' "$5"; fi
+  if [[ $2 == FAIL ]]; then
+    printf '              do:    %s\n' "$(plain_text "$5")"
+  fi
 }
 
 # The form that Jenkins, GitLab and others read.
@@ -670,14 +669,18 @@ add_junit_case() { # add_junit_case ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
   junit_cases+=$'\n  </testcase>\n'
 }
 
+# Made where nobody else can make its name first, then moved: a link that stands
+# there is replaced, not followed.
 write_junit() {
+  local text
+  text=$(mktemp)
   {
     printf '<?xml version="1.0" encoding="UTF-8"?>\n'
     printf '<testsuite name="%s" tests="%d" failures="%d" skipped="%d">\n' \
       "${script}" "${junit_tests}" "${junit_failures}" "${junit_skips}"
     printf '%s</testsuite>\n' "${junit_cases}"
-  } >"${junit}.new"
-  mv -fT -- "${junit}.new" "${junit}"
+  } >"${text}"
+  mv -fT -- "${text}" "${junit}"
 }
 
 # Prints the result of a control. EVIDENCE is what came back, REMEDY what to
@@ -713,6 +716,42 @@ finish_report() {
   exit 0
 }
 
+# Before anything is judged: a report that cannot be written is none.
+check_junit() {
+  local folder problem
+  if [[ -z ${junit} ]]; then return; fi
+  if [[ -L ${junit} || (-e ${junit} && ! -f ${junit}) ]]; then
+    die 2 \
+      "--junit wants a file, and ${junit} is something else; give another"
+  fi
+  folder=$(realpath --no-symlinks --canonicalize-missing -- "${junit}")
+  folder=${folder%/*}/
+  [[ -d ${folder} ]] ||
+    die 2 "there is no folder ${folder} for --junit; make it, or give another"
+  problem=$(why_replaceable "${folder}")
+  [[ -z ${problem} ]] ||
+    die 2 "${problem}; give --junit a file in a folder of your own"
+}
+
+# ---- When a certificate is to be renewed ------------------------------------
+
+# Prints the moments between which a certificate is valid, as seconds.
+life_of() { # life_of CERTIFICATE
+  local begins ends
+  begins=$(openssl x509 -in "$1" -noout -startdate)
+  ends=$(openssl x509 -in "$1" -noout -enddate)
+  printf '%d %d\n' "$(date --date "${begins#*=}" '+%s')" \
+    "$(date --date "${ends#*=}" '+%s')"
+}
+
+# Prints how many seconds before its end a certificate is to be renewed:
+# warn_days, or the last third of a shorter life.
+renewal_limit() { # renewal_limit BEGINS ENDS
+  local limit=$((($2 - $1) / 3))
+  if ((limit > warn_days * 86400)); then limit=$((warn_days * 86400)); fi
+  printf '%d\n' "${limit}"
+}
+
 # Reports the three facts about a pair that need no daemon. ID is what the ids
 # of these controls begin with: those of a host and of a client differ.
 report_pair() { # report_pair ID CERTIFICATE KEY CA PURPOSE
@@ -728,32 +767,35 @@ report_pair() { # report_pair ID CERTIFICATE KEY CA PURPOSE
   report_days_left "$1-3" "$2"
 }
 
-# Time to renew: the last third of its life, at most 30 days.
+# The same moment from which on 60-watch-expiry.sh and 60-check-expiry.sh warn.
 report_days_left() { # report_days_left ID CERTIFICATE
-  local starts ends now third problem=''
-  starts=$(openssl x509 -in "$2" -noout -startdate)
-  ends=$(openssl x509 -in "$2" -noout -enddate)
+  local begins ends left limit problem=''
   asked="openssl x509 -in $2 -noout -dates"
-  now=$(date '+%s')
-  starts=$(date --date "${starts#*=}" '+%s')
-  ends=$(date --date "${ends#*=}" '+%s')
-  third=$(((ends - starts) / 3))
-  if ((third > 30 * 86400)); then third=$((30 * 86400)); fi
-  ((ends - now > third)) ||
-    problem="it is time to renew it, $((third / 86400)) days before its end"
-  judge "$1" "the certificate ends in $(((ends - now) / 86400)) days" \
+  read -r begins ends < <(life_of "$2")
+  left=$((ends - $(date '+%s')))
+  limit=$(renewal_limit "${begins}" "${ends}")
+  if ((left <= limit)); then
+    problem="it is time to renew it, $((limit / 86400)) days before its end"
+  fi
+  judge "$1" "the certificate ends in $((left / 86400)) days" \
     "${problem}" "$(date --utc --date "@${ends}" '+%F %T UTC')" \
     'renew it: make a request and sign it again'
 }
 
-# Prints how a file differs from the owner and the widest mode, or nothing.
+# Prints how a file is wider than its owner and mode allow, or nothing. Where
+# the group is root's or may do nothing, it does not matter which one it is.
 file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
-  local found
+  local found owner group mode
   found=$(stat --dereference --format '%U:%G %a' -- "$1" 2>&1) || {
     printf '%s\n' "${found}"
     return
   }
-  if [[ ${found% *} != "$2" ]] || (((8#${found#* } & ~8#$3) != 0)); then
+  mode=$((8#${found##* }))
+  owner=${found%%:*}
+  group=${found#*:}
+  group=${group% *}
+  if (((mode & 8#070) == 0)) || [[ ${group} == root ]]; then group=${2#*:}; fi
+  if [[ ${owner}:${group} != "$2" ]] || (((mode & ~8#$3) != 0)); then
     printf '%s is %s, expected %s %s or less\n' "$1" "${found}" "$2" "$3"
   fi
 }
@@ -1468,6 +1510,7 @@ main() {
     [[ -r ${file} ]] ||
       die 2 "$(id -un) cannot read ${file}; run this as its owner"
   done
+  check_junit
   scratch=$(mktemp -d)
   trap 'stop_impostor; rm -rf -- "${scratch}"' EXIT
   make_another_ca

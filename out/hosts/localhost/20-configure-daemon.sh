@@ -675,9 +675,13 @@ readonly -a client_reasons=(
   'server: the client offered no TLS 1.2 or newer: use a newer client'
   'unsupported protocol|no protocols available'
   'client: the server offers no TLS version that this client takes'
-  'handshake failure|no cipher'
-  "server: it shares no cipher suite with the client: let the client offer\
- an ECDHE suite with AES-GCM or ChaCha20"
+  # Over TLS 1.2 dockerd of Go 1.26 says this of a missing certificate too.
+  'handshake failure'
+  "server: it got no client certificate, or shares no cipher suite with the\
+ client: ${read_log}"
+  'no cipher'
+  "client: it has no cipher suite of the TLS versions that it may use: let it\
+ offer an ECDHE suite with AES-GCM or ChaCha20"
   'certificate required'
   "server: the client sent no certificate of the daemon's CA: run\
  20-configure-client.sh and use --tlsverify with cert.pem and key.pem"
@@ -794,11 +798,15 @@ why_no_answer() { # why_no_answer ANSWER
 ask_in_plain_text() { # ask_in_plain_text PATH
   local connection
   trap '' PIPE
-  exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}" || return 0
+  if ! {
+    exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}"
+  } 2>/dev/null; then
+    return
+  fi
   printf 'GET %s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' "$1" \
-    >&"${connection}" || true
-  timeout 10 cat <&"${connection}" || true
-} 2>/dev/null
+    1>&"${connection}" 2>/dev/null || true
+  timeout 10 cat <&"${connection}" 2>/dev/null || true
+}
 
 # Prints the folder of a client whose key and certificate are on this machine.
 find_client() {

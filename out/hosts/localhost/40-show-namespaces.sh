@@ -286,13 +286,17 @@ report_as_json() { # report_as_json ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
 }
 
 report_as_text() { # report_as_text ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
-  local evidence indent=$'\n                     '
-  printf '%-8s %s  %s%s\n' "$1" "$2" "$3" "${6:+ [CIS ${6#"${benchmark}, "}]}"
+  local what evidence indent=$'\n                     '
+  what=$(plain_text "$3")
+  printf '%-8s %s  %s%s\n' "$1" "$2" "${what//$'\n'/ }" \
+    "${6:+ [CIS ${6#"${benchmark}, "}]}"
   if [[ $2 != PASS ]] || ((show_evidence)); then
     evidence=$(plain_text "$4")
     printf '              found: %s\n' "${evidence//$'\n'/"${indent}"}"
   fi
-  if [[ $2 == FAIL ]]; then printf '              do:    %s\n' "$5"; fi
+  if [[ $2 == FAIL ]]; then
+    printf '              do:    %s\n' "$(plain_text "$5")"
+  fi
 }
 
 # The form that Jenkins, GitLab and others read.
@@ -317,14 +321,18 @@ add_junit_case() { # add_junit_case ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
   junit_cases+=$'\n  </testcase>\n'
 }
 
+# Made where nobody else can make its name first, then moved: a link that stands
+# there is replaced, not followed.
 write_junit() {
+  local text
+  text=$(mktemp)
   {
     printf '<?xml version="1.0" encoding="UTF-8"?>\n'
     printf '<testsuite name="%s" tests="%d" failures="%d" skipped="%d">\n' \
       "${script}" "${junit_tests}" "${junit_failures}" "${junit_skips}"
     printf '%s</testsuite>\n' "${junit_cases}"
-  } >"${junit}.new"
-  mv -fT -- "${junit}.new" "${junit}"
+  } >"${text}"
+  mv -fT -- "${text}" "${junit}"
 }
 
 # Prints the result of a control. EVIDENCE is what came back, REMEDY what to

@@ -292,6 +292,66 @@ finish() {
   exit 0
 }
 
+# ---- Folders that nobody else can change ------------------------------------
+
+# Prints why another user could change what is in a folder, or nothing.
+why_unsafe() { # why_unsafe FOLDER
+  local owner mode
+  read -r owner mode < <(stat --dereference --format '%u %a' -- "$1")
+  if ((owner != EUID && owner != 0)); then
+    printf '%s belongs to another user; give another --dir\n' "$1"
+  elif (((8#${mode} & 8#022) != 0)); then
+    printf 'others can write to %s; run: chmod go-w %s\n' "$1" "$1"
+  else
+    why_replaceable "$1"
+  fi
+}
+
+# Who can write to a folder above can put another one in its place, and who owns
+# a link on the way can turn it; in a sticky folder only an entry's owner can.
+why_replaceable() { # why_replaceable FOLDER
+  local mode owner part user
+  user=$(id -un)
+  while read -r mode owner _ part; do
+    if [[ ${owner} != root && ${owner} != "${user}" ]]; then
+      printf '%s could replace %s: %s on its path is theirs\n' "${owner}" \
+        "$1" "${part}"
+    elif [[ ${mode} =~ ^d....w...[^tT]|^d.......w[^tT] ]]; then
+      printf 'others could replace %s: they can write to %s on its path\n' \
+        "$1" "${part}"
+    else
+      continue
+    fi
+    return
+  done < <(namei --long -- "$1" | tail --lines=+2)
+}
+
+need_safe() { # need_safe FOLDER
+  local problem
+  problem=$(why_unsafe "$1")
+  [[ -z ${problem} ]] || die 2 "${problem}"
+}
+
+# What is made in a sticky folder, such as /tmp, is its owner's alone.
+need_safe_parent() { # need_safe_parent FOLDER
+  local parent=${1%/*}/ problem=''
+  if [[ -d ${parent} ]]; then
+    problem=$(why_replaceable "${parent}")
+  elif [[ ${verb} != check ]]; then
+    problem="there is no folder ${parent}; make it, or give another --dir"
+  fi
+  [[ -z ${problem} ]] || die 2 "${problem}"
+}
+
+# Stops where another user could change what is read here as root.
+need_safe_folders() {
+  local folder
+  if [[ -d ${dir} ]]; then need_safe "${dir}"; fi
+  for folder in "${script%/*}" "${client_folders[@]}"; do
+    if [[ -d ${dir}/${folder} ]]; then need_safe "${dir}/${folder}"; fi
+  done
+}
+
 # Prints the process whose open file has the lock. The kernel's own list names
 # the flock command, which has ended.
 holder_of() { # holder_of FILE
@@ -323,10 +383,7 @@ lock() { # lock FILE
   if [[ ! $1 -ef /proc/self/fd/${lock_fd} ]]; then lock "$1"; fi
 }
 
-# ---- Certificates that end soon ---------------------------------------------
-
-found=()   # path, and the moment at which it ends: seconds since 1970
-too_late=0 # 1 once a certificate is below the limit
+# ---- When a certificate is to be renewed ------------------------------------
 
 # Prints the moments between which a certificate is valid, as seconds.
 life_of() { # life_of CERTIFICATE
@@ -337,23 +394,41 @@ life_of() { # life_of CERTIFICATE
     "$(date --date "${ends#*=}" '+%s')"
 }
 
-# Prints a line with the days that are left, and what to do where they are too
-# few. A short certificate is renewed in the last third of its life.
-check_life() { # check_life CERTIFICATE SHOWN_AS REMEDY
-  local begins ends now limit left word=ok
-  read -r begins ends < <(life_of "$1")
-  now=$(date '+%s')
-  left=$((ends - now))
-  limit=$(((ends - begins) / 3))
+# Prints how many seconds before its end a certificate is to be renewed:
+# warn_days, or the last third of a shorter life.
+renewal_limit() { # renewal_limit BEGINS ENDS
+  local limit=$((($2 - $1) / 3))
   if ((limit > warn_days * 86400)); then limit=$((warn_days * 86400)); fi
+  printf '%d\n' "${limit}"
+}
+
+# ---- Certificates that end soon ---------------------------------------------
+
+found=()   # path, and the moment at which it ends: seconds since 1970
+too_late=0 # 1 once a certificate is below the limit
+
+# Prints a line with the days that are left, and what to do where they are too
+# few.
+check_life() { # check_life CERTIFICATE SHOWN_AS REMEDY
+  local begins ends left word=ok
+  read -r begins ends < <(life_of "$1")
+  left=$((ends - $(date '+%s')))
   found+=("$2" "${ends}")
-  if ((left <= limit)); then word=SOON; fi
+  if ((left <= $(renewal_limit "${begins}" "${ends}"))); then word=SOON; fi
   if ((left < 0)); then word=ENDED; fi
-  printf '%-5s %5d days  %s\n' "${word}" "$((left / 86400))" "$2"
+  printf '%-5s %5d days  %s\n' "${word}" "$((left / 86400))" \
+    "$(plain_text "$2")"
   if [[ ${word} != ok ]]; then
     too_late=1
-    printf '             do: %s\n' "$3"
+    printf '             do: %s\n' "$(plain_text "$3")"
   fi
+}
+
+# Prints a line for what is wrong with something else than a date.
+report_bad() { # report_bad WHAT REMEDY
+  too_late=1
+  printf '%-5s             %s\n             do: %s\n' BAD \
+    "$(plain_text "$1")" "$(plain_text "$2")"
 }
 
 # A file that is not there is nobody's certificate here.
@@ -362,9 +437,7 @@ check_file() { # check_file CERTIFICATE REMEDY
   if openssl x509 -in "$1" -noout 2>/dev/null; then
     check_life "$1" "$1" "$2"
   else
-    too_late=1
-    printf '%-5s             %s\n             do: %s\n' BAD \
-      "$1 cannot be read as a certificate" "$2"
+    report_bad "$1 cannot be read as a certificate" "$2"
   fi
 }
 
@@ -373,6 +446,9 @@ check_file() { # check_file CERTIFICATE REMEDY
 readonly accepts=' --dir --now --yes --check --undo --remove-keys --help '
 readonly how_to_renew="bash ${script%/*}/10-request-certificate.sh --renew,\
  then setup.sh; on a site with a CA machine carry the request there"
+
+readonly make_it_roots="chown root ${textfile_directory};\
+ chmod go-w ${textfile_directory}"
 
 # The certificate that dockerd shows may be older than the one installed: it is
 # read at start only.
@@ -384,9 +460,7 @@ check_served() {
     -servername "${probe_name}" </dev/null 2>/dev/null |
     openssl x509 -out "${served}" 2>/dev/null || true
   if [[ ! -s ${served} ]]; then
-    too_late=1
-    printf '%-5s             %s\n             do: %s\n' BAD \
-      "dockerd shows no certificate on ${address}:${listen_port}" \
+    report_bad "dockerd shows no certificate on ${address}:${listen_port}" \
       'systemctl status docker.service'
     return
   fi
@@ -404,18 +478,43 @@ is_same_certificate() { # is_same_certificate CERTIFICATE CERTIFICATE
   [[ $(openssl x509 -in "$1") == "$(openssl x509 -in "$2")" ]]
 }
 
-# What a node_exporter reads, whole or not at all.
+# Prints why others could make names in a folder, or nothing. The node_exporter
+# only reads it.
+why_not_roots() { # why_not_roots FOLDER
+  local owner mode
+  read -r owner mode < <(stat --dereference --format '%u %a' -- "$1")
+  if ((owner != 0)) || (((8#${mode} & 8#022) != 0)); then
+    printf 'others can write to %s' "${textfile_directory}"
+  fi
+}
+
+print_metrics() {
+  local number metric=dockseal_certificate_not_after_seconds
+  printf '# HELP %s Unix time at which the certificate ends.\n' "${metric}"
+  printf '# TYPE %s gauge\n' "${metric}"
+  for ((number = 0; number < ${#found[@]}; number += 2)); do
+    printf '%s{certificate="%s"} %d\n' "${metric}" "${found[@]:number:2}"
+  done
+}
+
+# Whole or not at all. It is written in the very folder that was looked at: only
+# root can make a name there, whoever may replace the folders above it.
 write_textfile() {
-  local file=${textfile_directory}/dockseal.prom number
-  local metric=dockseal_certificate_not_after_seconds
-  [[ -n ${textfile_directory} ]] || return 0
-  {
-    printf '# HELP %s Unix time at which the certificate ends.\n' "${metric}"
-    printf '# TYPE %s gauge\n' "${metric}"
-    for ((number = 0; number < ${#found[@]}; number += 2)); do
-      printf '%s{certificate="%s"} %d\n' "${metric}" "${found[@]:number:2}"
-    done
-  } >"${file}.new"
+  local file=dockseal.prom problem
+  if [[ -z ${textfile_directory} ]]; then return; fi
+  if ! cd -P -- "${textfile_directory}" 2>/dev/null; then
+    report_bad "there is no folder ${textfile_directory}" 'make it'
+    return
+  fi
+  problem=$(why_not_roots .)
+  if [[ -n ${problem} ]]; then
+    report_bad "${problem}" "${make_it_roots}"
+    return
+  fi
+  rm -f -- "${file}.new"
+  set -o noclobber
+  print_metrics >"${file}.new"
+  set +o noclobber
   chmod -- 0644 "${file}.new"
   mv -fT -- "${file}.new" "${file}"
 }
@@ -444,11 +543,27 @@ readonly program=/usr/local/sbin/dockseal-watch-expiry
 readonly unit=dockseal-watch-expiry
 readonly units=/etc/systemd/system
 
+# The service reads certificates, connects to dockerd alone, and writes nothing
+# but dockseal.prom: systemd takes from it what it does not need for that.
 service_text() {
   printf '%s\n' "# Written by dockseal ${script}; --undo removes it." \
     '[Unit]' 'Description=Check when the certificates of dockerd end' \
     'After=docker.service' '' '[Service]' 'Type=oneshot' \
-    "ExecStart=$(command -v bash) ${program} --now --dir ${dir}"
+    "ExecStart=$(command -v bash) ${program} --now --dir ${dir}" \
+    'TimeoutStartSec=2min' 'UMask=0077' 'NoNewPrivileges=yes' \
+    'CapabilityBoundingSet=' 'ProtectSystem=strict'
+  if [[ -n ${textfile_directory} ]]; then
+    printf 'ReadWritePaths=-%s\n' "${textfile_directory}"
+  fi
+  printf '%s\n' 'ProtectHome=read-only' 'PrivateTmp=yes' 'PrivateDevices=yes' \
+    'ProtectClock=yes' 'ProtectControlGroups=yes' 'ProtectHostname=yes' \
+    'ProtectKernelLogs=yes' 'ProtectKernelModules=yes' \
+    'ProtectKernelTunables=yes' 'ProtectProc=invisible' 'ProcSubset=pid' \
+    'RestrictAddressFamilies=AF_INET AF_INET6' 'IPAddressDeny=any' \
+    "IPAddressAllow=${probe_address}" 'RestrictNamespaces=yes' \
+    'RestrictRealtime=yes' 'RestrictSUIDSGID=yes' 'LockPersonality=yes' \
+    'MemoryDenyWriteExecute=yes' 'SystemCallArchitectures=native' \
+    'SystemCallFilter=@system-service' 'SystemCallFilter=~@privileged'
 }
 
 timer_text() {
@@ -460,11 +575,10 @@ timer_text() {
 
 # The very script that was reviewed: its digest is in the manifest.
 install_program() {
-  local text
-  text=$(<"${BASH_SOURCE[0]}")
-  if [[ -f ${program} && $(<"${program}") == "${text}" ]]; then return; fi
+  if cmp --quiet -- "${BASH_SOURCE[0]}" "${program}"; then return; fi
   run install -D -m 0755 -T -- "${BASH_SOURCE[0]}" "${program}.new"
-  if [[ ${verb} != check && $(<"${program}.new") != "${text}" ]]; then
+  if [[ ${verb} != check ]] &&
+    ! cmp --quiet -- "${BASH_SOURCE[0]}" "${program}.new"; then
     die 1 "${program}.new did not read back; is the disk full? ${leaves}"
   fi
   run sync -- "${program}.new"
@@ -484,10 +598,22 @@ refuse_others_files() {
   done
 }
 
-apply() {
+# What the service could not read, or not write to.
+check_folders() {
+  local problem=''
   # systemd gives these another meaning.
   [[ ${dir} =~ ^[A-Za-z0-9/._@+-]+$ ]] ||
     die 2 "${dir} has characters that a systemd unit cannot hold: give another"
+  [[ ! ${dir}/ =~ ^(/var)?/tmp/ ]] ||
+    die 2 "${dir} does not last, and the service has its own /tmp: give another"
+  if [[ -n ${textfile_directory} && -d ${textfile_directory} ]]; then
+    problem=$(why_not_roots "${textfile_directory}")
+  fi
+  [[ -z ${problem} ]] || die 2 "${problem}; run: ${make_it_roots}; ${leaves}"
+}
+
+apply() {
+  check_folders
   refuse_others_files
   install_program
   write_file "${units}/${unit}.service" 0644 "$(service_text)"
@@ -501,16 +627,24 @@ apply() {
   finish
 }
 
+# Prints what this script leaves, and what of it an interrupted run leaves.
+files_left() {
+  printf '%s\n' "${units}/${unit}".{timer,service}{,.new} "${program}"{,.new} \
+    "/var/lib/systemd/timers/stamp-${unit}.timer"
+  if [[ -n ${textfile_directory} ]]; then
+    printf '%s\n' "${textfile_directory}/dockseal.prom"{,.new}
+  fi
+}
+
 undo() {
   local file
   refuse_others_files
   if [[ -e ${units}/${unit}.timer ]]; then
     run systemctl disable --now "${unit}.timer"
   fi
-  for file in "${units}/${unit}".{timer,service} "${program}" \
-    "${textfile_directory:+${textfile_directory}/dockseal.prom}"; do
-    if [[ -n ${file} && -e ${file} ]]; then run rm -f -- "${file}"; fi
-  done
+  while read -r file; do
+    if [[ -e ${file} || -L ${file} ]]; then run rm -f -- "${file}"; fi
+  done < <(files_left)
   if ((changed)); then run systemctl daemon-reload; fi
   if systemctl --quiet is-failed "${unit}.service"; then
     run systemctl reset-failed "${unit}.service"
@@ -522,6 +656,10 @@ main() {
   parse_options "$@"
   need_openssl
   ((EUID == 0)) || die 2 'this needs root: run it with sudo'
+  if ((now)) && [[ ${verb} != apply ]]; then
+    die 2 "--now does not go with --${verb}"
+  fi
+  if [[ ${verb} != undo ]]; then need_safe_folders; fi
   if ((now)); then check_now; fi
   [[ -d /run/systemd/system ]] || die 2 "systemd is needed; ${leaves}"
   if [[ ${verb} != check ]]; then lock /run/dockseal.lock; fi
