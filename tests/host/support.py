@@ -109,6 +109,14 @@ def setup(host: Host, *words: str, check: bool = True, cwd: str = "/root") -> Re
     return host.run(["bash", "/root/out/setup.sh", *words], check=check, cwd=cwd)
 
 
+def trapped(host: Host, script: str, trap: str) -> str:
+    """Set a trap in a copy of a script, behind its clean start; return the path of the copy."""
+    text = host.read(script)
+    assert text.count("\nreadonly script=") == 1
+    host.write("/root/trapped.sh", text.replace("\nreadonly script=", f"\n{trap}\nreadonly script="))
+    return "/root/trapped.sh"
+
+
 def keep_busybox(host: Host, *, on_path: bool) -> None:
     """Keep a host's static busybox where only the tests look, and on PATH too or not."""
     host.bash('install -D /bin/busybox "$1"; [[ $2 == True ]] || rm /bin/busybox', BUSYBOX, str(on_path))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from generator.lab import Host, Result
-from tests.host.support import NAME, controls, refuses
+from tests.host.support import NAME, controls, refuses, trapped
 from tests.sites import render
 
 STEP = f"hosts/{NAME}/40-show-namespaces.sh"
@@ -316,8 +316,7 @@ def test_sigterm_leaves_nothing(ready: Host) -> None:
 @pytest.mark.one_release
 @pytest.mark.parametrize("number", [1, 2, 5, 13])
 def test_what_a_killed_run_leaves_is_removed_by_the_next_one(ready: Host, number: int, empty: str) -> None:
-    ready.write("/run/kill", KILL % number)
-    result = ready.run(["bash", SCRIPT], check=False, env={"BASH_ENV": "/run/kill"})
+    result = ready.run(["bash", trapped(ready, SCRIPT, KILL % number)], check=False)
     assert result.status == 137
     assert state(ready) != empty
     undone = ready.run(["bash", SCRIPT, "--undo"])
@@ -337,9 +336,8 @@ def test_what_a_run_killed_while_it_removes_leaves_is_removed(ready: Host, kind:
 
 @pytest.mark.one_release
 def test_containers_of_a_killed_run_end_by_themselves(ready: Host) -> None:
-    ready.write("/run/kill", KILL % 6)
-    patched = patch(ready, SCRIPT, ("probe_seconds=120", "probe_seconds=5"))
-    assert ready.run(["bash", patched], check=False, env={"BASH_ENV": "/run/kill"}).status == 137
+    patched = trapped(ready, patch(ready, SCRIPT, ("probe_seconds=120", "probe_seconds=5")), KILL % 6)
+    assert ready.run(["bash", patched], check=False).status == 137
     ready.bash("until [[ -z $(docker ps --all --quiet) ]]; do :; done", timeout=60)
     assert ready.run(["bash", SCRIPT, "--undo"]).stderr.count("\n") == 1  # the image
 

@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from generator.lab import Host
-from tests.host.support import CERTIFICATE_STEPS, DAEMON, RESTART, UNATTENDED, controls, install, setup, watched
+from tests.host.support import (
+    CERTIFICATE_STEPS,
+    DAEMON,
+    RESTART,
+    UNATTENDED,
+    controls,
+    install,
+    setup,
+    trapped,
+    watched,
+)
 
 SITE = """\
 ca: {key: ec:P-256}
@@ -290,8 +300,7 @@ def test_a_second_run_does_nothing_and_undo_removes_all(clean: Host) -> None:
 
 @pytest.mark.one_release
 def test_the_run_after_an_interrupted_one_finishes(clean: Host) -> None:
-    clean.write("/root/die", DIE)
-    killed = clean.run(["bash", SCRIPT], check=False, env={"BASH_ENV": "/root/die"})
+    killed = clean.run(["bash", trapped(clean, SCRIPT, DIE)], check=False)
     assert killed.status == 137
     assert networks(clean) == {"apart"}
     before = identifiers(clean)
