@@ -31,7 +31,7 @@ hosts:
     icc: false
     networks:
       - {name: apart, icc: false}
-      - {name: inside, icc: false, internal: true, subnet: 172.30.5.0/24, ipv6_subnet: "fd00:5::/64"}
+      - {name: inside, icc: false, internal: true, subnet: 10.30.5.0/24, ipv6_subnet: "fd00:5::/64"}
       - {name: open}
 clients:
   - {name: client, key: ec:P-256}
@@ -44,7 +44,7 @@ DOCKER = "docker -H unix:///var/run/docker.sock"
 CREATE = f"{DOCKER} network create --driver bridge -o com.docker.network.bridge.enable_icc="
 COMMANDS = {
     "apart": f"{CREATE}false --label {LABEL} apart",
-    "inside": f"{CREATE}false --label {LABEL} --internal --subnet 172.30.5.0/24 --ipv6 --subnet fd00:5::/64 inside",
+    "inside": f"{CREATE}false --label {LABEL} --internal --subnet 10.30.5.0/24 --ipv6 --subnet fd00:5::/64 inside",
     "open": f"{CREATE}true --label {LABEL} open",
 }
 PREDEFINED = {"bridge", "host", "none"}
@@ -210,9 +210,9 @@ def test_a_dockerd_that_loads_br_netfilter_itself_is_judged_afterwards(clean: Ho
 @pytest.mark.parametrize(
     ("subnet", "route"),
     [
-        ("172.30.5.0/24", "172.30.4.0/23 dev eth0"),
-        ("172.30.5.0/24", "172.30.5.77/32 dev eth0"),
-        ("172.30.5.0/24", "172.16.0.0/12 dev eth0"),
+        ("10.30.5.0/24", "10.30.4.0/23 dev eth0"),
+        ("10.30.5.0/24", "10.30.5.77/32 dev eth0"),
+        ("10.30.5.0/24", "10.16.0.0/12 dev eth0"),
         ("fd00:5::/64", "fd00:5::8/125 dev eth0"),
         ("fd00:5::/64", "fd00::/16 dev eth0"),
     ],
@@ -232,8 +232,8 @@ def test_a_subnet_that_the_machine_reaches_elsewhere_is_refused(clean: Host, sub
 @pytest.mark.one_release
 def test_routes_to_other_addresses_and_default_routes_are_no_reason(clean: Host) -> None:
     routes = (
-        *("0.0.0.0/1 dev eth0", "128.0.0.0/1 dev eth0", "2000::/3 dev eth0", "172.30.4.0/24 dev eth0"),
-        *("172.30.6.0/23 dev eth0", "fd00:5:0:1::/64 dev eth0", "unreachable 172.30.0.0/16", "unreachable fd00::/8"),
+        *("0.0.0.0/1 dev eth0", "128.0.0.0/1 dev eth0", "2000::/3 dev eth0", "10.30.4.0/24 dev eth0"),
+        *("10.30.6.0/23 dev eth0", "fd00:5:0:1::/64 dev eth0", "unreachable 10.30.0.0/16", "unreachable fd00::/8"),
     )
     try:
         clean.bash("".join(f"ip route add {route};" for route in routes))
@@ -282,7 +282,7 @@ def test_each_network_has_its_options(clean: Host) -> None:
     }
     assert {name for name, fact in found.items() if fact["Internal"]} == {"inside"}
     assert {name for name, fact in found.items() if fact["EnableIPv6"]} == {"inside"}
-    assert {pool["Subnet"] for pool in found["inside"]["IPAM"]["Config"]} == {"172.30.5.0/24", "fd00:5::/64"}
+    assert {pool["Subnet"] for pool in found["inside"]["IPAM"]["Config"]} == {"10.30.5.0/24", "fd00:5::/64"}
 
 
 @pytest.mark.one_release
@@ -326,7 +326,7 @@ def test_other_options_are_shown_and_nothing_is_made(clean: Host) -> None:
         "inside: icc: found true, expected false",
         "inside: internal: found false, expected true",
         "inside: ipv6: found false, expected true",
-        "inside: subnet: found 172.31.9.0/24, expected 172.30.5.0/24",
+        "inside: subnet: found 172.31.9.0/24, expected 10.30.5.0/24",
         "inside: ipv6_subnet: found none, expected fd00:5::/64",
         "inside: com.docker.network.driver.mtu: found 1400, expected none",
         "open: internal: found true, expected false",
@@ -374,17 +374,17 @@ def test_undo_keeps_a_network_with_containers_and_names_them(clean: Host) -> Non
 
 
 def test_a_subnet_of_another_network_is_refused_before(clean: Host) -> None:
-    clean.bash("docker network create -o com.docker.network.bridge.name=wide --subnet 172.30.0.0/16 wide")
+    clean.bash("docker network create -o com.docker.network.bridge.name=wide --subnet 10.30.0.0/16 wide")
     refuses(
         clean,
-        "the subnet 172.30.5.0/24 of inside holds addresses that this machine reaches through wide; choose a subnet "
+        "the subnet 10.30.5.0/24 of inside holds addresses that this machine reaches through wide; choose a subnet "
         "that ip route does not list; nothing was changed",
     )
 
 
 def test_what_docker_refuses_is_its_own_error_and_the_state_is_told(clean: Host) -> None:
     """A network whose bridge is gone has no route."""
-    clean.bash("docker network create -o com.docker.network.bridge.name=wide --subnet 172.30.0.0/16 wide")
+    clean.bash("docker network create -o com.docker.network.bridge.name=wide --subnet 10.30.0.0/16 wide")
     clean.run(["ip", "link", "delete", "wide"])
     result = clean.run(["bash", SCRIPT], check=False)
     assert result.status == 1
@@ -483,7 +483,7 @@ def test_the_default_bridge_is_the_item_of_the_benchmark(proof: list[Control]) -
 
 
 def test_the_outside_direction_and_the_limits_are_measured(proof: list[Control]) -> None:
-    assert of(proof, "inside")["ICC-9"]["evidence"] == "172.30.5.1 answered"
+    assert of(proof, "inside")["ICC-9"]["evidence"] == "10.30.5.1 answered"
     assert "answered a container of dockseal-" in of(proof, "inside")["ICC-10"]["evidence"]
     for network in ("bridge", "apart", "inside"):
         limits = of(proof, network)["ICC-11"]

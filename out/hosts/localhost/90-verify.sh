@@ -2224,9 +2224,9 @@ add_member() { # add_member PART NAME OPTION...
 # Where dockerd has no default bridge ("bridge": "none") the containers get a
 # network of their own.
 choose_network() {
-  local names name=dockseal-members-${probe_run}
-  names=$(ask_docker network ls --format '{{.Name}}')
-  if [[ $'\n'${names}$'\n' == *$'\n'bridge$'\n'* ]]; then return; fi
+  local listed name=dockseal-members-${probe_run}
+  listed=$(ask_docker network ls --format '{{.Name}}')
+  if [[ $'\n'${listed}$'\n' == *$'\n'bridge$'\n'* ]]; then return; fi
   run_docker network create --label "${probe_label}=${probe_run}" "${name}"
   member_network=(--network "${name}")
 }
