@@ -39,12 +39,18 @@ def make_plan(site: Site) -> Plan:
     )
     context: Context = {
         "script": "setup.sh",
+        "ca_common_name": site.ca.common_name,
         "ca_key_file": names.files.ca_key,
         "ca_certificate_file": names.files.ca_certificate,
+        "server_key_file": names.server.key,
         "server_request_file": names.server.request,
         "server_certificate_file": names.server.certificate,
+        "client_key_file": names.client.key,
         "client_request_file": names.client.request,
         "client_certificate_file": names.client.certificate,
+        "installed_authorities": tuple(
+            dict.fromkeys(f"{host.tls_directory}/{names.files.ca_certificate}" for host in names.tls_hosts.values())
+        ),
         "parties": parties,
         "rows": rows,
     }
@@ -219,6 +225,7 @@ def _sign(names: Names, path: str, kind: str, rows: Sequence[Row]) -> Step:
             "ca_key_file": names.files.ca_key,
             "ca_certificate_file": names.files.ca_certificate,
             "ledger_file": names.files.ledger,
+            "key_file": work.key,
             "request_file": work.request,
             "extensions_file": work.extensions,
             "certificate_file": work.certificate,

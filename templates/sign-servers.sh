@@ -11,13 +11,15 @@
 # Undo:       lists certificates and keeps them, unless --remove-keys
 # Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
 #             --check  --undo [--remove-keys]  --help
-# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
+#             5 waits for a request, 6 refused one
 #% include "parts/guard.sh"
 
 readonly script=@{script}
 readonly ca_key_file=@{ca_key_file}
 readonly ca_certificate_file=@{ca_certificate_file}
 readonly ledger_file=@{ledger_file}
+readonly key_file=@{key_file}
 readonly request_file=@{request_file}
 readonly extensions_file=@{extensions_file}
 readonly certificate_file=@{certificate_file}

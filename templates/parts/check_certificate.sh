@@ -1,9 +1,10 @@
 # Stops unless key, certificate and CA are here and fit together.
 check_certificate() {
   local problem file
+  need_access "${folder}"
   for file in "${key}" "${certificate}" "${ca}"; do
     [[ -e ${file} ]] ||
-      die 2 \
+      die 5 \
         "${file} is not here: carry ${folder}/${request_file} to the CA, run" \
         "${signer} there, and bring ${certificate_file} and" \
         "${ca_certificate_file} back; ${leaves}"

@@ -71,13 +71,30 @@ is_signed() { # is_signed NAME NAMES
 # Prints the other party that has had a key before, or asks with it now.
 owner_of() { # owner_of KEY_SHA256 PARTY
   local party digest
+  if [[ ${asked[$1]:-$2} != "$2" ]]; then
+    printf '%s\n' "${asked[$1]}"
+    return
+  fi
+  # A CA that is not made yet, or was brought along, may have no ledger.
+  if [[ ! -e ${ledger} ]]; then return; fi
   while read -r _ party _ _ _ digest _; do
     if [[ ${digest} == "$1" && ${party} != "$2" ]]; then
       printf '%s\n' "${party}"
       return
     fi
   done <"${ledger}"
-  [[ ${asked[$1]:-$2} == "$2" ]] || printf '%s\n' "${asked[$1]}"
+}
+
+# A party whose key is on this machine asks with that key alone: signing another
+# one would leave it without a certificate.
+other_key_problem() { # other_key_problem REQUEST FOLDER
+  local key=$2/${key_file}
+  [[ -e ${key} ]] || key=${2%/renewal}/${key_file}
+  if [[ ! -e ${key} ]]; then return; fi
+  [[ $(openssl req -in "$1" -noout -pubkey) == \
+  "$(openssl pkey -in "${key}" -passin pass: -pubout)" ]] ||
+    printf 'the key of this party is here, %s, and the request is for %s\n' \
+      "${key}" 'another one: a second user or machine is a party of its own'
 }
 
 # A refusal is kept in the log, and nothing is signed.
@@ -85,7 +102,7 @@ refuse() { # refuse REQUEST REASON
   if [[ ${verb} != check ]]; then
     printf '%s %s %s\n' "$(date --utc '+%FT%TZ')" "$1" "$2" >>"${refusals}"
   fi
-  die 2 "refused $1: $2; ${leaves}"
+  die 6 "refused $1: $2; ${leaves}"
 }
 
 # Sorts the rows into told (they know which CA to trust), to_sign (row, folder)
@@ -120,6 +137,7 @@ check_request() { # check_request ROW FOLDER
   done
   if ! is_issued "$1" "$2"; then
     problem=$(request_problem "${request}" "${name}" "${table[$1 + 1]}")
+    [[ -n ${problem} ]] || problem=$(other_key_problem "${request}" "$2")
     [[ -z ${problem} ]] || refuse "${request}" "${problem}"
     digest=$(openssl req -in "${request}" -noout -pubkey | digest_of_key)
     owner=$(owner_of "${digest}" "${party}")
@@ -242,6 +260,7 @@ sign() { # sign ROW FOLDER
 # --check shows what will run once the request is here.
 wait_for() { # wait_for ROW
   local before=${changed}
+  waits=1
   note "waiting for the request of ${table[$1]}: bring it to" \
     "${dir}/${party_folder}/${table[$1]}/${request_file} and run this again"
   if [[ ${verb} == check ]]; then

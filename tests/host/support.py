@@ -147,11 +147,13 @@ def watched(host: Host, argv: Sequence[str], *, env: Mapping[str, str] | None = 
     return replace(result, octets=octets), changes.decode()
 
 
-def refuses(host: Host, argv: Sequence[str], said: str, *, env: Mapping[str, str] | None = None) -> None:
+def refuses(
+    host: Host, argv: Sequence[str], said: str, *, env: Mapping[str, str] | None = None, status: int = 2
+) -> None:
     """Run a command that must say exactly this on standard error, and change and restart nothing."""
     result, changes = watched(host, argv, env=env)
     assert result.stderr == f"{said}\n"
-    assert (result.status, result.stdout, changes) == (2, "", "")
+    assert (result.status, result.stdout, changes) == (status, "", "")
 
 
 def stops(host: Host, argv: Sequence[str], said: str) -> None:

@@ -255,7 +255,7 @@ def refused_request(host: Host, reason: str) -> None:
     before = host.snapshot()
     result = host.run(script(SIGN), check=False)
     assert result.stderr == f"error: {SIGN}: refused {path}: {reason}; {UNTOUCHED}\n"
-    assert (result.status, result.stdout) == (2, "")
+    assert (result.status, result.stdout) == (6, "")
     assert re.fullmatch(rf"[-0-9T:]+Z {re.escape(f'{path} {reason}')}\n", host.read(log))
     host.run(["rm", log])
     assert difference(before, host.snapshot()) == []

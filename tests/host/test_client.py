@@ -73,11 +73,13 @@ class Home:
         argv = ["bash", f"{out}/{step}", "--dir", WORK, *words]
         return self.host.run(argv, check=False, env=self.env | env)
 
-    def refuses(self, said: str, *words: str, out: str = "/root/out", step: str = CLIENT, **env: str) -> None:
+    def refuses(
+        self, said: str, *words: str, out: str = "/root/out", step: str = CLIENT, status: int = 2, **env: str
+    ) -> None:
         """Run a step that must stop with these words and change nothing here."""
         before = self.files()
         result = self.run(step, *words, out=out, **env)
-        assert (result.status, result.stderr) == (2, f"error: {step}: {said}; nothing was changed\n")
+        assert (result.status, result.stderr) == (status, f"error: {step}: {said}; nothing was changed\n")
         assert self.files() == before
 
     def write(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
@@ -177,7 +179,8 @@ def test_without_a_certificate_nothing_is_changed(home: Home) -> None:
     try:
         home.refuses(
             f"{certificate} is not here: carry {FOLDER}/client-request.csr to the CA, run ca/30-sign-clients.sh there, "
-            "and bring client-certificate.pem and ca-public.pem back"
+            "and bring client-certificate.pem and ca-public.pem back",
+            status=5,
         )
     finally:
         home.host.run(["mv", "/run/kept", certificate])

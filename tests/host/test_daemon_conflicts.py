@@ -266,6 +266,7 @@ def test_a_certificate_that_is_not_here_yet(ready: Host) -> None:
             ["bash", SCRIPT, "--yes"],
             f"{ERROR} {certificate} is not here: carry {FOLDER}/request.csr to the CA, run ca/20-sign-servers.sh "
             f"there, and bring certificate.pem and ca-public.pem back; {UNTOUCHED}",
+            status=5,
         )
 
 
