@@ -11,7 +11,8 @@
 # Undo:       lists certificates and keeps them, unless --remove-keys
 # Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
 #             --check  --undo [--remove-keys]  --help
-# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
+#             5 waits for a request, 6 refused one
 case ${BASH_VERSION:-} in
   '')
     printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
@@ -69,6 +70,7 @@ readonly script='ca/20-sign-servers.sh'
 readonly ca_key_file='ca-private.pem'
 readonly ca_certificate_file='ca-public.pem'
 readonly ledger_file='ledger.txt'
+readonly key_file='server-key.pem'
 readonly request_file='request.csr'
 readonly extensions_file='extfile.cnf'
 readonly certificate_file='certificate.pem'
@@ -279,10 +281,13 @@ write_file() { # write_file FILE MODE TEXT
   mv -fT -- "${file}.new" "${file}"
 }
 
+waits=0 # 1: a file has to be carried here before there is more to do
+
 # Ends the script with the status of its verb.
 finish() {
-  ((changed)) || note 'nothing to do'
   if [[ ${verb} == check ]] && ((changed)); then exit 3; fi
+  if ((waits)); then exit 5; fi
+  ((changed)) || note 'nothing to do'
   exit 0
 }
 
@@ -755,13 +760,30 @@ is_signed() { # is_signed NAME NAMES
 # Prints the other party that has had a key before, or asks with it now.
 owner_of() { # owner_of KEY_SHA256 PARTY
   local party digest
+  if [[ ${asked[$1]:-$2} != "$2" ]]; then
+    printf '%s\n' "${asked[$1]}"
+    return
+  fi
+  # A CA that is not made yet, or was brought along, may have no ledger.
+  if [[ ! -e ${ledger} ]]; then return; fi
   while read -r _ party _ _ _ digest _; do
     if [[ ${digest} == "$1" && ${party} != "$2" ]]; then
       printf '%s\n' "${party}"
       return
     fi
   done <"${ledger}"
-  [[ ${asked[$1]:-$2} == "$2" ]] || printf '%s\n' "${asked[$1]}"
+}
+
+# A party whose key is on this machine asks with that key alone: signing another
+# one would leave it without a certificate.
+other_key_problem() { # other_key_problem REQUEST FOLDER
+  local requested key=$2/${key_file}
+  [[ -e ${key} ]] || key=${2%/renewal}/${key_file}
+  if [[ ! -e ${key} ]]; then return; fi
+  requested=$(openssl req -in "$1" -noout -pubkey)
+  [[ ${requested} == "$(openssl pkey -in "${key}" -passin pass: -pubout)" ]] ||
+    printf 'the key of this party is here, %s, and the request is for %s\n' \
+      "${key}" 'another one: a second user or machine is a party of its own'
 }
 
 # A refusal is kept in the log, and nothing is signed.
@@ -769,7 +791,7 @@ refuse() { # refuse REQUEST REASON
   if [[ ${verb} != check ]]; then
     printf '%s %s %s\n' "$(date --utc '+%FT%TZ')" "$1" "$2" >>"${refusals}"
   fi
-  die 2 "refused $1: $2; ${leaves}"
+  die 6 "refused $1: $2; ${leaves}"
 }
 
 # Sorts the rows into told (they know which CA to trust), to_sign (row, folder)
@@ -804,6 +826,7 @@ check_request() { # check_request ROW FOLDER
   done
   if ! is_issued "$1" "$2"; then
     problem=$(request_problem "${request}" "${name}" "${table[$1 + 1]}")
+    [[ -n ${problem} ]] || problem=$(other_key_problem "${request}" "$2")
     [[ -z ${problem} ]] || refuse "${request}" "${problem}"
     digest=$(openssl req -in "${request}" -noout -pubkey | digest_of_key)
     owner=$(owner_of "${digest}" "${party}")
@@ -926,6 +949,7 @@ sign() { # sign ROW FOLDER
 # --check shows what will run once the request is here.
 wait_for() { # wait_for ROW
   local before=${changed}
+  waits=1
   note "waiting for the request of ${table[$1]}: bring it to" \
     "${dir}/${party_folder}/${table[$1]}/${request_file} and run this again"
   if [[ ${verb} == check ]]; then

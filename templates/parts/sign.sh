@@ -88,11 +88,11 @@ owner_of() { # owner_of KEY_SHA256 PARTY
 # A party whose key is on this machine asks with that key alone: signing another
 # one would leave it without a certificate.
 other_key_problem() { # other_key_problem REQUEST FOLDER
-  local key=$2/${key_file}
+  local requested key=$2/${key_file}
   [[ -e ${key} ]] || key=${2%/renewal}/${key_file}
   if [[ ! -e ${key} ]]; then return; fi
-  [[ $(openssl req -in "$1" -noout -pubkey) == \
-  "$(openssl pkey -in "${key}" -passin pass: -pubout)" ]] ||
+  requested=$(openssl req -in "$1" -noout -pubkey)
+  [[ ${requested} == "$(openssl pkey -in "${key}" -passin pass: -pubout)" ]] ||
     printf 'the key of this party is here, %s, and the request is for %s\n' \
       "${key}" 'another one: a second user or machine is a party of its own'
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -209,7 +209,8 @@ def test_undo_brings_the_machine_back(story: Story) -> None:
 def test_undo_keeps_and_lists_keys_and_certificates(story: Story) -> None:
     listed = re.findall(r"kept: (\S+) \(--undo --remove-keys removes it\)$", story.undo.stderr, re.MULTILINE)
     assert {path.removeprefix(f"{WORK}/") for path in listed} == KEPT
-    left = {path for path, entry in story.undone.files.items() if path.startswith(f"{WORK}/") and entry.kind == "f"}
+    below = {path for path, entry in story.undone.files.items() if path.startswith(f"{WORK}/") and entry.kind == "f"}
+    left = {path for path in below if not path.endswith("/.lock")}
     assert {path.removeprefix(f"{WORK}/") for path in left} == KEPT
     assert {path: story.undone.files[path] for path in left} == {path: story.finished.files[path] for path in left}
 
@@ -314,3 +315,188 @@ def test_unattended_it_needs_no_terminal_and_each_key_type_gives_a_working_hands
     for name in ("ca/ca-public.pem", "hosts/localhost/certificate.pem", "clients/client/client-certificate.pem"):
         text = host.run(["openssl", "x509", "-in", f"{WORK}/{name}", "-noout", "-text"]).stdout
         assert KEY_TYPES[key] in text
+
+
+# ---- What stops it before the first change ----------------------------------
+
+
+def refused(host: Host, words: list[str], said: str, status: int = 2) -> None:
+    """Run setup.sh, which must end with these words and this status, and change nothing."""
+    before = host.snapshot()
+    result = host.run(["bash", *words], check=False)
+    assert (result.status, said in result.stderr) == (status, True), result.output
+    assert "\nsetup.sh: done" not in result.stderr
+    assert difference(before, host.snapshot(), strict=True) == []
+
+
+DAMAGES = {
+    "a line is removed": ("sed -i /10-create-ca/d", "SHA256SUMS has no line for ca/10-create-ca.sh: it was cut off"),
+    "that of setup.sh": ("sed -i /setup.sh/d", "SHA256SUMS has no line for setup.sh: it was cut off or changed"),
+    "that of README.md": ("sed -i /README.md/d", "SHA256SUMS has no line for README.md: it was cut off or changed"),
+    "a line is damaged": (
+        "sed -i /10-create-ca/s/^../zz/",
+        "these files are not what was rendered:\nsha256sum: WARNING",
+    ),
+    "a line is commented out": ("sed -i /10-create-ca/s/^/#/", "SHA256SUMS has no line for ca/10-create-ca.sh"),
+    "the end is cut off": ("truncate -s -20", "these files are not what was rendered:\nsha256sum: WARNING"),
+    "the second half is cut off": ("sed -i 5,$d", "SHA256SUMS has no line for "),
+    "it is empty": ("truncate -s 0", "these files are not what was rendered:"),
+    "it is gone": ("rm", "these files are not what was rendered:"),
+}
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_sums_that_are_not_whole_let_no_changed_script_through(host: Host, story: Story, damage: str) -> None:
+    how, said = DAMAGES[damage]
+    host.bash('rm -rf /root/changed; cp -r out changed; $1 "$2"', how, "changed/SHA256SUMS")
+    host.bash("echo 'touch /root/ran' >>changed/ca/10-create-ca.sh")
+    if "no line for ca/10" not in said:
+        host.run(["cp", "out/ca/10-create-ca.sh", "changed/ca/"])
+    refused(host, ["changed/setup.sh", "--as", "ca", "--yes", "--passphrase-file", PASSPHRASE_FILE], said)
+    host.run(["rm", "-r", "/root/changed"])
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize(
+    "word", ["README.md", "ca/10-create-ca.sh ca passphrase always hosts/localhost/x.sh", "SHA256SUMS"]
+)
+def test_nothing_but_a_script_of_the_site_is_run(host: Host, story: Story, word: str) -> None:
+    refused(host, ["out/setup.sh", word], f"error: setup.sh: there is no script {word} in this site\n")
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("words", [["--as", "hosts/localhost"], []], ids=["named", "not named"])
+def test_a_docker_host_without_a_dockerd_of_systemd_is_not_done(host: Host, story: Story, words: list[str]) -> None:
+    host.run(["mv", "/usr/sbin/dockerd", "/opt/dockerd"])
+    refused(
+        host,
+        ["out/setup.sh", "--yes", *words],
+        "error: setup.sh: this machine is to be hosts/localhost, and there is no dockerd in /usr/local/sbin:"
+        "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin. These scripts configure a dockerd that systemd runs, and no "
+        "snap or rootless one. If the Docker host is another machine, say with --as which party this one is: ca "
+        "hosts/localhost clients/client\n",
+    )
+    host.run(["mv", "/opt/dockerd", "/usr/sbin/dockerd"])
+
+
+# ---- Parties that come one by one -------------------------------------------
+
+MACHINE = "/run/machine"
+AS_CA = ("--as", "ca", "--dir", MACHINE, "--yes", "--passphrase-file", PASSPHRASE_FILE)
+
+
+@pytest.fixture
+def machine(host: Host, story: Story) -> Iterator[Host]:
+    """A host whose working folder, which is not the default one, has a request and nothing else."""
+    host.write(PASSPHRASE_FILE, f"{PASSPHRASE}\n", 0o600)
+    setup(host, CERTIFICATE_STEPS[1], "--dir", MACHINE)
+    yield host
+    host.run(["rm", "-rf", MACHINE, PASSPHRASE_FILE])
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("ledger", ["no CA", "a CA without a ledger"])
+def test_a_request_that_is_there_before_the_ca_is_signed(machine: Host, ledger: str) -> None:
+    if ledger != "no CA":
+        setup(machine, CERTIFICATE_STEPS[0], "--dir", MACHINE, "--passphrase-file", PASSPHRASE_FILE)
+        machine.run(["rm", f"{MACHINE}/ca/ledger.txt"])
+    result = setup(machine, *AS_CA, check=False)
+    assert result.stderr.endswith(
+        f"\nsetup.sh: waiting for {MACHINE}/clients/client/client-request.csr: carry here what the machines of these "
+        "parties made, and run this again\n"
+    )
+    assert (result.status, "line " in result.stderr) == (5, False)
+    assert machine.exists(f"{MACHINE}/hosts/localhost/certificate.pem")
+    assert len(machine.read(f"{MACHINE}/ca/ledger.txt").splitlines()) == 3
+
+
+PRESENT = {
+    "nothing": "",
+    "requests": "hosts clients",
+    "a CA": "ca",
+    "a CA and requests": "ca hosts clients",
+}
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("what", PRESENT)
+def test_no_check_assumes_what_an_earlier_script_would_make(host: Host, story: Story, what: str) -> None:
+    """And an operator may have files in ~/.docker before."""
+    host.write(PASSPHRASE_FILE, f"{PASSPHRASE}\n", 0o600)
+    setup(host, *CERTIFICATE_STEPS[:2], CERTIFICATE_STEPS[3], "--dir", "/run/all", "--passphrase-file", PASSPHRASE_FILE)
+    host.run(["mkdir", "-m", "0700", MACHINE])
+    host.bash('for part in $2; do cp -r "/run/all/$part" "$1"; done; rm -f "$1/ca/ledger.txt"', MACHINE, PRESENT[what])
+    host.bash("mkdir -p -m 0700 .docker; for file in ca cert key; do echo mine >.docker/$file.pem; done")
+    failed = []
+    for step in host.bash("cd out; printf '%s\\n' */*.sh */*/*.sh").stdout.split():
+        more = {"ca/60-roll-over-ca.sh": ["--begin"], "ca/70-back-up-ca.sh": ["--to", "/root/copy"]}.get(step, [])
+        result = host.run(["bash", f"out/{step}", "--check", "--dir", MACHINE, *more], check=False)
+        if result.status == 1 or re.search(r"\bline [0-9]+", result.stderr):
+            failed.append(result.stderr)
+    host.run(["rm", "-r", MACHINE, "/run/all", "/root/.docker", PASSPHRASE_FILE])
+    assert failed == []
+
+
+@pytest.mark.one_release
+def test_a_certificate_whose_key_is_here_is_not_signed_over(machine: Host) -> None:
+    assert setup(machine, *AS_CA, check=False).status == 5
+    certificate = machine.read(f"{MACHINE}/hosts/localhost/certificate.pem")
+    request, key = f"{MACHINE}/hosts/localhost/request.csr", f"{MACHINE}/hosts/localhost/server-key.pem"
+    machine.bash(
+        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:named_curve "
+        '-out /run/k.pem && openssl req -new -subj /CN=localhost -key /run/k.pem -out "$1" && rm /run/k.pem && '
+        'chmod 600 "$1"',
+        request,
+    )
+    result = setup(machine, *AS_CA, check=False)
+    assert result.status == 6
+    said = f"refused {request}: the key of this party is here, {key}, and the request is for another one"
+    assert said in result.stderr
+    assert said.removeprefix("refused ").replace(":", "", 1) in machine.read(f"{MACHINE}/ca/refused.txt")
+    machine.run(["rm", request])
+    assert setup(machine, *AS_CA, check=False).status == 5
+    assert machine.read(f"{MACHINE}/hosts/localhost/certificate.pem") == certificate
+
+
+@pytest.mark.one_release
+def test_no_program_but_the_script_gets_the_descriptor_of_the_passphrase(host: Host, story: Story) -> None:
+    """Programs of the fixed PATH's first folder stand in for those that scripts run, and look for open pipes."""
+    names = ("realpath", "stat", "mkdir", "flock", "chmod", "sync", "mv", "id", "namei", "date", "sha256sum")
+    for name in names:
+        host.write(
+            f"/usr/local/bin/{name}",
+            "#!/bin/bash\nfor file in /proc/self/fd/*; do\n  number=${file##*/}\n"
+            '  if ((number > 2)) && [[ -p $file ]]; then echo "${0##*/} $number" >>/run/inherited; fi\ndone\n'
+            f'exec /usr/bin/{name} "$@"\n',
+            0o755,
+        )
+    work = "/run/inherits"
+    host.write(PASSPHRASE_FILE, f"{PASSPHRASE}\n", 0o600)
+    setup(host, "--dir", work, *CERTIFICATE_STEPS, "--passphrase-file", PASSPHRASE_FILE)
+    host.bash("exec 7< <(:); stat / >/dev/null")  # what would be found is found
+    found = host.read("/run/inherited").split()
+    host.run(["rm", "-r", work, PASSPHRASE_FILE, "/run/inherited", *(f"/usr/local/bin/{name}" for name in names)])
+    assert found == ["stat", "7"]
+
+
+@pytest.mark.one_release
+def test_from_another_folder_no_second_ca_is_made(boot: Callable[..., Host], tmp_path: Path) -> None:
+    host = boot()
+    install(host, tmp_path)
+    host.run(["mkdir", "/srv/stand"])
+    setup(host, CERTIFICATE_STEPS[0], *UNATTENDED, "--dir", "docker-tls", cwd="/srv/stand")
+    again = setup(host, *UNATTENDED, check=False, cwd="/srv/stand")
+    assert again.status == 2
+    assert again.stderr == (
+        f"error: setup.sh: there is a CA in /srv/stand/docker-tls, and none in {WORK}: give --dir "
+        f"/srv/stand/docker-tls, or move that folder to {WORK}\n"
+    )
+    setup(host, *UNATTENDED, "--dir", "/srv/stand/docker-tls")
+    refusal = setup(host, *UNATTENDED, check=False)
+    assert (refusal.status, host.exists(f"{WORK}/ca")) == (2, False)
+    assert "dockerd here trusts a CA of this name already (/etc/docker/tls/ca-public.pem)" in refusal.stderr
+    host.run(["mv", "/srv/stand/docker-tls", WORK])
+    found = setup(host, *UNATTENDED, cwd="/srv")
+    assert f"Working folder: {WORK}\n" in found.stderr
+    assert "\n+ " not in found.stderr

@@ -51,6 +51,11 @@ class Split:
         self.runs[name] = self.machines[party].run(argv, check=False)
         return self.runs[name]
 
+    def check(self, name: str, party: str, *words: str) -> Result:
+        """Ask what would run on the machine of a party, by default without saying which one it is."""
+        self.runs[name] = self.machines[party].run(["bash", "out/setup.sh", "--check", *words], check=False)
+        return self.runs[name]
+
     def carry(self, source: str, target: str, files: dict[str, list[str]]) -> None:
         """Carry files to the same relative place on another machine, as on a stick."""
         for folder, names in files.items():
@@ -79,23 +84,41 @@ def split(lab: Lab, release: str, tmp_path_factory: pytest.TempPathFactory) -> I
     machines[CLIENT_PARTY].know({NAME: ADDRESS})
     one = Split(machines, scripts)
     sign = ("--passphrase-file", PASSPHRASE_FILE)
+    one.check("check of the CA", "ca", "--as", "ca")
     one.setup("make the CA", "ca", *sign)
+    one.check("check of the waiting CA", "ca")
     for party, request in REQUESTS.items():
+        one.check(f"check of {party}", party, "--as", party)
         one.setup(f"request of {party}", party)
         one.setup(f"{party} waits", party)
+        one.check(f"check of the waiting {party}", party)
         one.carry(party, "ca", {party: [request]})
+    one.check("check of the CA with requests", "ca")
     one.setup("sign", "ca", *sign)
     for party, certificate in CERTIFICATES.items():
         one.carry("ca", party, {party: [certificate, "ca-public.pem"]})
         one.setup(f"finish {party}", party)
+        one.check(f"check of the finished {party}", party)
     yield one
     for host in machines.values():
         lab.remove(host)
 
 
-def test_every_run_of_the_hand_over_ends_well(split: Split) -> None:
-    assert {name: result.status for name, result in split.runs.items()} == dict.fromkeys(split.runs, 0)
-    assert len(split.runs) == 8
+def test_each_run_of_the_hand_over_tells_by_its_status_whether_it_is_done_or_waits(split: Split) -> None:
+    expected = {"check of the CA": 3, "make the CA": 5, "check of the waiting CA": 5}
+    for party in REQUESTS:
+        expected |= {f"check of {party}": 3, f"request of {party}": 5, f"{party} waits": 5}
+        expected |= {f"check of the waiting {party}": 5, f"finish {party}": 0, f"check of the finished {party}": 0}
+    expected |= {"check of the CA with requests": 3, "sign": 0}
+    assert {name: result.status for name, result in split.runs.items()} == expected
+
+
+@pytest.mark.parametrize("name", ["make the CA", "check of the waiting CA"])
+def test_the_last_line_of_a_ca_that_waits_names_the_requests(split: Split, name: str) -> None:
+    files = ", ".join(f"{WORK}/{party}/{request}" for party, request in REQUESTS.items())
+    assert split.runs[name].stderr.endswith(
+        f"\nsetup.sh: waiting for {files}: carry here what the machines of these parties made, and run this again\n"
+    )
 
 
 def test_the_ca_says_which_requests_it_waits_for(split: Split) -> None:
@@ -114,8 +137,9 @@ def test_a_party_says_what_to_carry_where_and_changes_nothing_while_it_waits(spl
         f"setup.sh: waiting for a certificate. Carry {folder}/{REQUESTS[party]} to the CA machine, sign it there, "
         f"bring {CERTIFICATES[party]} and ca-public.pem back to {folder}, and run this again\n"
     )
-    for name in (f"request of {party}", f"{party} waits"):
+    for name in (f"request of {party}", f"{party} waits", f"check of the waiting {party}"):
         assert split.runs[name].stderr.endswith(words)
+    for name in (f"request of {party}", f"{party} waits"):
         assert "20-configure" not in split.runs[name].stderr.partition("[1/")[2]
     again = split.runs[f"{party} waits"].stderr
     assert f"{party}/10-request-certificate.sh: nothing to do\n" in again
@@ -144,7 +168,10 @@ def test_each_private_key_is_on_its_own_machine_only(split: Split) -> None:
 
 def test_each_machine_has_only_its_own_party(split: Split) -> None:
     for party, machine in split.machines.items():
-        listing = machine.run(["find", WORK, "-type", "f", "-printf", "%P\n"]).stdout.split()
+        words = ["find", WORK, "-type", "f", "!", "-name", ".lock", "-printf", "%P\n"]
+        listing = machine.run(words).stdout.split()
+        listing.remove("parties.txt")
+        assert machine.read(f"{WORK}/parties.txt") == f"{party}\n"
         if party != "ca":
             assert {path.rpartition("/")[0] for path in listing} == {party}
         else:
@@ -195,19 +222,28 @@ def test_the_hosts_own_verification_skips_the_client_that_is_elsewhere(split: Sp
     assert re.search(r"^CLIENT-1 +PASS ", split.runs[f"finish {CLIENT_PARTY}"].stdout, re.MULTILINE)
 
 
+@pytest.mark.parametrize("remembered", ["by --as", "by parties.txt", "by the key"])
 @pytest.mark.parametrize("party", ["ca", *REQUESTS])
-def test_a_last_run_changes_nothing(split: Split, party: str) -> None:
+def test_a_last_run_changes_nothing_and_knows_its_party(split: Split, party: str, remembered: str) -> None:
     machine = split.machines[party]
+    words = ["--as", party] if remembered == "by --as" else []
+    if remembered == "by the key":
+        machine.run(["mv", f"{WORK}/parties.txt", "/run/parties.txt"])
     before = machine.snapshot()
-    assert machine.run(["bash", "out/setup.sh", "--as", party, "--yes"]).status == 0
+    result = machine.run(["bash", "out/setup.sh", "--yes", *words])
     assert difference(before, machine.snapshot(), strict=True) == []
+    if remembered == "by the key":
+        machine.run(["mv", "/run/parties.txt", f"{WORK}/parties.txt"])
+    others = [other for other in KEYS if other != party]
+    assert f" {party}/" in result.stderr
+    assert not [other for other in others if re.search(rf"^ *\d+\. {other}/", result.stderr, re.MULTILINE)]
 
 
 def test_a_site_of_several_hosts_wants_to_know_which_machine_this_is(split: Split, tmp_path: Path) -> None:
     machine = split.machines["ca"]
     machine.copy_in(render(f"{TWO_HOSTS}clients:\n  - name: alice\n", tmp_path / "two"), "/root/two")
     before = machine.snapshot()
-    refused = machine.run(["bash", "two/setup.sh"], check=False)
+    refused = machine.run(["bash", "two/setup.sh", "--dir", "/root/none"], check=False)
     assert (refused.status, refused.stdout) == (2, "")
     assert refused.stderr == (
         "error: setup.sh: this site has 2 Docker hosts: say which party this machine is with --as: "

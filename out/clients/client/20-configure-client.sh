@@ -371,10 +371,13 @@ is_same_file() { # is_same_file FILE FILE
   [[ -f $1 && -f $2 ]] && cmp --quiet -- "$1" "$2"
 }
 
+waits=0 # 1: a file has to be carried here before there is more to do
+
 # Ends the script with the status of its verb.
 finish() {
-  ((changed)) || note 'nothing to do'
   if [[ ${verb} == check ]] && ((changed)); then exit 3; fi
+  if ((waits)); then exit 5; fi
+  ((changed)) || note 'nothing to do'
   exit 0
 }
 
@@ -473,9 +476,10 @@ date_of() { # date_of startdate|enddate CERTIFICATE
 # Stops unless key, certificate and CA are here and fit together.
 check_certificate() {
   local problem file
+  need_access "${folder}"
   for file in "${key}" "${certificate}" "${ca}"; do
     [[ -e ${file} ]] ||
-      die 2 \
+      die 5 \
         "${file} is not here: carry ${folder}/${request_file} to the CA, run" \
         "${signer} there, and bring ${certificate_file} and" \
         "${ca_certificate_file} back; ${leaves}"
