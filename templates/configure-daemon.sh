@@ -53,6 +53,8 @@ readonly icc=@{icc}
 
 #% include "parts/keep_copy.sh"
 
+#% include "parts/same_file.sh"
+
 #% include "parts/lock.sh"
 
 #% include "parts/terminal.sh"
@@ -126,10 +128,6 @@ generation_of() {
   local digest
   digest=$(cat -- "${ca}" "${certificate}" | sha256sum)
   printf '%s\n' "${tls_directory}-${digest:0:16}"
-}
-
-is_same_file() { # is_same_file FILE COPY
-  [[ -f $1 && -f $2 && $(<"$1") == "$(<"$2")" ]]
 }
 
 is_generation_whole() { # is_generation_whole FOLDER

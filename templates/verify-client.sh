@@ -92,7 +92,7 @@ explain() { # explain TEXT
 # docker goes through the proxies of whoever runs this; openssl, with which
 # CLIENT-1 asks, through none. Where docker gets its answer without them, they
 # are the problem.
-ask_docker() { # ask_docker NAME OPTION...
+ask_as_caller() { # ask_as_caller NAME OPTION...
   # Sets text, problem, remedy, and answered: 1 where docker got an answer.
   local variable
   local -a proxies=()
@@ -128,7 +128,7 @@ verify_docker() { # verify_docker CONNECT DOCKER_HOST
     report CLIENT-3 SKIP "docker ps on $2" 'there is no docker client here' ''
     return
   fi
-  ask_docker "$1" -H "$2" --tlsverify --tlscacert="${ca}" \
+  ask_as_caller "$1" -H "$2" --tlsverify --tlscacert="${ca}" \
     --tlscert="${certificate}" --tlskey="${key}" ps
   answers=${answered}
   judge CLIENT-3 "docker ps on $2" "${problem}" "${text}" "${remedy}"
@@ -141,7 +141,7 @@ verify_context() { # verify_context CONNECT NAME
       'there is no docker client here' ''
     return
   fi
-  ask_docker "$1" --context "$2" version --format '{{.Server.Version}}'
+  ask_as_caller "$1" --context "$2" version --format '{{.Server.Version}}'
   judge CLIENT-4 "docker --context $2 gets an answer" "${problem}" \
     "server ${text}" "${remedy}"
 }
