@@ -37,7 +37,7 @@ readonly -a contexts=(
 
 #% include "parts/write.sh"
 
-#% include "parts/folder.sh"
+#% include "parts/safe.sh"
 
 #% include "parts/caller.sh"
 
@@ -322,16 +322,21 @@ our_contexts() {
 
 # docker forgets its current context only where it is not told to use another.
 remove_context() { # remove_context NAME
-  local text=''
-  local -a remove=(docker context rm --force "$1")
+  local text='' current=0
   if [[ -r ${docker_config}/config.json ]]; then
     text=$(cat -- "${docker_config}/config.json")
   fi
   if [[ ${text} =~ \"currentContext\":[[:space:]]*\""$1"\" ]]; then
-    remove=(env --unset=DOCKER_CONTEXT "${remove[@]}")
+    current=1
   fi
-  if has_docker && run "${remove[@]}"; then return; fi
-  remove_context_files "$1"
+  if ! has_docker; then
+    remove_context_files "$1"
+  elif ((current)); then
+    run env --unset=DOCKER_CONTEXT docker context rm --force "$1" ||
+      remove_context_files "$1"
+  else
+    run docker context rm --force "$1" || remove_context_files "$1"
+  fi
 }
 
 remove_contexts() {

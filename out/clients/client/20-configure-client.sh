@@ -333,16 +333,6 @@ need_safe_parent() { # need_safe_parent FOLDER
   [[ -z ${problem} ]] || die 2 "${problem}"
 }
 
-# Makes a working folder; refuses one that somebody else could change.
-open_folder() { # open_folder FOLDER
-  if [[ ! -d $1 ]]; then
-    need_safe_parent "$1"
-    run mkdir -m 0700 -- "$1"
-    [[ ${verb} != check ]] || return 0
-  fi
-  need_safe "$1"
-}
-
 # Prints the value of a variable of whoever runs this script, or nothing.
 caller_value() { # caller_value VARIABLE
   local setting
@@ -827,16 +817,21 @@ our_contexts() {
 
 # docker forgets its current context only where it is not told to use another.
 remove_context() { # remove_context NAME
-  local text=''
-  local -a remove=(docker context rm --force "$1")
+  local text='' current=0
   if [[ -r ${docker_config}/config.json ]]; then
     text=$(cat -- "${docker_config}/config.json")
   fi
   if [[ ${text} =~ \"currentContext\":[[:space:]]*\""$1"\" ]]; then
-    remove=(env --unset=DOCKER_CONTEXT "${remove[@]}")
+    current=1
   fi
-  if has_docker && run "${remove[@]}"; then return; fi
-  remove_context_files "$1"
+  if ! has_docker; then
+    remove_context_files "$1"
+  elif ((current)); then
+    run env --unset=DOCKER_CONTEXT docker context rm --force "$1" ||
+      remove_context_files "$1"
+  else
+    run docker context rm --force "$1" || remove_context_files "$1"
+  fi
 }
 
 remove_contexts() {

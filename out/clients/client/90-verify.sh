@@ -1377,32 +1377,41 @@ explain() { # explain TEXT
   printf '%s (%s)\n' "$(explain_handshake "$1" "${log}")" "${said}"
 }
 
-# docker goes through the proxies of whoever runs this; openssl, with which
-# CLIENT-1 asks, through none. Where docker gets its answer without them, they
-# are the problem.
-ask_docker() { # ask_docker NAME OPTION...
-  # Sets text, problem, remedy, and answered: 1 where docker got an answer.
-  local variable
-  local -a proxies=()
+# Prints the proxy variables of whoever runs this, one a line.
+caller_proxies() {
+  local variable value
   for variable in {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY; do
-    if [[ -n $(caller_value "${variable}") ]]; then
-      proxies+=("${variable}=$(caller_value "${variable}")")
-    fi
+    value=$(caller_value "${variable}")
+    if [[ -n ${value} ]]; then printf '%s\n' "${variable}=${value}"; fi
   done
+}
+
+docker_through() { # docker_through PROXIES OPTION...
+  local setting
+  while read -r setting; do
+    if [[ -n ${setting} ]]; then export "${setting?}"; fi
+  done <<<"$1"
+  timeout 20 docker "${@:2}" 2>&1
+}
+
+# docker goes through those proxies, openssl, with which CLIENT-1 asks, through
+# none. Where docker gets its answer without them, they are the problem.
+ask_docker_at() { # ask_docker_at NAME OPTION...
+  # Sets text, problem, remedy, and answered: 1 where docker got an answer.
+  local proxies
+  proxies=$(caller_proxies)
   problem='' answered=1
-  asked=$(printf '%q ' "${proxies[@]}" docker "${@:2}")
-  if text=$(timeout 20 env "${proxies[@]}" docker "${@:2}" 2>&1); then
-    return
-  fi
-  answered=0
+  asked="${proxies//$'\n'/ }${proxies:+ }docker ${*:2}"
+  if text=$(docker_through "${proxies}" "${@:2}"); then return; fi
   problem=$(explain "${text}")
-  if ((! ${#proxies[@]})); then return; fi
-  if text=$(timeout 20 docker "${@:2}" 2>&1); then
-    answered=1
-    problem="client: docker goes through the proxy of ${proxies[*]} and gets no"
-    problem+=" answer there; without it $1 answers"
+  if [[ -z ${proxies} ]]; then
+    answered=0
+  elif text=$(docker_through '' "${@:2}"); then
+    problem="client: docker goes through the proxy of ${proxies//$'\n'/ } and"
+    problem+=" gets no answer there; without it $1 answers"
     remedy="add $1 to no_proxy, in the environment and in the shell profile"
   else
+    answered=0
     problem=$(explain "${text}")
   fi
 }
@@ -1416,7 +1425,7 @@ verify_docker() { # verify_docker CONNECT DOCKER_HOST
     report CLIENT-3 SKIP "docker ps on $2" 'there is no docker client here' ''
     return
   fi
-  ask_docker "$1" -H "$2" --tlsverify --tlscacert="${ca}" \
+  ask_docker_at "$1" -H "$2" --tlsverify --tlscacert="${ca}" \
     --tlscert="${certificate}" --tlskey="${key}" ps
   answers=${answered}
   judge CLIENT-3 "docker ps on $2" "${problem}" "${text}" "${remedy}"
@@ -1429,7 +1438,7 @@ verify_context() { # verify_context CONNECT NAME
       'there is no docker client here' ''
     return
   fi
-  ask_docker "$1" --context "$2" version --format '{{.Server.Version}}'
+  ask_docker_at "$1" --context "$2" version --format '{{.Server.Version}}'
   judge CLIENT-4 "docker --context $2 gets an answer" "${problem}" \
     "server ${text}" "${remedy}"
 }

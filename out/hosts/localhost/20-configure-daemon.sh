@@ -311,6 +311,12 @@ keep_copy() { # keep_copy FILE COPY
   run sync -- "$2"
 }
 
+# True when both files are there and hold the same bytes: in a variable bash
+# drops NUL bytes.
+is_same_file() { # is_same_file FILE FILE
+  [[ -f $1 && -f $2 ]] && cmp --quiet -- "$1" "$2"
+}
+
 # Prints the process whose open file has the lock. The kernel's own list names
 # the flock command, which has ended.
 holder_of() { # holder_of FILE
@@ -1670,10 +1676,6 @@ generation_of() {
   local digest
   digest=$(cat -- "${ca}" "${certificate}" | sha256sum)
   printf '%s\n' "${tls_directory}-${digest:0:16}"
-}
-
-is_same_file() { # is_same_file FILE COPY
-  [[ -f $1 && -f $2 && $(<"$1") == "$(<"$2")" ]]
 }
 
 is_generation_whole() { # is_generation_whole FOLDER
