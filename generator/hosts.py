@@ -148,6 +148,8 @@ def watch_expiry(names: Names, host: Host) -> Step:
     wanted = ("probe_name", "tls_directory", "certificate_file", "ca_certificate_file", "client_folders")
     files = [File("/usr/local/sbin/dockseal-watch-expiry", "root:root", "0755")]
     files += [File(f"/etc/systemd/system/dockseal-watch-expiry.{kind}", "root:root", "0644") for kind in WATCH_UNITS]
+    if host.textfile_directory:
+        files.append(File(f"{host.textfile_directory}/dockseal.prom", "root:root", "0644"))
     return Step(
         path=path,
         party=f"hosts/{host.name}",
@@ -169,7 +171,11 @@ def watch_expiry(names: Names, host: Host) -> Step:
         effects=Effects(
             files=tuple(files),
             units=tuple(f"dockseal-watch-expiry.{kind}" for kind in WATCH_UNITS),
-            commands=("systemctl daemon-reload", "systemctl enable --now dockseal-watch-expiry.timer"),
+            commands=(
+                "systemctl daemon-reload",
+                "systemctl enable --now dockseal-watch-expiry.timer",
+                "systemctl restart dockseal-watch-expiry.timer",
+            ),
         ),
         undo="stops the timer and removes its files",
     )
@@ -205,6 +211,16 @@ def verify(names: Names, host: Host) -> Step:
         reads=reads,
         needs_root=True,
         needs="dockerd",
+        effects=Effects(
+            commands=(
+                "docker import",
+                "docker network create",
+                "docker run",
+                "docker rm",
+                "docker network rm",
+                "docker rmi",
+            )
+        ),
     )
 
 

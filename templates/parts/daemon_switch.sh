@@ -158,8 +158,8 @@ need_systemd() { # need_systemd BY_HAND
 need_daemon() { # need_daemon BY_HAND
   command -v dockerd >/dev/null ||
     die 2 \
-      'dockerd is not installed; install the package docker.io, or run this' \
-      'on the Docker host'
+      'dockerd is not installed; install docker.io (Debian) or docker-ce, or' \
+      'run this on the Docker host'
   need_systemd "$1"
   ((EUID == 0)) || die 2 'this needs root: run it with sudo'
   [[ $(daemon_property LoadState) == loaded ]] ||

@@ -496,7 +496,8 @@ def test_without_dockerd_it_says_so(container: Host) -> None:
         refuses(
             container,
             ["bash", SCRIPT, "--yes"],
-            f"{ERROR} dockerd is not installed; install the package docker.io, or run this on the Docker host",
+            f"{ERROR} dockerd is not installed; install docker.io (Debian) or docker-ce, or run this on the Docker "
+            "host",
         )
 
 

@@ -206,6 +206,16 @@ def test_a_plain_host_is_verified_when(ready: Host, undone: None, bash: str, fai
         assert '"ApiVersion"' in found["HMODE-1"]["evidence"]
 
 
+def test_a_plain_host_needs_no_folder_of_dockers_own(ready: Host, undone: None) -> None:
+    """Upstream's package makes none."""
+    configured(ready, "plain")
+    ready.run(["mv", "/etc/docker", "/run/away"])
+    status, found = verify(ready, "plain")
+    ready.run(["mv", "/run/away", "/etc/docker"])
+    assert (status, with_result(found, "SKIP")) == (0, {"FILE-4"})
+    assert found["FILE-4"]["evidence"] == "there is no /etc/docker"
+
+
 def restart(host: Host) -> None:
     """Start dockerd anew, however it ended."""
     units = "docker.service docker.socket"

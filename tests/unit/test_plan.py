@@ -92,7 +92,10 @@ def test_only_one_step_restarts_anything() -> None:
 
 
 def test_verify_steps_leave_nothing_behind() -> None:
-    assert all(step.effects == Effects() for step in plan(TWO).steps if step.path.endswith("90-verify.sh"))
+    """Their commands start containers, and remove them."""
+    for step in plan(TWO).steps:
+        if step.path.endswith("90-verify.sh"):
+            assert step.effects == Effects(commands=step.effects.commands)
 
 
 def test_the_common_name_comes_first_among_the_alternative_names() -> None:

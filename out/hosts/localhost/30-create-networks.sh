@@ -532,7 +532,7 @@ readonly label=dockseal.script=${script}
 
 need_docker() {
   command -v docker >/dev/null ||
-    die 2 'docker is not installed; install the package docker.io'
+    die 2 'docker is not installed; install docker.io (Debian) or docker-ce-cli'
   docker -H unix:///var/run/docker.sock version >/dev/null 2>&1 ||
     die 2 \
       'dockerd does not answer at unix:///var/run/docker.sock; start it:' \
