@@ -99,6 +99,8 @@ readonly icc=@{icc}
 
 #% include "parts/userns.sh"
 
+#% include "parts/daemon_options.sh"
+
 #% include "parts/daemon_conflicts.sh"
 
 #% include "parts/drop_in.sh"

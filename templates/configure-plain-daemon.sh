@@ -55,6 +55,8 @@ flags=()
 
 #% include "parts/userns.sh"
 
+#% include "parts/daemon_options.sh"
+
 #% include "parts/daemon_conflicts.sh"
 
 #% include "parts/drop_in.sh"

@@ -31,6 +31,8 @@ readonly -a networks=(
 
 #% include "parts/lock.sh"
 
+#% include "parts/daemon_options.sh"
+
 #% include "parts/networks.sh"
 
 #% include "parts/routes.sh"

@@ -105,6 +105,8 @@ readonly -a networks=(
 
 #% include "parts/probe.sh"
 
+#% include "parts/daemon_options.sh"
+
 #% include "parts/networks.sh"
 
 #% include "parts/isolation.sh"

@@ -63,6 +63,8 @@ flags=()
 
 #% include "parts/probe.sh"
 
+#% include "parts/daemon_options.sh"
+
 #% include "parts/networks.sh"
 
 #% include "parts/isolation.sh"

@@ -7,17 +7,6 @@ if [[ -n ${userns_remap} ]]; then
 fi
 readonly -a flags
 
-daemon_property() { # daemon_property PROPERTY
-  systemctl show --property "$1" --value docker.service
-}
-
-# Prints the command line of the running dockerd, one word a line.
-running_arguments() {
-  local pid
-  pid=$(daemon_property MainPID)
-  if ((pid)); then tr '\0' '\n' <"/proc/${pid}/cmdline"; fi
-}
-
 is_running_with_flags() {
   local arguments flag
   arguments=$'\n'$(running_arguments)$'\n'

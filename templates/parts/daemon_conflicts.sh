@@ -121,6 +121,18 @@ check_port() {
   done
 }
 
+# The site's icc: true sets nothing, so that a machine may be stricter. It is
+# told all the same: verification holds the machine against the site.
+note_stricter_icc() {
+  local where=''
+  if [[ ${icc} == true ]]; then where=$(where_in_file icc false); fi
+  [[ -z ${where} ]] ||
+    note \
+      "${where} keeps containers of the default bridge apart, and the site" \
+      'has icc: true; set icc: false for this host in the site file and' \
+      'remove that key, or verification fails'
+}
+
 # What every mode checks; each names the keys of daemon.json itself.
 check_machine() {
   check_drop_ins
@@ -128,4 +140,5 @@ check_machine() {
   check_address
   check_port
   check_subordinate_ids
+  note_stricter_icc
 }

@@ -115,44 +115,6 @@ bridge_filter_problem() { # bridge_filter_problem iptables|ip6tables
   fi
 }
 
-# Prints the words of the running dockerd's command line, one a line.
-dockerd_words() {
-  local pid
-  pid=$(systemctl show --property MainPID --value docker.service) || pid=0
-  if ((pid)); then tr '\0' '\n' <"/proc/${pid}/cmdline"; fi
-}
-
-# Prints the file that dockerd reads its options from.
-options_file() {
-  local word file=/etc/docker/daemon.json is_next=0
-  while IFS= read -r word; do
-    if ((is_next)); then file=${word}; fi
-    is_next=0
-    case ${word} in
-      --config-file=*) file=${word#*=} ;;
-      --config-file) is_next=1 ;;
-      *) ;;
-    esac
-  done < <(dockerd_words)
-  printf '%s\n' "${file}"
-}
-
-# Prints where dockerd is told that an option is true, or false: on its command
-# line or in its file. Prints nothing where it is not told so.
-where_option_is() { # where_option_is OPTION true|false
-  local words file pattern="\"$1\"[[:space:]]*:[[:space:]]*$2"
-  local values='1|t|T|TRUE|true|True'
-  if [[ $2 == false ]]; then values='0|f|F|FALSE|false|False'; fi
-  words=$'\n'$(dockerd_words)$'\n'
-  file=$(options_file)
-  if [[ ${words} =~ $'\n'--$1=(${values})$'\n' ]] ||
-    [[ $2 == true && ${words} == *$'\n'"--$1"$'\n'* ]]; then
-    printf "%s=%s on dockerd's command line\n" "--$1" "$2"
-  elif [[ -e ${file} && $(<"${file}") =~ ${pattern} ]]; then
-    printf '"%s": %s in %s\n' "$1" "$2" "${file}"
-  fi
-}
-
 # Prints why dockerd does not filter the packets of an isolated network, or
 # nothing. Before 27.0 it leaves IPv6 alone unless it is told to filter it.
 filter_problem() { # filter_problem iptables|ip6tables

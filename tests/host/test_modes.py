@@ -288,7 +288,12 @@ def test_daemon_json_may_not_set(ready: Host, name: str, key: str, reason: str) 
 def test_daemon_json_may_set_icc_where_the_site_does_not(ready: Host) -> None:
     with kept(ready, JSON):
         ready.write(JSON, '{"icc": false}\n')
-        assert configure(ready, "plain", "--check").status == 3
+        result = configure(ready, "plain", "--check")
+        assert result.status == 3
+        assert (
+            f'{DAEMON}: "icc": false in {JSON} keeps containers of the default bridge apart, and the site has icc: '
+            "true; set icc: false for this host in the site file and remove that key, or verification fails\n"
+        ) in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.sites import TEMPLATES
 FAKE = """
 docker() { printf '%s\\n' "${given_version}"; }
 systemctl() { echo 1; }
-dockerd_words() { tr ' ' '\\n' <<<"${given_words}"; }
+running_arguments() { tr ' ' '\\n' <<<"${given_words}"; }
 """
 
 
@@ -20,7 +20,8 @@ def option(code: str, words: str, text: str, tmp_path: Path, version: str = "28.
     """Run bash with a dockerd of these words, this file and this version; return what it prints."""
     file = tmp_path / "daemon.json"
     file.write_text(text)
-    script = f"set -Eeuo pipefail; networks=(); given_version=$1; given_words=$2\n{part('networks')}\n{FAKE}\n{code}"
+    start = "set -Eeuo pipefail; networks=(); given_version=$1; given_words=$2"
+    script = "\n".join((start, part("daemon_options"), part("networks"), FAKE, code))
     words = f"{words} --config-file={file}"
     done = subprocess.run(["bash", "-c", script, "bash", version, words], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

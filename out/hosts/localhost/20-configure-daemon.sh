@@ -857,17 +857,6 @@ if [[ -n ${userns_remap} ]]; then
 fi
 readonly -a flags
 
-daemon_property() { # daemon_property PROPERTY
-  systemctl show --property "$1" --value docker.service
-}
-
-# Prints the command line of the running dockerd, one word a line.
-running_arguments() {
-  local pid
-  pid=$(daemon_property MainPID)
-  if ((pid)); then tr '\0' '\n' <"/proc/${pid}/cmdline"; fi
-}
-
 is_running_with_flags() {
   local arguments flag
   arguments=$'\n'$(running_arguments)$'\n'
@@ -1288,6 +1277,56 @@ note_remap_data() {
       'whose ids it has'
 }
 
+# ---- What dockerd is told, on its command line and in its file --------------
+
+daemon_property() { # daemon_property PROPERTY
+  systemctl show --property "$1" --value docker.service
+}
+
+# Prints the command line of the running dockerd, one word a line.
+running_arguments() {
+  local pid
+  pid=$(daemon_property MainPID)
+  if ((pid)); then tr '\0' '\n' <"/proc/${pid}/cmdline"; fi
+}
+
+# Prints the file that dockerd reads its options from.
+options_file() {
+  local word file=/etc/docker/daemon.json is_next=0
+  while IFS= read -r word; do
+    if ((is_next)); then file=${word}; fi
+    is_next=0
+    case ${word} in
+      --config-file=*) file=${word#*=} ;;
+      --config-file) is_next=1 ;;
+      *) ;;
+    esac
+  done < <(running_arguments)
+  printf '%s\n' "${file}"
+}
+
+# Prints where the file says that an option is true, or false, or nothing.
+where_in_file() { # where_in_file OPTION true|false
+  local file pattern="\"$1\"[[:space:]]*:[[:space:]]*$2"
+  file=$(options_file)
+  if [[ -e ${file} && $(<"${file}") =~ ${pattern} ]]; then
+    printf '"%s": %s in %s\n' "$1" "$2" "${file}"
+  fi
+}
+
+# The same of the command line and the file.
+where_option_is() { # where_option_is OPTION true|false
+  local words values='1|t|T|TRUE|true|True'
+  if [[ $2 == false ]]; then values='0|f|F|FALSE|false|False'; fi
+  words=$'\n'$(running_arguments)$'\n'
+  if [[ ${words} =~ $'\n'--$1=(${values})$'\n' ]] ||
+    [[ $2 == true && ${words} == *$'\n'"--$1"$'\n'* ]]; then
+    printf "%s=%s on dockerd's command line\n" "--$1" "$2"
+  else
+    where_in_file "$1" "$2"
+  fi
+}
+
 # ---- What would make dockerd refuse -----------------------------------------
 
 # Options that the drop-in sets: in daemon.json, and on the command line.
@@ -1411,6 +1450,18 @@ check_port() {
   done
 }
 
+# The site's icc: true sets nothing, so that a machine may be stricter. It is
+# told all the same: verification holds the machine against the site.
+note_stricter_icc() {
+  local where=''
+  if [[ ${icc} == true ]]; then where=$(where_in_file icc false); fi
+  [[ -z ${where} ]] ||
+    note \
+      "${where} keeps containers of the default bridge apart, and the site" \
+      'has icc: true; set icc: false for this host in the site file and' \
+      'remove that key, or verification fails'
+}
+
 # What every mode checks; each names the keys of daemon.json itself.
 check_machine() {
   check_drop_ins
@@ -1418,6 +1469,7 @@ check_machine() {
   check_address
   check_port
   check_subordinate_ids
+  note_stricter_icc
 }
 
 # ---- What dockerd gets ------------------------------------------------------

@@ -288,6 +288,56 @@ lock() { # lock FILE
   if [[ ! $1 -ef /proc/self/fd/${lock_fd} ]]; then lock "$1"; fi
 }
 
+# ---- What dockerd is told, on its command line and in its file --------------
+
+daemon_property() { # daemon_property PROPERTY
+  systemctl show --property "$1" --value docker.service
+}
+
+# Prints the command line of the running dockerd, one word a line.
+running_arguments() {
+  local pid
+  pid=$(daemon_property MainPID)
+  if ((pid)); then tr '\0' '\n' <"/proc/${pid}/cmdline"; fi
+}
+
+# Prints the file that dockerd reads its options from.
+options_file() {
+  local word file=/etc/docker/daemon.json is_next=0
+  while IFS= read -r word; do
+    if ((is_next)); then file=${word}; fi
+    is_next=0
+    case ${word} in
+      --config-file=*) file=${word#*=} ;;
+      --config-file) is_next=1 ;;
+      *) ;;
+    esac
+  done < <(running_arguments)
+  printf '%s\n' "${file}"
+}
+
+# Prints where the file says that an option is true, or false, or nothing.
+where_in_file() { # where_in_file OPTION true|false
+  local file pattern="\"$1\"[[:space:]]*:[[:space:]]*$2"
+  file=$(options_file)
+  if [[ -e ${file} && $(<"${file}") =~ ${pattern} ]]; then
+    printf '"%s": %s in %s\n' "$1" "$2" "${file}"
+  fi
+}
+
+# The same of the command line and the file.
+where_option_is() { # where_option_is OPTION true|false
+  local words values='1|t|T|TRUE|true|True'
+  if [[ $2 == false ]]; then values='0|f|F|FALSE|false|False'; fi
+  words=$'\n'$(running_arguments)$'\n'
+  if [[ ${words} =~ $'\n'--$1=(${values})$'\n' ]] ||
+    [[ $2 == true && ${words} == *$'\n'"--$1"$'\n'* ]]; then
+    printf "%s=%s on dockerd's command line\n" "--$1" "$2"
+  else
+    where_in_file "$1" "$2"
+  fi
+}
+
 # ---- The networks of this host ----------------------------------------------
 
 readonly network_columns=5
@@ -402,44 +452,6 @@ bridge_filter_problem() { # bridge_filter_problem iptables|ip6tables
   if [[ -r ${file} ]]; then setting=$(<"${file}"); fi
   if [[ ${setting} != 1 ]]; then
     printf '%s is %s, expected 1\n' "${file}" "${setting}"
-  fi
-}
-
-# Prints the words of the running dockerd's command line, one a line.
-dockerd_words() {
-  local pid
-  pid=$(systemctl show --property MainPID --value docker.service) || pid=0
-  if ((pid)); then tr '\0' '\n' <"/proc/${pid}/cmdline"; fi
-}
-
-# Prints the file that dockerd reads its options from.
-options_file() {
-  local word file=/etc/docker/daemon.json is_next=0
-  while IFS= read -r word; do
-    if ((is_next)); then file=${word}; fi
-    is_next=0
-    case ${word} in
-      --config-file=*) file=${word#*=} ;;
-      --config-file) is_next=1 ;;
-      *) ;;
-    esac
-  done < <(dockerd_words)
-  printf '%s\n' "${file}"
-}
-
-# Prints where dockerd is told that an option is true, or false: on its command
-# line or in its file. Prints nothing where it is not told so.
-where_option_is() { # where_option_is OPTION true|false
-  local words file pattern="\"$1\"[[:space:]]*:[[:space:]]*$2"
-  local values='1|t|T|TRUE|true|True'
-  if [[ $2 == false ]]; then values='0|f|F|FALSE|false|False'; fi
-  words=$'\n'$(dockerd_words)$'\n'
-  file=$(options_file)
-  if [[ ${words} =~ $'\n'--$1=(${values})$'\n' ]] ||
-    [[ $2 == true && ${words} == *$'\n'"--$1"$'\n'* ]]; then
-    printf "%s=%s on dockerd's command line\n" "--$1" "$2"
-  elif [[ -e ${file} && $(<"${file}") =~ ${pattern} ]]; then
-    printf '"%s": %s in %s\n' "$1" "$2" "${file}"
   fi
 }
 
