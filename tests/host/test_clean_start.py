@@ -35,7 +35,6 @@ SPIED = (
     "date",
     "sha256sum",
     "id",
-    "cat",
     "cmp",
 )
 TRIED = 'exec 9<"$1" && flock --nonblock 9'
