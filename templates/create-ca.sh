@@ -55,6 +55,10 @@ readonly ledger_file=@{ledger_file}
 
 #% include "parts/authority.sh"
 
+#% include "parts/trusted_authorities.sh"
+
+#% include "parts/show_authorities.sh"
+
 # ---- This script ------------------------------------------------------------
 
 accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
@@ -99,10 +103,14 @@ main() {
   fi
   open_party "${folder}"
   check_existing
-  if [[ -e ${key} && -e ${certificate} ]]; then finish; fi
+  if [[ -e ${key} && -e ${certificate} ]]; then
+    show_authorities "${certificate}"
+    finish
+  fi
   if [[ ${verb} != check ]]; then get_passphrase "${key}"; fi
   if [[ ! -e ${key} ]]; then create_ca_key; fi
   create_ca_certificate
+  show_authorities "${certificate}"
   finish
 }
 

@@ -67,23 +67,59 @@ readonly -a parties=(
 
 #% include "parts/authority.sh"
 
+#% include "parts/trusted_authorities.sh"
+
+#% include "parts/show_authorities.sh"
+
 # ---- Stage 1: the next CA ---------------------------------------------------
 
 accepts=' --begin --switch --finish --dir --passphrase-file --yes --check '
 accepts+='--undo --remove-keys --help '
 readonly accepts
 
-# What every party is handed out from now on.
+# The old CA signs a certificate for the next one's key: this is how a party
+# that trusts the old one knows that nobody else has put the next one beside it.
+announce() { # announce FILE
+  local days ends serials=${next}/announcement.srl
+  ends=$(openssl x509 -in "${folder}/${ca_certificate_file}" -noout -enddate)
+  days=$((($(date --date "${ends#*=}" '+%s') - $(date '+%s')) / 86400))
+  write_file "${settings}" 0600 "$(certificate_settings)
+authorityKeyIdentifier = keyid"
+  run_with_passphrase openssl x509 -days "${days}" -sha256 -clrext \
+    -in "${certificate}" \
+    -CA "${folder}/${ca_certificate_file}" \
+    -CAkey "${folder}/${ca_key_file}" \
+    -CAcreateserial -CAserial "${serials}" \
+    -extfile "${settings}" -extensions ca -out "$1" -passin fd:3
+  run rm -f -- "${settings}" "${serials}"
+}
+
+# What every party is handed out from now on: both, and the announcement.
 write_authorities() {
-  if [[ -e ${authorities} ]]; then return; fi
-  print_line "cat ${folder}/${ca_certificate_file} ${certificate}\
- >${authorities}"
-  [[ ${verb} != check ]] || return 0
-  cat -- "${folder}/${ca_certificate_file}" "${certificate}" \
-    >"${authorities}.new"
-  chmod 0644 -- "${authorities}.new"
-  sync -- "${authorities}.new"
-  mv -fT -- "${authorities}.new" "${authorities}"
+  local problem announcement=${next}/announcement.pem.new
+  local -a parts=("${folder}/${ca_certificate_file}" "${certificate}")
+  run rm -f -- "${announcement}" "${authorities}.new"
+  announce "${announcement}"
+  print_line "cat ${parts[*]} ${announcement} >${authorities}.new"
+  if [[ ${verb} != check ]]; then
+    add_to_ledger announcement "${announcement}" "${parts[0]}"
+    set -o noclobber
+    cat -- "${parts[@]}" "${announcement}" >"${authorities}.new"
+    set +o noclobber
+    problem=$(why_not_trusted "${authorities}.new" "${parts[0]}")
+    [[ -z ${problem} ]] || die 1 "${authorities}.new is refused: ${problem}"
+  fi
+  run chmod 0644 -- "${authorities}.new"
+  run sync -- "${authorities}.new"
+  run rm -f -- "${announcement}"
+  run mv -fT -- "${authorities}.new" "${authorities}"
+}
+
+is_begun() {
+  local problem
+  [[ -e ${key} && -e ${certificate} && -e ${authorities} ]] || return 1
+  problem=$(why_not_trusted "${authorities}" "${folder}/${ca_certificate_file}")
+  [[ -z ${problem} ]]
 }
 
 begin() {
@@ -92,15 +128,17 @@ begin() {
   key=${next}/${ca_key_file}
   certificate=${next}/${ca_certificate_file}
   settings=${next}/ca-extensions.cnf
+  if is_begun; then return; fi
   open_folder "${next}"
-  if [[ ! -e ${key} || ! -e ${certificate} ]]; then
-    if [[ ${verb} != check ]]; then get_passphrase "${key}"; fi
-    if [[ ! -e ${key} ]]; then create_ca_key; fi
-    create_ca_certificate
+  if [[ ${verb} != check ]]; then
+    # The old key signs, and the next one gets the same passphrase.
+    get_passphrase "${folder}/${ca_key_file}"
+    [[ ! -e ${key} ]] || is_right_passphrase "${key}" ||
+      die 2 "this passphrase does not open ${key}; ${leaves}"
   fi
+  if [[ ! -e ${key} ]]; then create_ca_key; fi
+  if [[ ! -e ${certificate} ]]; then create_ca_certificate; fi
   write_authorities
-  note 'now run setup.sh here, carry ca-public.pem to each host and client' \
-    'and run setup.sh there: they trust both CAs then. After that: --switch'
 }
 
 # ---- Stage 2: the switch ----------------------------------------------------
@@ -153,6 +191,7 @@ switch() {
   done
   run sync -- "${folder}"
   run rmdir -- "${next}"
+  show_authorities "${folder}/${ca_certificate_file}"
   note 'now renew on each host and client that is to stay: its' \
     '10-request-certificate.sh --renew, then setup.sh. After that: --finish'
 }
@@ -183,6 +222,7 @@ finish_roll_over() {
   old=$(serial_of "${previous}/${ca_certificate_file}")
   if [[ -e ${authorities} ]]; then run rm -f -- "${authorities}"; fi
   run mv -T -- "${previous}" "${folder}/retired-${old:0:16}"
+  show_authorities "${folder}/${ca_certificate_file}"
   note 'now run setup.sh here, carry ca-public.pem to each host and client' \
     'and run setup.sh there: from then on the previous CA is trusted nowhere'
 }
@@ -214,7 +254,13 @@ main() {
     die 2 "there is no CA in ${folder}: run ca/10-create-ca.sh first"
   open_party "${folder}"
   case ${stage} in
-    begin) begin ;;
+    begin)
+      begin
+      show_authorities "${authorities}"
+      note 'now run setup.sh here, carry ca-public.pem to each host and' \
+        'client and run setup.sh there: they trust both CAs then, and show' \
+        'these digests. After that: --switch'
+      ;;
     switch) switch ;;
     *) finish_roll_over ;;
   esac

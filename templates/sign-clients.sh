@@ -65,6 +65,10 @@ readonly -a table=(
 
 #% include "parts/run_with_passphrase.sh"
 
+#% include "parts/trusted_authorities.sh"
+
+#% include "parts/show_authorities.sh"
+
 # ---- This script ------------------------------------------------------------
 
 accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '

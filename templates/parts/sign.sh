@@ -227,16 +227,28 @@ list_missing() { # list_missing ROW
   done
 }
 
-# What a party is to trust: this CA, and while the CA is rolled over both.
-hand_out_authorities() { # hand_out_authorities ROW
+# What a party is to trust: this CA. While the CA is rolled over, both, once it
+# has heard of one; but who joins after the switch never needs the old one.
+authorities_for() { # authorities_for FILE
   local authorities=${dir}/ca/authorities.pem
+  if [[ ! -e $1 || ! -e ${authorities} ]]; then
+    authorities=${ca_certificate}
+  elif [[ -e ${dir}/ca/previous ]] &&
+    cmp --quiet -- "$1" "${ca_certificate}"; then
+    authorities=${ca_certificate}
+  fi
+  printf '%s\n' "${authorities}"
+}
+
+hand_out_authorities() { # hand_out_authorities ROW
   local file=${dir}/${party_folder}/${table[$1]}/${ca_certificate_file}
-  [[ -e ${authorities} ]] || authorities=${ca_certificate}
-  if [[ -e ${authorities} && -e ${file} &&
-    $(<"${file}") == "$(<"${authorities}")" ]]; then
+  local authorities
+  authorities=$(authorities_for "${file}")
+  if [[ -f ${file} && ! -L ${file} ]] &&
+    cmp --quiet -- "${file}" "${authorities}"; then
     return
   fi
-  run cp -fT -- "${authorities}" "${file}.new"
+  run cp --remove-destination -T -- "${authorities}" "${file}.new"
   run chmod 0644 -- "${file}.new"
   run sync -- "${file}.new"
   run mv -fT -- "${file}.new" "${file}"
@@ -314,7 +326,10 @@ main() {
   check_requests
   for row in "${told[@]}"; do hand_out_authorities "${row}"; done
   for row in "${waiting[@]}"; do wait_for "${row}"; done
-  if ((${#to_sign[@]} == 0)); then finish; fi
+  if ((${#to_sign[@]} == 0)); then
+    show_authorities "${ca_certificate}"
+    finish
+  fi
   if [[ ${verb} != check ]]; then
     for ((job = 0; job < ${#to_sign[@]}; job += 2)); do
       check_lifetime "${table[to_sign[job] + 2]}"
@@ -331,6 +346,7 @@ main() {
     leaves+=' others not'
     sign "${to_sign[@]:job:2}"
   done
+  show_authorities "${ca_certificate}"
   finish
 }
 
