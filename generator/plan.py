@@ -62,6 +62,7 @@ def make_plan(site: Site) -> Plan:
         context=context,
         needs_root=any(step.needs_root for step in steps),
         restarts=tuple(dict.fromkeys(unit for step in steps for unit in step.restarts)),
+        effects=Effects(files=(File("parties.txt", "operator", "0600"),)),
         undo="undo the same steps, the last one first",
     )
     return Plan(steps, setup, {"rows": rows})

@@ -130,7 +130,7 @@ def test_a_renewal_that_dockerd_does_not_take_leaves_the_old_pair(ready: Host) -
 def test_nothing_to_renew_is_said(ready: Host) -> None:
     status, said = run(ready, REQUEST_SERVER, "--renew", "--dir", "/root/empty", check=False)
     assert status == 2
-    assert "there is no /root/empty/hosts/localhost/certificate.pem to renew; run this without --renew" in said
+    assert "there is no /root/empty/hosts/localhost/certificate.pem to renew. Run this as the user who has it" in said
 
 
 def test_the_restart_says_what_becomes_of_the_containers(ready: Host, tmp_path: Path) -> None:

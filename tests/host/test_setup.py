@@ -179,7 +179,9 @@ def test_check_before_prints_every_command_and_changes_nothing(story: Story) -> 
     ran = {digest.sub("tls-DIGEST", line[2:]) for line in story.shown.splitlines() if line.startswith("+ ")}
     # These clean up after a success, or make what --check found missing for every step.
     added = f"cat >>{WORK}/ca/ledger.txt <<'END'"
-    expected = {line for line in ran if not line.startswith("rm ")} - {added}
+    # And what a file's digest is, once it is there.
+    digests = "cat >/root/.docker/before-dockseal/digests <<'END'"
+    expected = {line for line in ran if not line.startswith("rm ")} - {added, digests}
     lines = story.check_before.stdout.splitlines()
     assert expected - set(lines) == set()
     # What the ledger will say of a certificate is known once there is one.
