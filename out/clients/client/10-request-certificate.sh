@@ -561,6 +561,7 @@ main() {
   parse_options "$@"
   need_openssl
   folder=${dir}/${script%/*}
+  need_access "${folder}"
   key=${folder}/${key_file}
   request=${folder}/${request_file}
   certificate=${folder}/${certificate_file}
@@ -570,7 +571,10 @@ main() {
   fi
   if ((renew)); then
     [[ -e ${key} && -e ${certificate} ]] ||
-      die 2 "there is no ${certificate} to renew; run this without --renew"
+      die 2 \
+        "there is no ${certificate} to renew. Run this as the user who has it" \
+        '(with sudo, where that is root), or give its --dir; for a first' \
+        'certificate run this without --renew'
   fi
   open_party "${folder}"
   if ((renew)); then choose_renewal; fi

@@ -467,7 +467,12 @@ date_of() { # date_of startdate|enddate CERTIFICATE
 check_certificate() {
   local problem file
   need_access "${folder}"
-  for file in "${key}" "${certificate}" "${ca}"; do
+  [[ -e ${key} ]] ||
+    die 2 \
+      "${key} is not here: run ${script%/*}/10-request-certificate.sh, or run" \
+      'this as the user who did (with sudo, where that was root), or give the' \
+      "--dir of that run; ${leaves}"
+  for file in "${certificate}" "${ca}"; do
     [[ -e ${file} ]] ||
       die 5 \
         "${file} is not here: carry ${folder}/${request_file} to the CA, run" \
