@@ -22,6 +22,11 @@ class Hostile:
     reason: str
     logged: bool = True
 
+    @property
+    def status(self) -> int:
+        """Return how the script ends: a working folder that is not safe is no fault of the request's."""
+        return 6 if self.logged else 2
+
 
 REQUESTS = (
     Hostile("another name", f"{NEW} -subj /CN=other.example", "this CA certifies CN=localhost"),

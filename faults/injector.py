@@ -171,7 +171,8 @@ def deceived(injector: Injector, case: Case, part: Part) -> Found:
     """Give the CA requests that it must refuse."""
     found = []
     for number, hostile in enumerate(REQUESTS, 1):
-        found += injector.drive("refuse", number, hostile.change, hostile.reason, int(hostile.logged))
+        words = (hostile.change, hostile.reason, int(hostile.logged), hostile.status)
+        found += injector.drive("refuse", number, *words)
     return found, len(REQUESTS)
 
 

@@ -243,16 +243,16 @@ holds() {
 
 # ---- What is refused --------------------------------------------------------
 
-# The request was made hostile by CHANGE: nothing is signed, REASON is said and,
-# with a LOGGED of 1, in the log. With the good request the same script does its
-# work.
-refuse() { # refuse NUMBER CHANGE REASON LOGGED
+# The request was made hostile by CHANGE: nothing is signed, the script ends with
+# STATUS, REASON is said and, with a LOGGED of 1, in the log. With the good request
+# the same script does its work.
+refuse() { # refuse NUMBER CHANGE REASON LOGGED STATUS
   local before patience=5
   bring_back begin
   bash -euo pipefail -c "$2" || fail "cannot be made: $2"
   before=$(state)
   attempt
-  ((status == 6)) || problem "ended with ${status}, not with 6"
+  ((status == $5)) || problem "ended with ${status}, not with $5"
   grep -qF -- "$3" "${here}/said" ||
     problem "says not '$3' but '$(last_line said)'"
   [[ $(state | grep -v '/refused[.]txt ') == "${before}" ]] ||
