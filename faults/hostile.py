@@ -46,8 +46,14 @@ REQUESTS = (
     ),
     Hostile(
         "the key of another party",
-        f"openssl req -new -key {CLIENT}/client-key.pem -subj /CN=localhost -out {REQUEST}",
+        f"openssl req -new -key {CLIENT}/client-key.pem -subj /CN=localhost -out {REQUEST}; rm {KEY}",
         "each party makes its own",
+    ),
+    Hostile(
+        "another key than this party's, which is here",
+        f"openssl ecparam -name prime256v1 -genkey -noout -out /run/other.pem; "
+        f"openssl req -new -key /run/other.pem -subj /CN=localhost -out {REQUEST}",
+        "the key of this party is here",
     ),
     Hostile(
         "a signature of another key",
