@@ -156,6 +156,16 @@ def test_scripts_start_strict_and_end_with_main(every_script: list[Path]) -> Non
         assert text.endswith('\nmain "$@"\n'), path
 
 
+def test_no_local_variable_has_the_name_of_a_constant(every_script: list[Path]) -> None:
+    # bash says so only once it comes to the line: "local: names: readonly variable".
+    for path in every_script:
+        text = path.read_text()
+        constants = set(re.findall(r"^readonly (?:-\w+ )*([a-z_]+)", text, re.MULTILINE))
+        for words in re.findall(r"^ +local (.+)$", text, re.MULTILINE):
+            local = set(re.findall(r"(?:^|\s)([a-z_]+)(?==|\s|$)", words))
+            assert not local & constants, f"{path}: local {words}"
+
+
 def test_only_known_commands_are_run(rendered: dict[str, Path]) -> None:
     """Every command is a function of the script, a builtin, or a program of the list."""
     unknown: dict[str, list[str]] = defaultdict(list)
