@@ -61,6 +61,10 @@ readonly -a contexts=(
 
 #% include "parts/check_certificate.sh"
 
+#% include "parts/trusted_authorities.sh"
+
+#% include "parts/show_authorities.sh"
+
 #% include "parts/remove_request.sh"
 
 #% include "parts/renewal.sh"
@@ -210,6 +214,9 @@ install_files() {
   record_digests
   install_file "${key}" key.pem 600
   install_file "${certificate}" cert.pem 644
+  if ! is_same_file "${ca}" "${docker_config}/ca.pem"; then
+    show_authorities "${ca}"
+  fi
   install_file "${ca}" ca.pem 644
 }
 
@@ -464,6 +471,17 @@ check_profile() {
   fi
 }
 
+# Whoever has the key of a CA that docker trusts can be each of its hosts.
+check_authorities() {
+  local trusted='' problem
+  if [[ -d ${previous} ]]; then trusted=${docker_config}/ca.pem; fi
+  problem=$(why_not_trusted "${ca}" "${trusted}" "${certificate}")
+  [[ -z ${problem} ]] ||
+    die 2 \
+      "${ca} is refused: ${problem}. Bring it from the CA again, and compare" \
+      "its sha256 with the one that the CA shows; ${leaves}"
+}
+
 # docker reads one certificate in ~/.docker: a user is one client.
 refuse_second_client() { # refuse_second_client SCRIPT_OF_THE_FIRST
   die 2 \
@@ -574,6 +592,7 @@ main() {
     note "${certificate} is not here yet"
   else
     check_certificate
+    check_authorities
   fi
   install_files
   create_contexts

@@ -27,6 +27,8 @@ readonly -a hosts=(
 
 #% include "parts/caller.sh"
 
+#% include "parts/same_file.sh"
+
 #% include "parts/section_certificates.sh"
 
 #% include "parts/public_key_of.sh"
@@ -34,6 +36,8 @@ readonly -a hosts=(
 #% include "parts/has_same_key.sh"
 
 #% include "parts/why_not_valid.sh"
+
+#% include "parts/trusted_authorities.sh"
 
 #% include "parts/handshake.sh"
 
@@ -74,6 +78,44 @@ verify_files() {
  replace it" "${problem}" "$(namei --long -- "${docker_config}")" \
     "chown ${owner} ${docker_config}; chmod 700 ${docker_config}"
   judge_file CFILE-2 "${key}" "${owner}" 600
+}
+
+# Prints each CA in a bundle, with the digest that people compare.
+list_authorities() { # list_authorities BUNDLE
+  local authority
+  local -a authorities=() announcements=()
+  sort_certificates "$1" || return 0
+  for authority in "${authorities[@]}"; do
+    printf 'sha256 %s: %s\n' "$(digest_of_pem "${authority}")" \
+      "$(openssl x509 -noout -subject <<<"${authority}")"
+  done
+}
+
+# Whoever has the key of one of these CAs can be each host.
+verify_authorities() { # verify_authorities ID WHAT BUNDLE
+  local problem listed
+  asked="openssl crl2pkcs7 -nocrl -certfile $3 | openssl pkcs7 -print_certs"
+  listed=$(list_authorities "$3")
+  problem=$(why_not_trusted "$3" "$3")
+  if [[ -z ${problem} ]] && ! is_same_file "$3" "${ca}"; then
+    problem="it is not the same as ${ca}"
+  fi
+  judge "$1" "$2 trusts the site's CA alone" \
+    "${problem:+$3: ${problem}${listed:+$'\n'${listed}}}" "${listed}" \
+    "compare the sha256 with the CA's own; bring ca-public.pem from the CA\
+ again and run 20-configure-client.sh"
+}
+
+verify_copied_authorities() { # verify_copied_authorities NAME
+  local digest bundle
+  digest=$(printf '%s' "$1" | sha256sum)
+  bundle=${docker_config}/contexts/tls/${digest%% *}/docker/ca.pem
+  if [[ -e ${bundle} ]]; then
+    verify_authorities CLIENT-6 "docker --context $1" "${bundle}"
+  else
+    report CLIENT-6 SKIP "docker --context $1 trusts the site's CA alone" \
+      "there is no ${bundle}" ''
+  fi
 }
 
 # There is no daemon's log here: what is wrong with this client's certificate
@@ -210,6 +252,7 @@ verify_host() { # verify_host NAME DOCKER_HOST CONNECT PORT
   verify_server "$3" "$4"
   verify_docker "$3" "$2"
   verify_context "$3" "$1"
+  verify_copied_authorities "$1"
   if ((has_docker)); then verify_modes "$1" "$2"; fi
 }
 
@@ -237,6 +280,7 @@ main() {
   make_another_ca
   report_pair CCERT "${certificate}" "${key}" "${ca}" sslclient
   verify_files
+  verify_authorities CLIENT-5 docker "${ca}"
   prepare_docker
   if ((has_docker)); then verify_plain_text; fi
   for ((row = 0; row < ${#hosts[@]}; row += 4)); do

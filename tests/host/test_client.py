@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from generator.lab import Host, Result
+from tests.host.authority import new_authority
 from tests.host.support import (
     CERTIFICATE_STEPS,
     CLIENT,
@@ -327,6 +328,59 @@ def test_a_folder_that_others_can_change_is_refused(home: Home) -> None:
     home.bash(f"rm .docker; cp -a {WORK} work; chmod 777 work/clients/client")
     result = home.run(CLIENT, "--dir", work)
     assert (result.status, f"others can write to {work}/clients/client" in result.stderr) == (2, True)
+
+
+# ---- The CA -----------------------------------------------------------------
+
+
+def digest(host: Host, path: str) -> str:
+    """Return the sha256 of a certificate as people compare it."""
+    return host.bash('openssl x509 -in "$1" -outform DER | sha256sum', path).stdout.split()[0]
+
+
+def test_the_digest_of_the_ca_is_shown_when_it_is_installed(home: Home) -> None:
+    said = f"{CLIENT}: CA certificate sha256: {digest(home.host, f'{WORK}/ca/ca-public.pem')}\n"
+    assert home.configure().stderr.count(said) == 1
+    assert said not in home.configure().stderr
+
+
+@pytest.mark.one_release
+def test_a_second_ca_that_nobody_announced_is_refused(home: Home) -> None:
+    """Whoever has its key would be each host: at the first installation, and later."""
+    bundle = f"{FOLDER}/ca-public.pem"
+    good = home.host.read(bundle)
+    try:
+        for _ in range(2):
+            before = home.files()
+            for more in (new_authority("dockseal CA").certificate_pem, "text\n", "\0"):
+                home.host.write(bundle, good + (more if isinstance(more, str) else more.decode()))
+                result = home.run(CLIENT)
+                assert (result.status, home.files()) == (2, before)
+                assert f"error: {CLIENT}: {bundle} is refused: it holds " in result.stderr
+                assert home.run(CLIENT, "--check").status == 2
+            home.host.write(bundle, good)
+            home.configure()
+    finally:
+        home.host.write(bundle, good)
+
+
+@pytest.mark.one_release
+def test_verify_lists_and_judges_every_ca_that_docker_trusts(home: Home) -> None:
+    home.configure()
+    stranger = new_authority("stranger").certificate_pem
+    home.write("stranger.pem", stranger)
+    for path, failed in ((".docker/ca.pem", "CLIENT-5"), (".docker/contexts/tls/*/docker/ca.pem", "CLIENT-6")):
+        home.bash(f"cp -p {path} kept; cat stranger.pem >>$(echo {path})")
+        lines = {line["id"]: line for line in map(json.loads, home.verify("--json").stdout.splitlines())}
+        assert lines[failed]["result"] == "FAIL"
+        for part in (f"{WORK}/ca/ca-public.pem", f"{home.path}/stranger.pem"):
+            assert f"sha256 {digest(home.host, part)}: subject=CN" in lines[failed]["evidence"]
+        home.bash(f"cp -p kept $(echo {path})")
+    result = home.verify("--json")
+    lines = {line["id"]: line for line in map(json.loads, result.stdout.splitlines())}
+    assert result.status == 0
+    for name in ("CLIENT-5", "CLIENT-6"):
+        assert lines[name]["evidence"].startswith(f"sha256 {digest(home.host, f'{WORK}/ca/ca-public.pem')}: subject=")
 
 
 # ---- One folder, one client -------------------------------------------------
