@@ -12,6 +12,7 @@ import pytest
 from generator.lab import Host, Result, Snapshot, difference
 from tests.host.support import (
     CERTIFICATE_STEPS,
+    CLIENT,
     CONFIRM,
     DAEMON,
     OF_USER_NAMESPACES,
@@ -31,6 +32,7 @@ from tests.host.support import (
     setup,
     site,
 )
+from tests.sites import ROOT
 
 pytestmark = pytest.mark.no_probe_image
 # What --undo keeps: every key and certificate.
@@ -502,3 +504,39 @@ def test_from_another_folder_no_second_ca_is_made(boot: Callable[..., Host], tmp
     found = setup(host, *UNATTENDED, cwd="/srv")
     assert f"Working folder: {WORK}\n" in found.stderr
     assert "\n+ " not in found.stderr
+
+
+@pytest.mark.one_release
+def test_another_user_gets_a_client_of_its_own_with_the_commands_of_the_readme(
+    boot: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = boot()
+    text = (ROOT / "README.md").read_text()
+    section = text[text.index("### Another user of this machine") : text.index("## What the machines need")]
+    commands = re.findall(r"^    (\S.*)$", section, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["bash", "sudo", "sudo", "sudo"]
+    host.run(["useradd", "--create-home", "--shell", "/bin/bash", "bob"])
+    install(host, tmp_path / "one", to="/srv/out")
+    host.bash(f"cd /srv && bash out/setup.sh --no-containers {' '.join(UNATTENDED)}")
+    host.run(["rm", "-r", "/srv/out"])
+    install(host, tmp_path / "two", site(more="  - name: bob\n    key: ec:P-256\n"), to="/srv/out")
+    host.run(["chmod", "-R", "a+rX", "/srv"])
+    statuses = []
+    for command in [*commands, "bash out/setup.sh", "docker --context localhost ps"]:
+        argv = ["runuser", "--login", "bob", "--command", f"cd /srv && {command}"]
+        if command.startswith("sudo "):
+            more = f" --no-containers {' '.join(UNATTENDED)}" if command.endswith("setup.sh") else ""
+            argv = ["bash", "-c", command.removeprefix("sudo ") + more]
+        statuses.append(host.run(argv, check=False, cwd="/srv").status)
+    assert statuses == [5, 0, 0, 0, 0, 0]
+    assert not host.exists(f"{WORK}/clients/bob/client-key.pem")
+    again = host.bash("cd /srv && bash out/setup.sh --check --no-containers")
+    assert "clients/bob" not in again.output
+    # What is root's is told to be looked at by root, and nothing is made in bob's name.
+    for step in ("ca/80-list-certificates.sh", "hosts/localhost/10-request-certificate.sh --renew", CLIENT):
+        words = ["runuser", "--login", "bob", "--command", f"bash /srv/out/{step} --dir {WORK}"]
+        refusal = host.run(words, check=False)
+        assert (refusal.status, "bob may not look into /root; run this as its owner does" in refusal.stderr) == (
+            2,
+            True,
+        )
