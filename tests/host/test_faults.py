@@ -29,6 +29,8 @@ def injector(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Injector:
 TRIED = [
     ("killed", REQUEST, 40),
     ("full", REQUEST, 2),
+    ("together", REQUEST, 1),
+    ("killed", f"{REQUEST} --undo --remove-keys", 12),
     ("killed", SIGN, 40),
     ("killed inside", SIGN, 4),
     ("power cut", SIGN, 4),
