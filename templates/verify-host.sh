@@ -97,6 +97,10 @@ readonly -a networks=(
 
 #% include "parts/judge_pair.sh"
 
+#% include "parts/trusted_authorities.sh"
+
+#% include "parts/judge_authorities.sh"
+
 #% include "parts/judge_file.sh"
 
 #% include "parts/judge_daemon.sh"
@@ -366,6 +370,7 @@ main() {
   make_strangers
   report_pair CERT "${certificate}" "${key}" "${ca}" sslserver
   verify_names
+  verify_authorities
   verify_files
   if [[ ${daemon_mode} == mutual ]]; then
     verify_flags 2.7

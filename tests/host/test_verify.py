@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from generator.lab import Host, difference
 from tests.host.authority import CLIENT, DAY, SERVER, Pair, issue, new_authority, real_authority
@@ -43,7 +44,7 @@ clients:
   - {name: client, key: ec:P-256}
 """
 HOST_CONTROLS = (
-    *(f"CERT-{number}" for number in range(1, 5)),
+    *(f"CERT-{number}" for number in range(1, 6)),
     *(f"FILE-{number}" for number in range(1, 8)),
     "DAEMON-1",
     *sorted(OF_USER_NAMESPACES),
@@ -179,7 +180,7 @@ BREAKS = {
     ),
     "there is no TLS": Break(
         f"sed -i '/--tls/d' {DROP_IN}; {RESTART}",
-        {"DAEMON-1", *HANDSHAKES} - {"TLS-9"},
+        {"CERT-5", "DAEMON-1", *HANDSHAKES} - {"TLS-9"},
         "dockerd runs without them",
         "run 20-configure-daemon.sh",
         restarts=True,
@@ -237,7 +238,11 @@ BREAKS = {
         "run 20-configure-daemon.sh",
     ),
     "dockerd does not run": Break(
-        f"systemctl stop {UNITS}", {"DAEMON-1", "FILE-7", *HANDSHAKES}, "without", "run 20", restarts=True
+        f"systemctl stop {UNITS}",
+        {"CERT-5", "DAEMON-1", "FILE-7", *HANDSHAKES},
+        "trusts no file",
+        "run 20",
+        restarts=True,
     ),
 }
 
@@ -260,6 +265,7 @@ def mended(ready: Host) -> Iterator[list[bool]]:
         chown root:docker /var/run/docker.sock && chmod 660 /var/run/docker.sock || true
         systemctl stop plain.service stand-in.service 2>/dev/null || true
         systemctl unset-environment ELSEWHERE
+        for group in docker ops; do gpasswd -d games $group; done 2>/dev/null || true
         rm -rf {SOCKET_UNIT}.d
         """
     )
@@ -280,6 +286,49 @@ def test_the_control_fails_when(ready: Host, mended: list[bool], name: str) -> N
     first = found[min(broken.fails)]
     assert broken.evidence in first["evidence"]
     assert broken.remedy in first["remedy"]
+
+
+APPEND = f"cat /run/second.pem >>$(realpath {TLS})/ca-public.pem"
+
+
+@pytest.mark.parametrize("with_working_folder", [True, False])
+def test_a_second_ca_that_nobody_announced_is_found(ready: Host, mended: list[bool], with_working_folder: bool) -> None:
+    """Whoever has it is root here."""
+    mended.append(True)
+    second = new_authority("dockseal CA")
+    ready.write("/run/second.pem", second.certificate_pem)
+    client = second_client(ready, second)
+    assert not answers(ready, client)
+    ready.bash(f"{APPEND}; {RESTART}")
+    assert answers(ready, client)
+    status, found = judge(ready, VERIFY_HOST, *(() if with_working_folder else ("--dir", "/root/elsewhere")))
+    assert (status, failed(found)) == (4, {"CERT-5"})
+    evidence = found["CERT-5"]["evidence"]
+    assert second.certificate.fingerprint(SHA256()).hex() in evidence
+    assert real_authority(ready).certificate.fingerprint(SHA256()).hex() in evidence
+
+
+@pytest.mark.one_release
+def test_another_ca_than_that_of_the_working_folder_is_found(ready: Host, mended: list[bool]) -> None:
+    mended.append(True)
+    second = new_authority("dockseal CA")
+    ready.write(f"{TLS}/ca-public.pem", second.certificate_pem)
+    ready.bash(RESTART)
+    _, found = judge(ready)
+    digest = second.certificate.fingerprint(SHA256()).hex()
+    assert found["CERT-5"]["result"] == "FAIL"
+    assert found["CERT-5"]["evidence"] == f"sha256 {digest} is not in {WORK}/hosts/localhost/ca-public.pem"
+
+
+def second_client(host: Host, authority: Pair) -> tuple[str, str]:
+    """Write the pair of a client of another CA."""
+    return issue(authority).install(host, "/run/second")
+
+
+def answers(host: Host, client: tuple[str, str]) -> bool:
+    """Tell whether dockerd answers a client."""
+    flags = ["--tlsverify", f"--tlscacert={TLS}/ca-public.pem", f"--tlscert={client[0]}", f"--tlskey={client[1]}"]
+    return host.run(["docker", "-H", "tcp://localhost:2376", *flags, "ps"], check=False).status == 0
 
 
 FILES = {
@@ -479,6 +528,12 @@ def test_a_published_port_is_no_place_where_dockerd_answers(ready: Host, mended:
 NARROWER = {
     "of root's group alone": ("chown root:root {0}; chmod 660 {0}", True),
     "for its owner alone": ("chown root:nogroup {0}; chmod 600 {0}", True),
+    "for a group that nobody is in": ("groupadd -f ops; chown root:ops {0}", True),
+    "for a group of somebody": ("groupadd -f ops; gpasswd -a games ops; chown root:ops {0}", False),
+    "for a group whose members may use docker too": (
+        "groupadd -f ops; gpasswd -a games ops; gpasswd -a games docker; chown root:ops {0}",
+        True,
+    ),
     "for another group": ("chown root:nogroup {0}; chmod 660 {0}", False),
     "of another user": ("chown nobody:root {0}; chmod 600 {0}", False),
 }

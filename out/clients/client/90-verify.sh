@@ -936,8 +936,32 @@ report_days_left() { # report_days_left ID CERTIFICATE
     'renew it: make a request and sign it again'
 }
 
-# Prints how a file is wider than its owner and mode allow, or nothing. Where
-# the group is root's or may do nothing, it does not matter which one it is.
+# Prints who is in a group, and whose own group it is, one a line.
+members_of() { # members_of GROUP
+  local entry gid members user own
+  entry=$(getent group "$1") || return 1
+  IFS=: read -r _ _ gid members <<<"${entry}"
+  printf '%s\n' "${members//,/$'\n'}"
+  while IFS=: read -r user _ _ own _; do
+    if [[ ${own} == "${gid}" ]]; then printf '%s\n' "${user}"; fi
+  done < <(getent passwd)
+}
+
+# True when everybody in a group is in the expected one too.
+is_narrower_group() { # is_narrower_group GROUP EXPECTED
+  local user found expected
+  found=$(members_of "$1") || return 1
+  expected=$(members_of "$2") || return 1
+  while read -r user; do
+    if [[ -n ${user} && ${user} != root &&
+      $'\n'${expected}$'\n' != *$'\n'"${user}"$'\n'* ]]; then
+      return 1
+    fi
+  done <<<"${found}"
+}
+
+# Prints how a file is wider than its owner and mode allow, or nothing. Which
+# group it is does not matter where it may do nothing or adds nobody.
 file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
   local found owner group mode
   found=$(stat --dereference --format '%U:%G %a' -- "$1" 2>&1) || {
@@ -948,7 +972,10 @@ file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
   owner=${found%%:*}
   group=${found#*:}
   group=${group% *}
-  if (((mode & 8#070) == 0)) || [[ ${group} == root ]]; then group=${2#*:}; fi
+  if (((mode & 8#070) == 0)) || [[ ${group} == root ]] ||
+    is_narrower_group "${group}" "${2#*:}"; then
+    group=${2#*:}
+  fi
   if [[ ${owner}:${group} != "$2" ]] || (((mode & ~8#$3) != 0)); then
     printf '%s is %s, expected %s %s or less\n' "$1" "${found}" "$2" "$3"
   fi

@@ -1069,8 +1069,237 @@ report_days_left() { # report_days_left ID CERTIFICATE
     'renew it: make a request and sign it again'
 }
 
-# Prints how a file is wider than its owner and mode allow, or nothing. Where
-# the group is root's or may do nothing, it does not matter which one it is.
+# ---- Which CA certificates are to be trusted --------------------------------
+
+# A bundle is a file of CA certificates (ca-public.pem). It holds
+#   one CA, or
+#   while the CA is rolled over: the old CA, the new one, and the announcement,
+#   which is a certificate for the new CA's key that the old CA has signed
+#   ("NewWithOld" of RFC 4210, 4.4). Nobody else can make one.
+# and nothing else: no text, no other PEM block, no third CA.
+#
+# why_not_trusted BUNDLE INSTALLED [CERTIFICATE] prints why a bundle is refused,
+#   or nothing. INSTALLED is the bundle that is trusted here now: of two CAs the
+#   one that announces must be in it. Where nothing is trusted yet (INSTALLED is
+#   empty, or not there) it must have signed CERTIFICATE, the party's own. With
+#   BUNDLE itself as INSTALLED a bundle is judged alone, as a verification does.
+#   One CA is never refused for being new: people compare its digest. Dates are
+#   not judged: why_not_valid does that.
+# ca_digests_of BUNDLE prints the sha256 of each CA, one a line, as people
+#   compare them by voice. The announcement is no CA of its own.
+
+readonly ca_constraints='X509v3BasicConstraints:criticalCA:TRUE,pathlen:0'
+readonly ca_key_usage='X509v3KeyUsage:criticalCertificateSign,CRLSign'
+
+# Reads a file as certificates, PEM text each, into the array certificates of
+# its caller; false when openssl would not write the very same file.
+read_certificates() { # read_certificates FILE; sets certificates
+  local line text='' written
+  certificates=()
+  while IFS= read -r line || [[ -n ${line} ]]; do
+    text+=${line}$'\n'
+    if [[ ${line} == '-----END CERTIFICATE-----' ]]; then
+      written=$(printf '%s' "${text}" | openssl x509 2>/dev/null) || return 1
+      [[ ${written}$'\n' == "${text}" ]] || return 1
+      certificates+=("${written}")
+      text=''
+    fi
+  done < <(tr -d '\0' <"$1")
+  ((${#certificates[@]} > 0)) &&
+    cmp --quiet -- "$1" <(printf '%s\n' "${certificates[@]}")
+}
+
+# True when each certificate has the extensions of this product's CAs.
+are_of_ca_profile() { # are_of_ca_profile PEM...
+  local certificate text
+  for certificate in "$@"; do
+    text=$(openssl x509 -noout -ext basicConstraints,keyUsage \
+      <<<"${certificate}" 2>/dev/null) || return 1
+    [[ ${text//[[:space:]]/} == "${ca_constraints}${ca_key_usage}" ||
+      ${text//[[:space:]]/} == "${ca_key_usage}${ca_constraints}" ]] ||
+      return 1
+  done
+}
+
+# True when CA has signed the certificate PEM; a CA has signed itself.
+is_signed_by() { # is_signed_by PEM CA
+  openssl verify -x509_strict -check_ss_sig -no_check_time \
+    -CAfile <(printf '%s\n' "$2") <<<"$1" &>/dev/null
+}
+
+# Prints what an announcement has in common with the CA that it announces.
+key_and_name_of() { # key_and_name_of PEM
+  openssl x509 -noout -pubkey -subject <<<"$1"
+}
+
+# Prints the sha256 of a certificate in DER.
+digest_of_pem() { # digest_of_pem PEM
+  local digest
+  digest=$(openssl x509 -outform DER <<<"$1" | sha256sum)
+  printf '%s\n' "${digest%% *}"
+}
+
+# Sorts the certificates of a file into CAs and announcements.
+sort_certificates() { # sort_certificates FILE; sets authorities, announcements
+  local certificate
+  local -a certificates=()
+  authorities=()
+  announcements=()
+  read_certificates "$1" || return 1
+  for certificate in "${certificates[@]}"; do
+    if is_signed_by "${certificate}" "${certificate}"; then
+      authorities+=("${certificate}")
+    else
+      announcements+=("${certificate}")
+    fi
+  done
+}
+
+# Prints the CA that has announced the other one, or nothing.
+announcer_of() { # announcer_of CA CA ANNOUNCEMENT
+  local announced
+  announced=$(key_and_name_of "$3")
+  if [[ ${announced} == "$(key_and_name_of "$2")" ]] &&
+    is_signed_by "$3" "$1"; then
+    printf '%s\n' "$1"
+  elif [[ ${announced} == "$(key_and_name_of "$1")" ]] &&
+    is_signed_by "$3" "$2"; then
+    printf '%s\n' "$2"
+  fi
+}
+
+# Prints why two CAs are refused of which one has announced the other.
+why_not_announced() { # why_not_announced ANNOUNCER INSTALLED CERTIFICATE
+  local authority
+  local -a authorities=() announcements=()
+  if [[ -f $2 ]]; then
+    sort_certificates "$2" || authorities=()
+    for authority in "${authorities[@]}"; do
+      if [[ ${authority} == "$1" ]]; then return; fi
+    done
+  elif [[ -f $3 ]] && is_signed_by "$(cat -- "$3")" "$1"; then
+    return
+  fi
+  printf 'it holds two CAs, and the one that announces the other is not'
+  printf ' trusted here: sha256 %s\n' "$(digest_of_pem "$1")"
+}
+
+why_not_trusted() { # why_not_trusted BUNDLE INSTALLED [CERTIFICATE]
+  local announcer
+  local -a authorities=() announcements=()
+  if [[ ! -f $1 ]] ||
+    (($(stat --dereference --format '%s' -- "$1") > 65536)); then
+    printf 'it is not a file of 64 KiB at most\n'
+  elif ! sort_certificates "$1"; then
+    printf 'it holds something else than certificates as openssl writes them\n'
+  elif ! are_of_ca_profile "${authorities[@]}" "${announcements[@]}"; then
+    printf 'it holds a certificate that is not of a CA of this kind\n'
+  elif ((${#authorities[@]} == 2 && ${#announcements[@]} == 1)); then
+    announcer=$(announcer_of "${authorities[@]}" "${announcements[@]}")
+    if [[ -z ${announcer} ]]; then
+      printf 'it holds two CAs, and neither has announced the other\n'
+    elif [[ ! $1 -ef $2 ]]; then
+      why_not_announced "${announcer}" "$2" "${3:-}"
+    fi
+  elif ((${#authorities[@]} != 1 || ${#announcements[@]} != 0)); then
+    printf 'it holds %d CAs and %d announcements; expected is one CA, or,' \
+      "${#authorities[@]}" "${#announcements[@]}"
+    printf ' while the CA is rolled over, two and the announcement of one\n'
+  fi
+}
+
+ca_digests_of() { # ca_digests_of BUNDLE
+  local certificate
+  local -a authorities=() announcements=()
+  sort_certificates "$1" || return 1
+  for certificate in "${authorities[@]}"; do
+    digest_of_pem "${certificate}"
+  done
+}
+
+# ---- Which CAs dockerd trusts -----------------------------------------------
+
+# Prints the file of the CAs that the running dockerd trusts, or nothing. Of two
+# options the last one counts.
+trusted_file() {
+  local word before='' file=''
+  while IFS= read -r word; do
+    if [[ ${before} == --tlscacert ]]; then
+      file=${word}
+    elif [[ ${word} == --tlscacert=* ]]; then
+      file=${word#*=}
+    fi
+    before=${word}
+  done < <(running_arguments)
+  printf '%s\n' "${file}"
+}
+
+# Prints the CAs of a file that are not in the site's own, where that is here:
+# the host's, which the CA's machine gave it, or the CA's.
+strange_authorities() { # strange_authorities FILE
+  local own=${dir}/${script%/*}/${ca_certificate_file} known digest
+  if [[ ! -f ${own} ]]; then own=${dir}/ca/${ca_certificate_file}; fi
+  if [[ ! -f ${own} ]]; then return; fi
+  known=$(ca_digests_of "${own}") || known=''
+  while read -r digest; do
+    if [[ $'\n'${known}$'\n' != *$'\n'"${digest}"$'\n'* ]]; then
+      printf 'sha256 %s is not in %s; ' "${digest}" "${own}"
+    fi
+  done < <(ca_digests_of "$1")
+}
+
+verify_authorities() {
+  local file digests='' problem
+  local what="every CA that dockerd trusts is the site's, or announced by it"
+  if [[ ${daemon_mode} == server-only ]]; then
+    report CERT-5 SKIP "${what}" \
+      'mode server-only: no client certificate is asked for' ''
+    return
+  fi
+  file=$(trusted_file)
+  asked="the sha256 of each certificate in ${file}, in DER"
+  if [[ ! -f ${file} ]]; then
+    problem="dockerd trusts no file that is there: --tlscacert=${file}"
+  else
+    digests=$(ca_digests_of "${file}") || digests=unreadable
+    problem=$(why_not_trusted "${file}" "${file}")
+    if [[ -n ${problem} ]]; then
+      problem="${file}: ${problem}; sha256 ${digests//$'\n'/, sha256 }"
+    else
+      problem=$(strange_authorities "${file}")
+    fi
+  fi
+  judge CERT-5 "${what}" "${problem%; }" \
+    "sha256 ${digests//$'\n'/, sha256 }" \
+    'carry ca-public.pem from the CA again; run 20-configure-daemon.sh'
+}
+
+# Prints who is in a group, and whose own group it is, one a line.
+members_of() { # members_of GROUP
+  local entry gid members user own
+  entry=$(getent group "$1") || return 1
+  IFS=: read -r _ _ gid members <<<"${entry}"
+  printf '%s\n' "${members//,/$'\n'}"
+  while IFS=: read -r user _ _ own _; do
+    if [[ ${own} == "${gid}" ]]; then printf '%s\n' "${user}"; fi
+  done < <(getent passwd)
+}
+
+# True when everybody in a group is in the expected one too.
+is_narrower_group() { # is_narrower_group GROUP EXPECTED
+  local user found expected
+  found=$(members_of "$1") || return 1
+  expected=$(members_of "$2") || return 1
+  while read -r user; do
+    if [[ -n ${user} && ${user} != root &&
+      $'\n'${expected}$'\n' != *$'\n'"${user}"$'\n'* ]]; then
+      return 1
+    fi
+  done <<<"${found}"
+}
+
+# Prints how a file is wider than its owner and mode allow, or nothing. Which
+# group it is does not matter where it may do nothing or adds nobody.
 file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
   local found owner group mode
   found=$(stat --dereference --format '%U:%G %a' -- "$1" 2>&1) || {
@@ -1081,7 +1310,10 @@ file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
   owner=${found%%:*}
   group=${found#*:}
   group=${group% *}
-  if (((mode & 8#070) == 0)) || [[ ${group} == root ]]; then group=${2#*:}; fi
+  if (((mode & 8#070) == 0)) || [[ ${group} == root ]] ||
+    is_narrower_group "${group}" "${2#*:}"; then
+    group=${2#*:}
+  fi
   if [[ ${owner}:${group} != "$2" ]] || (((mode & ~8#$3) != 0)); then
     printf '%s is %s, expected %s %s or less\n' "$1" "${found}" "$2" "$3"
   fi
@@ -3113,6 +3345,7 @@ main() {
   make_strangers
   report_pair CERT "${certificate}" "${key}" "${ca}" sslserver
   verify_names
+  verify_authorities
   verify_files
   if [[ ${daemon_mode} == mutual ]]; then
     verify_flags 2.7
