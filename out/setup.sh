@@ -365,7 +365,8 @@ need_safe_parent() { # need_safe_parent FOLDER
 open_folder() { # open_folder FOLDER
   if [[ ! -d $1 ]]; then
     need_safe_parent "$1"
-    run mkdir -m 0700 -- "$1"
+    # Another first run may have made it by now: -p finds no fault with that.
+    run mkdir -p -m 0700 -- "$1"
     [[ ${verb} != check ]] || return 0
   fi
   need_safe "$1"

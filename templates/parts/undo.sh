@@ -30,12 +30,16 @@ is_left_empty() { # is_left_empty FOLDER
   done < <(ls -A -- "$1")
 }
 
-# Removes a working folder once it is empty, and those above it up to DIR.
+# Removes a working folder once it is empty, and those above it up to DIR. A
+# killed run may have removed some of them.
 undo_folder() { # undo_folder FOLDER
   local path=$1
-  while [[ ${path}/ == "${dir}"/* ]] && is_left_empty "${path}"; do
-    remove_file "${path}/.lock"
-    run rmdir -- "${path}"
+  while [[ ${path}/ == "${dir}"/* ]]; do
+    if [[ -e ${path} || -L ${path} ]]; then
+      if ! is_left_empty "${path}"; then return; fi
+      remove_file "${path}/.lock"
+      run rmdir -- "${path}"
+    fi
     removed[${path}]=1
     path=${path%/*}
   done

@@ -314,7 +314,8 @@ need_safe_parent() { # need_safe_parent FOLDER
 open_folder() { # open_folder FOLDER
   if [[ ! -d $1 ]]; then
     need_safe_parent "$1"
-    run mkdir -m 0700 -- "$1"
+    # Another first run may have made it by now: -p finds no fault with that.
+    run mkdir -p -m 0700 -- "$1"
     [[ ${verb} != check ]] || return 0
   fi
   need_safe "$1"
@@ -451,12 +452,16 @@ is_left_empty() { # is_left_empty FOLDER
   done < <(ls -A -- "$1")
 }
 
-# Removes a working folder once it is empty, and those above it up to DIR.
+# Removes a working folder once it is empty, and those above it up to DIR. A
+# killed run may have removed some of them.
 undo_folder() { # undo_folder FOLDER
   local path=$1
-  while [[ ${path}/ == "${dir}"/* ]] && is_left_empty "${path}"; do
-    remove_file "${path}/.lock"
-    run rmdir -- "${path}"
+  while [[ ${path}/ == "${dir}"/* ]]; do
+    if [[ -e ${path} || -L ${path} ]]; then
+      if ! is_left_empty "${path}"; then return; fi
+      remove_file "${path}/.lock"
+      run rmdir -- "${path}"
+    fi
     removed[${path}]=1
     path=${path%/*}
   done
