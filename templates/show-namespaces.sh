@@ -21,6 +21,8 @@ readonly probe_image=@{probe_image}
 
 #% include "parts/lock.sh"
 
+#% include "parts/safe.sh"
+
 #% include "parts/json.sh"
 
 #% include "parts/report.sh"
@@ -72,6 +74,8 @@ apply() {
 main() {
   parse_options "$@"
   ((EUID == 0)) || die 2 'this needs root: run it with sudo'
+  # What is in this image gets this machine's own namespaces.
+  if [[ -e ${dir}/probe-image.tar ]]; then need_safe "${dir}"; fi
   id_prefix=SHOW-
   show_commands=1
   show_evidence=1

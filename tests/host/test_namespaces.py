@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -27,7 +29,7 @@ docker container ls --all --format '{{.Names}}'
 docker network ls --format '{{.Name}}'
 docker volume ls --quiet
 docker image ls --all --quiet
-find /run -maxdepth 1 -name 'dockseal*'
+find /run -maxdepth 1 -name 'dockseal-*'
 ls -A /dev/mqueue /dev/shm 2>/dev/null
 pgrep --full --list-full '[s]leep 12[0-9]|[h]ttpd|[4]0-show' || true
 (exec 3<>/dev/tcp/127.0.0.1/80) 2>/dev/null && echo 'port 80 is open' || true
@@ -392,6 +394,51 @@ def test_a_named_image_that_is_not_there_is_said(ready: Host) -> None:
         f"error: {STEP}: the image probe:named is not on this host; load it (docker load), or take probe_image out of "
         "the site file. Images from before user namespaces were switched on have to be loaded again",
     )
+
+
+@pytest.mark.one_release
+def test_an_image_that_another_user_could_replace_is_refused(ready: Host) -> None:
+    ready.bash("mkdir --mode 0777 /run/tars; : >/run/tars/probe-image.tar")
+    said = "others can write to /run/tars; run: chmod go-w /run/tars"
+    for words in ([], ["--check"]):
+        refuses(ready, ["bash", SCRIPT, "--dir", "/run/tars", *words], f"error: {STEP}: {said}")
+    ready.bash("rm -r /run/tars")
+
+
+CHANGES = ("mktemp", "chmod", "mkdir", "install", "ln", "tar", "rm")
+REMOVED = (["container", "rm"], ["image", "rm"])
+
+
+@pytest.mark.one_release
+def test_check_prints_every_command_that_a_run_executes(ready: Host) -> None:
+    """Except for what is removed in the end, which a run names by ids."""
+    printed = [shlex.split(line) for line in ready.run(["bash", SCRIPT, "--check"]).stdout.splitlines()]
+    ready.bash(f"strace -f -qq -z -s 4096 -e trace=execve -e signal=none -o /run/trace bash {SCRIPT} >/run/said 2>&1")
+    executed = [words for words in executed_in(ready.read("/run/trace")) if is_change(words)]
+    ready.run(["rm", "/run/trace", "/run/said"])
+    assert [words for words in executed if words[3:5] not in REMOVED] == [
+        words for words in printed if words[3:5] not in REMOVED
+    ]
+    assert [words[3:5] for words in executed if words[3:5] in REMOVED] == [*REMOVED]
+    assert [words[3:5] for words in printed if words[3:5] in REMOVED] == [*REMOVED]
+
+
+def executed_in(trace: str) -> list[list[str]]:
+    """Return the words of each command that was executed, with what is this run's own as --check names it."""
+    found = re.search(r"/run/dockseal-probe\.(\w{8})/", trace)
+    assert found
+    text = re.sub(r"sha256:[0-9a-f]{64}", "IMAGE", trace).replace(found[1], "RUN")
+    lines = re.findall(r'execve\("[^"]+", (\[.*\]), 0x', text)
+    return [[str(word) for word in ast.literal_eval(line)] for line in lines]
+
+
+def is_change(words: list[str]) -> bool:
+    """Tell whether a command changes something of docker's or below /run; the script names by id what it only asks."""
+    if words[0] == "docker":
+        return not {"version", "inspect", "ls"} & {*words[3:5]} and not re.fullmatch(r"[0-9a-f]{64}", words[4])
+    if words[:2] == ["bash", "-c"]:
+        return "/run/dockseal-probe." in words[2]
+    return words[0] in CHANGES and any("/run/dockseal-probe." in word for word in words)
 
 
 @pytest.mark.one_release
