@@ -133,6 +133,16 @@ note_stricter_icc() {
       'remove that key, or verification fails'
 }
 
+# dockerd does not start with icc off where it may not filter.
+check_filter() {
+  local where=''
+  if [[ ${icc} == false ]]; then where=$(where_in_file iptables false); fi
+  [[ -z ${where} ]] ||
+    die 2 \
+      "the site has icc: false, and dockerd cannot keep containers apart with" \
+      "${where}; remove that key and run this again; ${leaves}"
+}
+
 # What every mode checks; each names the keys of daemon.json itself.
 check_machine() {
   check_drop_ins
@@ -140,5 +150,6 @@ check_machine() {
   check_address
   check_port
   check_subordinate_ids
+  check_filter
   note_stricter_icc
 }

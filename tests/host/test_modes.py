@@ -305,6 +305,18 @@ def test_docker_opts_may_not_set(ready: Host, name: str, value: str, found: str)
         refused(ready, name, f"{OPTIONS} passes {found} to dockerd too; remove it there")
 
 
+def test_daemon_json_may_not_forbid_what_icc_needs(ready: Host) -> None:
+    with kept(ready, JSON):
+        ready.write(JSON, '{"iptables": false}\n')
+        refused(
+            ready,
+            "without-icc",
+            'the site has icc: false, and dockerd cannot keep containers apart with "iptables": false in '
+            f"{JSON}; {REMOVE}",
+        )
+        assert configure(ready, "plain", "--check").status == 3
+
+
 def test_docker_opts_may_set_icc_where_the_site_does_not(ready: Host) -> None:
     with kept(ready, OPTIONS):
         ready.write(OPTIONS, f'{ready.read(OPTIONS)}DOCKER_OPTS="--icc=true"\n')

@@ -426,8 +426,10 @@ def of(found: list[Control], network: str) -> dict[str, Control]:
 
 def left(host: Host) -> str:
     """Return all containers, networks, images and volumes."""
-    listings = ("ps --all --quiet", "network ls --quiet", "images --quiet", "volume ls --quiet")
-    return host.bash("".join(f"docker {listing};" for listing in listings) + "ls -d /run/dockseal-* 2>&1 || true").output
+    listings = ("ps --all --quiet", "network ls --quiet", "image ls --all --quiet", "volume ls --quiet")
+    return host.bash(
+        "".join(f"docker {listing};" for listing in listings) + "ls -d /run/dockseal-* 2>&1 || true"
+    ).output
 
 
 @pytest.fixture(scope="module")
