@@ -81,7 +81,7 @@ verify_files() {
 }
 
 # Prints each CA in a bundle, with the digest that people compare.
-list_authorities() { # list_authorities BUNDLE
+list_bundle() { # list_bundle BUNDLE
   local authority
   local -a authorities=() announcements=()
   sort_certificates "$1" || return 0
@@ -92,10 +92,10 @@ list_authorities() { # list_authorities BUNDLE
 }
 
 # Whoever has the key of one of these CAs can be each host.
-verify_authorities() { # verify_authorities ID WHAT BUNDLE
+judge_bundle() { # judge_bundle ID WHAT BUNDLE
   local problem listed
   asked="openssl crl2pkcs7 -nocrl -certfile $3 | openssl pkcs7 -print_certs"
-  listed=$(list_authorities "$3")
+  listed=$(list_bundle "$3")
   problem=$(why_not_trusted "$3" "$3")
   if [[ -z ${problem} ]] && ! is_same_file "$3" "${ca}"; then
     problem="it is not the same as ${ca}"
@@ -106,12 +106,12 @@ verify_authorities() { # verify_authorities ID WHAT BUNDLE
  again and run 20-configure-client.sh"
 }
 
-verify_copied_authorities() { # verify_copied_authorities NAME
+judge_copied_bundle() { # judge_copied_bundle NAME
   local digest bundle
   digest=$(printf '%s' "$1" | sha256sum)
   bundle=${docker_config}/contexts/tls/${digest%% *}/docker/ca.pem
   if [[ -e ${bundle} ]]; then
-    verify_authorities CLIENT-6 "docker --context $1" "${bundle}"
+    judge_bundle CLIENT-6 "docker --context $1" "${bundle}"
   else
     report CLIENT-6 SKIP "docker --context $1 trusts the site's CA alone" \
       "there is no ${bundle}" ''
@@ -252,7 +252,7 @@ verify_host() { # verify_host NAME DOCKER_HOST CONNECT PORT
   verify_server "$3" "$4"
   verify_docker "$3" "$2"
   verify_context "$3" "$1"
-  verify_copied_authorities "$1"
+  judge_copied_bundle "$1"
   if ((has_docker)); then verify_modes "$1" "$2"; fi
 }
 
@@ -280,7 +280,7 @@ main() {
   make_another_ca
   report_pair CCERT "${certificate}" "${key}" "${ca}" sslclient
   verify_files
-  verify_authorities CLIENT-5 docker "${ca}"
+  judge_bundle CLIENT-5 docker "${ca}"
   prepare_docker
   if ((has_docker)); then verify_plain_text; fi
   for ((row = 0; row < ${#hosts[@]}; row += 4)); do
