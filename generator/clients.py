@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from generator.names import Names, docker_host
 from generator.site import Client
-from generator.steps import Effects, File, Row, Step
+from generator.steps import READ_ONLY, Effects, File, Row, Step, lock
 
 # docker's default client files (docker(1), "Environment": DOCKER_CERT_PATH).
 INSTALLED = (("~/.docker/ca.pem", "0644"), ("~/.docker/cert.pem", "0644"), ("~/.docker/key.pem", "0600"))
@@ -29,14 +29,19 @@ def request(names: Names, client: Client) -> Step:
             "certificate_file": names.client.certificate,
             "ca_certificate_file": names.files.ca_certificate,
         },
+        looks_at=(f"{folder}/{names.client.certificate}", f"{folder}/{names.files.ca_certificate}"),
         effects=Effects(
             files=(
-                File(f"{folder}/{names.client.key}", "operator", "0600"),
-                File(f"{folder}/{names.client.request}", "operator", "0600"),
+                *(
+                    File(f"{place}/{name}", "operator", "0600")
+                    for place in (folder, f"{folder}/renewal")
+                    for name in (names.client.key, names.client.request)
+                ),
+                lock(folder),
             ),
             commands=("openssl genrsa" if client.key.startswith("rsa:") else "openssl genpkey", "openssl req"),
         ),
-        undo="lists both files and keeps them, unless --remove-keys",
+        undo="removes the requests; lists the keys and keeps them, unless --remove-keys",
     )
 
 
@@ -46,7 +51,20 @@ def configure(names: Names, client: Client) -> Step:
     path = f"{folder}/20-configure-client.sh"
     hosts = names.client_hosts(client)
     files = [File(path, "operator", mode) for path, mode in INSTALLED]
-    files.append(File("~/.docker/before-dockseal/", "operator", "0700"))
+    files += [
+        File(f"~/.docker/before-dockseal/{name}", "operator", "0600")
+        for name in ("record", "digests", "key.pem", "cert.pem", "ca.pem", "profile")
+        if name != "profile" or client.shell_profile
+    ]
+    files.append(File("~/.docker/contexts/meta/DIGEST/meta.json", "operator", "0644"))
+    files += [File(f"~/.docker/contexts/tls/DIGEST/docker/{path[10:]}", "operator", "0600") for path, _ in INSTALLED]
+    work = names.client
+    files += [
+        File(f"{folder}/{place}{name}", "operator", mode)
+        for place in ("", "previous/")
+        for name, mode in ((work.key, "0600"), (work.certificate, "0644"))
+    ]
+    files.append(lock(folder))
     if client.shell_profile:
         files.append(File(f"~/{client.shell_profile}", "operator", "kept"))
     return Step(
@@ -71,9 +89,17 @@ def configure(names: Names, client: Client) -> Step:
         effects=Effects(
             files=tuple(files),
             commands=tuple(f"docker context create {host.name}" for host in hosts),
-            removes=(f"{folder}/{names.client.request}", f"{folder}/{names.client.extensions}"),
+            removes=tuple(
+                f"{folder}/{name}"
+                for name in (
+                    work.request,
+                    work.extensions,
+                    *(f"renewal/{name}" for name in (work.key, work.certificate, work.request, work.extensions)),
+                )
+            ),
         ),
-        undo="removes what it made and puts the previous files back",
+        undo="removes all of it, and puts back what was in ~/.docker before",
+        root_when="no; it configures the user who runs it",
     )
 
 
@@ -88,6 +114,7 @@ def check_expiry(client: Client) -> Step:
         context={"script": path, "warn_days": client.warn_days},
         reads=("~/.docker/ca.pem", "~/.docker/cert.pem"),
         on_demand=True,
+        undo=READ_ONLY,
     )
 
 
@@ -116,4 +143,10 @@ def verify(names: Names, client: Client) -> Step:
             "rows": rows,
         },
         reads=tuple(path for path, _ in INSTALLED),
+        effects=Effects(
+            files=(File("FILE (--junit)", "operator", "0644"),),
+            temporary=("/tmp/RANDOM/",),  # noqa: S108 - mktemp(1) makes it
+            starts=("a TLS server of an impostor, on a loopback address",),
+        ),
+        undo=READ_ONLY,
     )

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from generator.names import Names
 from generator.site import Host
-from generator.steps import Context, Effects, File, Row, Step, Value
+from generator.steps import HOST_LOCK, READ_ONLY, Context, Effects, File, Row, Step, Value, lock
 
 # CIS Docker Benchmark, section 3: certificates root:root 0444, server key root:root 0400, drop-ins root:root 0644.
 CERTIFICATE_MODE = "0444"
@@ -16,6 +16,21 @@ DROP_IN_MODE = "0644"
 
 # The user that dockerd makes for --userns-remap=default (dockerd(8)).
 DEFAULT_REMAP_USER = "dockremap"
+
+DAEMON_UNITS = ("docker.service", "docker.socket")
+# Where useradd(8), which dockerd runs, writes.
+ACCOUNTS = tuple(f"/etc/{name}" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid"))
+JUNIT = File("FILE (--junit)", "root:root", "0644")
+PROBE_FOLDERS = ("/run/dockseal-probe.RANDOM/",)
+CONTAINERS = ("throwaway containers, networks and an image",)
+IN_CONTAINERS = (
+    "docker import",
+    "docker network create",
+    "docker run",
+    "docker container rm",
+    "docker network rm",
+    "docker image rm",
+)
 
 WATCH_UNITS = ("service", "timer")
 PROBES = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -40,14 +55,19 @@ def request(names: Names, host: Host) -> Step:
             "certificate_file": names.server.certificate,
             "ca_certificate_file": names.files.ca_certificate,
         },
+        looks_at=(f"{folder}/{names.server.certificate}", f"{folder}/{names.files.ca_certificate}"),
         effects=Effects(
             files=(
-                File(f"{folder}/{names.server.key}", "operator", "0600"),
-                File(f"{folder}/{names.server.request}", "operator", "0600"),
+                *(
+                    File(f"{place}/{name}", "operator", "0600")
+                    for place in (folder, f"{folder}/renewal")
+                    for name in (names.server.key, names.server.request)
+                ),
+                lock(folder),
             ),
             commands=("openssl genrsa" if host.key.startswith("rsa:") else "openssl genpkey", "openssl req"),
         ),
-        undo="lists both files and keeps them, unless --remove-keys",
+        undo="removes the requests; lists the keys and keeps them, unless --remove-keys",
     )
 
 
@@ -56,11 +76,19 @@ def configure(names: Names, host: Host) -> Step:
     folder = f"hosts/{host.name}"
     path = f"{folder}/20-configure-daemon.sh"
     users = (DEFAULT_REMAP_USER,) if host.userns_remap == "default" else ()
+    undo = "removes the drop-in, and what was installed, and restarts"
+    if users:
+        undo += "; that user and its ids stay"
     effects = Effects(
-        files=(File(host.drop_in, "root:root", DROP_IN_MODE),),
-        units=("docker.service",),
+        files=(
+            File(host.drop_in, "root:root", DROP_IN_MODE),
+            *(File(path, "root:root", "kept") for path in ACCOUNTS if users),
+            HOST_LOCK,
+        ),
+        units=DAEMON_UNITS,
         commands=("systemctl daemon-reload", "systemctl restart docker.socket", "systemctl start docker.service"),
         users=users,
+        temporary=(f"{host.drop_in.rpartition('/')[0]}.previous/",),
     )
     context: Context = {
         **_daemon(host, path),
@@ -74,11 +102,11 @@ def configure(names: Names, host: Host) -> Step:
         purpose="open dockerd to everyone who reaches its port: plain TCP, no certificates",
         context=context,
         reads=("/etc/docker/daemon.json",),
-        restarts=("docker.service",),
+        restarts=DAEMON_UNITS,
         needs_root=True,
         needs="dockerd",
         effects=effects,
-        undo="puts the previous drop-in and files back and restarts dockerd",
+        undo=undo,
     )
     return _with_certificate(names, host, step) if host.has_tls else step
 
@@ -87,7 +115,12 @@ def _with_certificate(names: Names, host: Host, step: Step) -> Step:
     """Return the same step for a host that has a certificate to install."""
     work, directory = names.server, host.tls_directory
     installed = ((names.files.ca_certificate, CERTIFICATE_MODE), (work.certificate, CERTIFICATE_MODE))
-    files = [File(f"{directory}/{name}", "root:root", mode) for name, mode in (*installed, (work.key, KEY_MODE))]
+    files = [File(f"{directory}-DIGEST/{name}", "root:root", mode) for name, mode in (*installed, (work.key, KEY_MODE))]
+    files += [
+        File(f"{step.party}/{place}{name}", "operator", mode)
+        for place in ("", "previous/")
+        for name, mode in ((work.key, "0600"), (work.certificate, "0644"))
+    ]
     working = (work.key, work.certificate, names.files.ca_certificate)
     return replace(
         step,
@@ -104,7 +137,15 @@ def _with_certificate(names: Names, host: Host, step: Step) -> Step:
         effects=replace(
             step.effects,
             files=(File(directory, "root:root", "link"), *files, *step.effects.files),
-            removes=(f"{step.party}/{work.request}", f"{step.party}/{work.extensions}"),
+            removes=tuple(
+                f"{step.party}/{name}"
+                for name in (
+                    work.request,
+                    work.extensions,
+                    *(f"renewal/{name}" for name in (work.key, work.certificate, work.request, work.extensions)),
+                )
+            ),
+            temporary=(f"{directory}.previous/",),
         ),
     )
 
@@ -118,10 +159,16 @@ def create_networks(host: Host) -> Step:
         template="create-networks.sh",
         purpose="create the bridge networks of this host",
         context={"script": path, "networks": _networks(host)},
+        looks_at=("/etc/docker/daemon.json",),
         needs_root=True,
         needs="dockerd",
-        effects=Effects(commands=("docker network create",), networks=tuple(network.name for network in host.networks)),
-        undo="removes the networks that it made, unless containers are attached",
+        effects=Effects(
+            files=(HOST_LOCK,),
+            commands=("docker network create",),
+            networks=tuple(network.name for network in host.networks),
+        ),
+        undo="removes the networks that this script made, except those that containers are attached to: it names them, "
+        "and ends with 1",
     )
 
 
@@ -134,10 +181,11 @@ def show_namespaces(host: Host) -> Step:
         template="show-namespaces.sh",
         purpose="show in throwaway containers what each namespace isolates",
         context={"script": path, "userns_remap": host.userns_remap or "", "probe_image": host.probe_image or ""},
+        looks_at=("probe-image.tar",),
         needs_root=True,
         needs="probe-image",
-        effects=Effects(commands=("docker import", "docker run", "docker rm", "docker rmi")),
-        undo="removes what a killed run left; otherwise there is nothing",
+        effects=Effects(files=(HOST_LOCK, JUNIT), commands=IN_CONTAINERS, temporary=PROBE_FOLDERS, starts=CONTAINERS),
+        undo="removes what a killed run left; nothing else stays",
     )
 
 
@@ -148,6 +196,7 @@ def watch_expiry(names: Names, host: Host) -> Step:
     wanted = ("probe_name", "tls_directory", "certificate_file", "ca_certificate_file", "client_folders")
     files = [File("/usr/local/sbin/dockseal-watch-expiry", "root:root", "0755")]
     files += [File(f"/etc/systemd/system/dockseal-watch-expiry.{kind}", "root:root", "0644") for kind in WATCH_UNITS]
+    files += [File("/var/lib/systemd/timers/stamp-dockseal-watch-expiry.timer", "root:root", "0644"), HOST_LOCK]
     if host.textfile_directory:
         files.append(File(f"{host.textfile_directory}/dockseal.prom", "root:root", "0644"))
     return Step(
@@ -164,12 +213,17 @@ def watch_expiry(names: Names, host: Host) -> Step:
             "warn_days": host.warn_days,
             "textfile_directory": host.textfile_directory or "",
         },
-        reads=(f"{host.tls_directory}/{names.server.certificate}",),
+        reads=tuple(f"{host.tls_directory}/{name}" for name in (names.server.certificate, names.files.ca_certificate)),
+        looks_at=(
+            *(f"{folder}/{names.client.certificate}" for folder in names.client_folders(host)),
+            "/root/.docker/cert.pem",
+        ),
         needs_root=True,
         needs="dockerd",
         on_demand=True,
         effects=Effects(
             files=tuple(files),
+            temporary=("/tmp/RANDOM/",),  # noqa: S108 - mktemp(1) makes it
             units=tuple(f"dockseal-watch-expiry.{kind}" for kind in WATCH_UNITS),
             commands=(
                 "systemctl daemon-reload",
@@ -192,6 +246,7 @@ def verify(names: Names, host: Host) -> Step:
         "networks": _networks(host),
     }
     reads: tuple[str, ...] = (host.drop_in,)
+    looks_at: tuple[str, ...] = ("probe-image.tar",)
     template = "verify-plain-host.sh"
     if host.has_tls:
         context |= {
@@ -199,7 +254,9 @@ def verify(names: Names, host: Host) -> Step:
             "names": (*host.names, *host.ip_addresses),
             "warn_days": host.warn_days,
         }
-        files = (names.files.ca_certificate, names.server.certificate)
+        files = (names.files.ca_certificate, names.server.certificate, names.server.key)
+        pair = (names.client.key, names.client.certificate)
+        looks_at += tuple(f"{folder}/{name}" for folder in names.client_folders(host) for name in pair)
         reads = (*(f"{host.tls_directory}/{name}" for name in files), *reads)
         template = "verify-host.sh"
     return Step(
@@ -209,18 +266,16 @@ def verify(names: Names, host: Host) -> Step:
         purpose="prove every control of this host, read-only but for throwaway containers",
         context=context,
         reads=reads,
+        looks_at=looks_at,
         needs_root=True,
         needs="dockerd",
         effects=Effects(
-            commands=(
-                "docker import",
-                "docker network create",
-                "docker run",
-                "docker rm",
-                "docker network rm",
-                "docker rmi",
-            )
+            files=(HOST_LOCK, JUNIT),
+            commands=IN_CONTAINERS,
+            temporary=(*PROBE_FOLDERS, "/tmp/RANDOM/"),  # noqa: S108 - mktemp(1) makes it
+            starts=CONTAINERS,
         ),
+        undo=READ_ONLY,
     )
 
 

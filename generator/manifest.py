@@ -69,7 +69,7 @@ def _script(entry: Entry, step: Step) -> dict[str, Any]:
         "needs_root": step.needs_root,
         "needs": step.needs,
         "on_demand": step.on_demand,
-        "reads": step.reads,
+        "reads": step.all_reads,
         "writes": step.writes,
         "restarts": step.restarts,
         "undo": step.undo,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from generator import clients, hosts
 from generator.names import Names
 from generator.site import Site
-from generator.steps import Context, Effects, File, Row, Step, check_order
+from generator.steps import READ_ONLY, Context, Effects, File, Row, Step, check_order, lock
 
 LISTED_FILES = ("README.md", "manifest.json", "SHA256SUMS")
 
@@ -62,8 +62,10 @@ def make_plan(site: Site) -> Plan:
         context=context,
         needs_root=any(step.needs_root for step in steps),
         restarts=tuple(dict.fromkeys(unit for step in steps for unit in step.restarts)),
-        effects=Effects(files=(File("parties.txt", "operator", "0600"),)),
-        undo="undo the same steps, the last one first",
+        looks_at=("OUT/SHA256SUMS",),
+        effects=Effects(files=(File("parties.txt", "operator", "0600"), lock(""))),
+        undo="undoes the same scripts, the last one first",
+        root_when="where this machine is a Docker host" if any(step.needs_root for step in steps) else "no",
     )
     return Plan(steps, setup, {"rows": rows})
 
@@ -114,10 +116,12 @@ def _create_ca(names: Names) -> Step:
                 File(names.ca_key, "operator", "0600"),
                 File(names.ca_certificate, "operator", "0644"),
                 File(names.ca_ledger, "operator", "0644"),
+                lock("ca"),
             ),
+            temporary=("ca/ca-extensions.cnf",),
             commands=("openssl genrsa" if authority.key.startswith("rsa:") else "openssl genpkey", "openssl req"),
         ),
-        undo="lists both files and keeps them, unless --remove-keys",
+        undo=f"lists key, certificate and {names.ca_serial} and keeps them, unless --remove-keys",
     )
 
 
@@ -137,14 +141,29 @@ def _roll_over_ca(names: Names) -> Step:
                 *(f"clients/{client.name}" for client in names.site.clients),
             ),
         },
-        reads=(names.ca_key, names.ca_certificate, names.ca_ledger),
+        reads=(
+            names.ca_key,
+            names.ca_certificate,
+            names.ca_ledger,
+            *(f"hosts/{name}/{names.files.ca_certificate}" for name in names.tls_hosts),
+            *(f"clients/{client.name}/{names.files.ca_certificate}" for client in names.site.clients),
+        ),
         needs="passphrase",
         on_demand=True,
         effects=Effects(
-            files=(File("ca/next/", "operator", "0700"), File("ca/previous/", "operator", "0700")),
-            commands=create.effects.commands,
+            files=(
+                *create.effects.files,
+                File("ca/authorities.pem", "operator", "0644"),
+                *(
+                    File(f"ca/{folder}/{file.path.removeprefix('ca/')}", "operator", file.mode)
+                    for folder in ("next", "previous", "retired-SERIAL")
+                    for file in create.effects.files[:2]
+                ),
+            ),
+            temporary=("ca/next/ca-extensions.cnf", "ca/next/announcement.pem", "ca/next/announcement.srl"),
+            commands=(*create.effects.commands, "openssl x509"),
         ),
-        undo="lists the next CA and keeps it, unless --remove-keys",
+        undo="after --begin: lists the next CA and keeps it, unless --remove-keys; later stages are not undone",
     )
 
 
@@ -162,9 +181,20 @@ def _back_up_ca(names: Names) -> Step:
             "ledger_file": names.files.ledger,
         },
         reads=(names.ca_key, names.ca_certificate, names.ca_ledger),
+        looks_at=("FILE (--restore)",),
         needs="passphrase",
         on_demand=True,
-        effects=Effects(commands=("openssl enc",)),
+        effects=Effects(
+            files=(
+                File("FILE (--to)", "operator", "0600"),
+                *_create_ca(names).effects.files,
+                File(names.ca_serial, "operator", "0600"),
+                lock(""),
+            ),
+            temporary=("/tmp/RANDOM/",),  # noqa: S108 - mktemp(1) makes it
+            commands=("openssl enc",),
+        ),
+        undo="nothing to undo: the file of --to, or the CA of --restore, stays",
     )
 
 
@@ -178,6 +208,7 @@ def _list_certificates(names: Names) -> Step:
         context={"script": path, "ledger_file": names.files.ledger},
         reads=(names.ca_ledger,),
         on_demand=True,
+        undo=READ_ONLY,
     )
 
 
@@ -216,6 +247,8 @@ def _sign(names: Names, path: str, kind: str, rows: Sequence[Row]) -> Step:
         for folder in folders
         for name, mode in ((work.certificate, "0644"), (names.files.ca_certificate, "0644"))
     ]
+    renewals = [f"{folder}/renewal" for folder in folders]
+    made += [File(f"{folder}/{work.certificate}", "operator", "0644") for folder in renewals]
     return Step(
         path=path,
         party="ca",
@@ -235,9 +268,17 @@ def _sign(names: Names, path: str, kind: str, rows: Sequence[Row]) -> Step:
         reads=(names.ca_key, names.ca_certificate, *(f"{folder}/{work.request}" for folder in folders)),
         needs="passphrase",
         effects=Effects(
-            files=(*made, File(names.ca_serial, "operator", "0600"), File(names.ca_ledger, "operator", "0644")),
+            files=(
+                *made,
+                File(names.ca_serial, "operator", "0600"),
+                File(names.ca_ledger, "operator", "0644"),
+                File("ca/refused.txt", "operator", "0600"),
+                lock("ca"),
+            ),
             commands=("openssl x509",),
-            removes=tuple(f"{folder}/{name}" for folder in folders for name in (work.request, work.extensions)),
+            removes=tuple(
+                f"{folder}/{name}" for folder in (*folders, *renewals) for name in (work.request, work.extensions)
+            ),
         ),
         undo="lists the certificates and keeps them, unless --remove-keys",
     )

@@ -13,12 +13,14 @@ from jinja2.ext import Extension
 
 from generator.errors import TemplateError
 from generator.manifest import Entry, entry_of, manifest_octets, sums_octets
+from generator.manual import manual
 from generator.plan import Plan
 from generator.steps import Context, Step
 
 SCRIPT_MODE = 0o755
 TEXT_MODE = 0o644
 README = "README.md"
+MANUAL = "manual"
 
 _LINE_STATEMENT = re.compile(r"^[ \t]*#%(?!\{)[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _CONTROL = re.compile(r"[^\x20-\x7e]")
@@ -40,11 +42,27 @@ def template_folder() -> Path:
     return installed if installed.is_dir() else here.parent / "templates"
 
 
+class Comment(str):
+    """Lines of a comment that the generator wraps; the first one stands behind the template's own `# `."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Comment:
+        """Refuse what would end the comment."""
+        for number, line in enumerate(text.split("\n")):
+            if number and not line.startswith("#"):
+                raise TemplateError(f"{line!a} is no line of a comment")
+            plain_text(line)
+        return super().__new__(cls, text)
+
+
 def bash_word(value: object) -> str:
-    """Return a value as one bash word: text in single quotes, numbers as digits (bash(1), QUOTING).
+    """Return a value as one bash word: text in single quotes, numbers as digits (bash(1), QUOTING); a comment as it is.
 
     Raises TemplateError for everything else, and for text outside printable ASCII.
     """
+    if isinstance(value, Comment):
+        return value
     text = plain_text(value)
     if isinstance(value, int):
         return text
@@ -72,7 +90,7 @@ class Renderer:
 
     def script(self, step: Step) -> bytes:
         """Return the octets of a step's script."""
-        return self._render(self.scripts, step.template, step.context)
+        return self._render(self.scripts, step.template, {**step.context, MANUAL: Comment(manual(step))})
 
     def text(self, template: str, context: Context) -> bytes:
         """Return the octets of a Markdown file."""

@@ -26,7 +26,7 @@ def _lines(number: int, step: Step) -> Iterator[tuple[str, ...]]:
         (str(number),),
         (step.path, f"  {step.purpose}"),
         ("yes" if step.needs_root else "no",),
-        step.reads or ("nothing",),
+        step.all_reads or ("nothing",),
         (*step.writes, *(f"removes {path}" for path in step.effects.removes)) or ("nothing",),
         step.restarts or ("nothing",),
     )

@@ -17,7 +17,8 @@ Context = Mapping[str, Value]
 class File:
     """A file that a step leaves behind, with owner and POSIX mode (octal digits).
 
-    A path without a leading '/' or '~' stands in the working folder (`--dir`).
+    A path without a leading '/' or '~' stands in the working folder (`--dir`). Folders that lead to a file are made
+    with it, for its owner alone, and removed when they are empty.
     """
 
     path: str
@@ -25,9 +26,24 @@ class File:
     mode: str
 
 
+def lock(folder: str) -> File:
+    """Return the empty file in a working folder that keeps a second run waiting."""
+    return File(f"{folder}/.lock".removeprefix("/"), "operator", "0600")
+
+
+# The same for all that changes a Docker host.
+HOST_LOCK = File("/run/dockseal.lock", "root:root", "0600")
+READ_ONLY = "nothing to undo: it is read-only"
+
+
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Everything that a step changes on the machine where it runs."""
+    """Everything that a step changes on the machine where it runs.
+
+    `units` are (re)started. `temporary` are paths, and `starts` is what else, that exist only while it runs; a name
+    that ends with `.new` until it is whole is not listed. In a path DIGEST, SERIAL and RANDOM stand for what only the
+    run knows, FILE for what an option names.
+    """
 
     files: tuple[File, ...] = ()
     units: tuple[str, ...] = ()
@@ -35,13 +51,16 @@ class Effects:
     networks: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     removes: tuple[str, ...] = ()
+    temporary: tuple[str, ...] = ()
+    starts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One rendered script of one party, with every constant that stands in it.
 
-    `reads` holds working files that an earlier step makes, and absolute paths of the machine. `needs` is what the
+    `reads` holds working files that an earlier step makes, and absolute paths of the machine; `looks_at` what a step
+    reads where it is there. `needs` is what the
     machine must have: `passphrase`, `dockerd`, `probe-image` or `nothing`. setup.sh runs a step that is `on_demand`
     only when it is told to.
     """
@@ -52,12 +71,24 @@ class Step:
     purpose: str
     context: Context
     reads: tuple[str, ...] = ()
+    looks_at: tuple[str, ...] = ()
     restarts: tuple[str, ...] = ()
     needs_root: bool = False
+    root_when: str = ""
     needs: str = "nothing"
     on_demand: bool = False
     effects: Effects = Effects()
     undo: str = "nothing to undo"
+
+    @property
+    def all_reads(self) -> tuple[str, ...]:
+        """The paths of all files that the step reads."""
+        return (*self.reads, *self.looks_at)
+
+    @property
+    def root(self) -> str:
+        """Whether the step needs root, in words."""
+        return self.root_when or ("yes" if self.needs_root else "no")
 
     @property
     def writes(self) -> tuple[str, ...]:

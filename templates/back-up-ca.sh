@@ -3,11 +3,7 @@
 # empty folder before it says done. Without a back-up a lost CA means: no
 # renewal, no new client, and a new CA for everyone.
 #
-# Reads:      DIR/ca
-# Writes:     FILE (--to), or DIR/ca (--restore)
-# Restarts:   nothing
-# Needs root: no
-# Undo:       nothing to undo: the file stays where it was put
+# @{manual}
 # Options:    --to FILE | --restore FILE  --dir DIR (docker-tls)
 #             --passphrase-file FILE  --yes  --check
 #             --undo [--remove-keys]  --help

@@ -2,11 +2,7 @@
 # Checks when the certificates of one docker client end; says what to do and
 # fails when one ends soon. For cron: 0 8 * * * bash 60-check-expiry.sh
 #
-# Reads:      ~/.docker/{ca,cert}.pem
-# Writes:     nothing
-# Restarts:   nothing
-# Needs root: no
-# Undo:       nothing to undo: it is read-only
+# @{manual}
 # Options:    --dir DIR (not used)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 no certificate ends soon, 2 wrong use, 4 one does

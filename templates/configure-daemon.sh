@@ -3,12 +3,7 @@
 # the site's CA are answered. Mode server-only: the server shows a certificate,
 # everyone is answered. Then proves it, or puts back what was there.
 #
-# Reads:      DIR/hosts/NAME/{server-key.pem,certificate.pem,ca-public.pem}
-# Writes:     /etc/docker/tls and the systemd drop-in of docker.service
-# Removes:    DIR/hosts/NAME/{request.csr,extfile.cnf} once all holds
-# Restarts:   docker.service, once, and only if something changed
-# Needs root: yes
-# Undo:       removes the drop-in and the installed files, restarts
+# @{manual}
 # Options:    --dir DIR (docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

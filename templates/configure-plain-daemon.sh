@@ -2,11 +2,7 @@
 # Opens dockerd on TCP without TLS: everyone who reaches the port is root on
 # this machine. Then asks it without a certificate, or puts back what was there.
 #
-# Reads:      /etc/docker/daemon.json and docker.service
-# Writes:     the systemd drop-in of docker.service
-# Restarts:   docker.service, once, and only if something changed
-# Needs root: yes
-# Undo:       removes the drop-in, restarts
+# @{manual}
 # Options:    --dir DIR (not used)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

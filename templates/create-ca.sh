@@ -2,12 +2,7 @@
 # Creates the certificate authority: an encrypted key and its certificate.
 # An existing key is never replaced.
 #
-# Reads:      nothing
-# Writes:     DIR/ca/{ca-private.pem,ca-public.pem,ledger.txt}
-# Restarts:   nothing
-# Needs root: no
-# Undo:       lists these files and ca-public.srl (the last serial) and keeps
-#             them, unless --remove-keys
+# @{manual}
 # Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
 #             --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

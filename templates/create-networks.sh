@@ -2,13 +2,7 @@
 # Creates the docker networks of one host. Between two containers of a network
 # with icc false no packet passes; 90-verify.sh shows it.
 #
-# Reads:      the networks that docker has, this machine's routes, the options
-#             of dockerd
-# Writes:     docker networks, with the label dockseal.script
-# Restarts:   nothing
-# Needs root: yes
-# Undo:       removes the networks that this script made, except those that
-#             containers are attached to: it names them, and ends with 1
+# @{manual}
 # Options:    --dir DIR (docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

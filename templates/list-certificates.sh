@@ -2,11 +2,7 @@
 # Lists every certificate that this CA has issued, the one that ends first on
 # top, with the days that are left.
 #
-# Reads:      DIR/ca/ledger.txt
-# Writes:     nothing
-# Restarts:   nothing
-# Needs root: no
-# Undo:       nothing to undo: it is read-only
+# @{manual}
 # Options:    --dir DIR (docker-tls)  --json  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 2 wrong use, or there is no ledger

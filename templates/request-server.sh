@@ -2,12 +2,7 @@
 # Makes the private key and the certificate signing request of one server.
 # An existing key is never replaced, and it never leaves this machine.
 #
-# Reads:      DIR/hosts/NAME/certificate.pem (a valid one needs no new request)
-# Writes:     DIR/hosts/NAME/{server-key.pem,request.csr}
-# Restarts:   nothing
-# Needs root: no
-# Undo:       removes the request; lists the key and keeps it, unless
-#             --remove-keys
+# @{manual}
 # Options:    --dir DIR (docker-tls)  --renew [--new-key]  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

@@ -3,12 +3,7 @@
 # to trust beside this one; after --switch it signs, and all renew; after
 # --finish the old CA is trusted no more, and who did not renew is refused.
 #
-# Reads:      DIR/ca, DIR/{hosts,clients}/NAME/ca-public.pem
-# Writes:     DIR/ca/{next,previous,retired-SERIAL,authorities.pem,ledger.txt}
-# Restarts:   nothing
-# Needs root: no
-# Undo:       after --begin: lists the next CA and keeps it, unless
-#             --remove-keys; later stages are not undone
+# @{manual}
 # Options:    --begin | --switch | --finish  --dir DIR (docker-tls)
 #             --passphrase-file FILE  --yes  --check
 #             --undo [--remove-keys]  --help

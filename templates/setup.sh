@@ -1,16 +1,12 @@
 #!/usr/bin/env bash
 # Runs the scripts of this machine's parties, in order: makes the CA and the
 # certificates, configures dockerd and docker, and verifies the result.
-# Nothing is changed before every script has found what it needs.
+# Nothing is changed before every script has found what it needs. What each one
+# reads and writes stands in its own --help.
 #
 # Usage:      setup.sh [--as PARTY]... [OPTION]... [STEP]...
 #             PARTY is ca, hosts/NAME or clients/NAME; STEP is one script
-# Reads:      SHA256SUMS and the scripts beside this one
-# Writes:     DIR/parties.txt, which keeps what --as said; and what the scripts
-#             write: see each one's --help
-# Restarts:   docker.service, once, where this machine is a Docker host
-# Needs root: where this machine is a Docker host
-# Undo:       undoes the same scripts, the last one first
+# @{manual}
 # Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
 #             --no-containers  --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,

@@ -2,11 +2,7 @@
 # Shows in throwaway containers what each of six namespaces isolates, and what
 # sharing it does. Every claim stands beside what was seen.
 #
-# Reads:      DIR/probe-image.tar where there is one, the host's busybox else
-# Writes:     containers, an image and a folder in /run, all removed at the end
-# Restarts:   nothing
-# Needs root: yes, for docker and to look into /proc
-# Undo:       removes what a killed run left; nothing else stays
+# @{manual}
 # Options:    --dir DIR (docker-tls)  --json  --junit FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use or no image, 4 a control does

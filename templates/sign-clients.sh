@@ -2,14 +2,7 @@
 # Signs the clients' certificates. The table below is all that this CA will
 # certify: names, use and lifetime come from it, never from a request.
 #
-# Reads:      DIR/ca/{ca-private.pem,ca-public.pem},
-#             DIR/clients/NAME/client-request.csr
-# Writes:     DIR/ca/{ca-public.srl,ledger.txt}, DIR/clients/NAME/
-#             {client-certificate.pem,ca-public.pem}
-# Removes:    the request that was answered, and its extfile-client.cnf
-# Restarts:   nothing
-# Needs root: no
-# Undo:       lists certificates and keeps them, unless --remove-keys
+# @{manual}
 # Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
 #             --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,

@@ -2,11 +2,7 @@
 # Verifies one docker client: its files, and that each of its Docker hosts
 # answers it and shows a certificate of the site's CA.
 #
-# Reads:      ~/.docker/{ca,cert,key}.pem
-# Writes:     a temporary folder, removed at the end
-# Restarts:   nothing
-# Needs root: no
-# Undo:       nothing to undo: it is read-only
+# @{manual}
 # Options:    --dir DIR (docker-tls)  --json  --junit FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold

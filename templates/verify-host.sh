@@ -2,11 +2,7 @@
 # Verifies one Docker host: its files, its daemon, and who gets an answer from
 # it. Shown by handshakes, each refusal beside a client that is answered.
 #
-# Reads:      the installed files, DIR/clients where a client's files are here
-# Writes:     a temporary folder, throwaway containers and a network of theirs
-# Restarts:   nothing
-# Needs root: yes, to read the daemon's key and its log
-# Undo:       nothing to undo: it is read-only
+# @{manual}
 # Options:    --dir DIR (docker-tls)  --json  --junit FILE
 #             --no-containers  --yes  --check
 #             --undo [--remove-keys]  --help

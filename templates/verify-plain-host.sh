@@ -2,11 +2,7 @@
 # Verifies one Docker host without TLS: that everyone who reaches its port is
 # root on it, as the site says, and that it is nowhere else to be reached.
 #
-# Reads:      the drop-in, the kernel's tables of sockets
-# Writes:     throwaway containers and a network of theirs, removed at the end
-# Restarts:   nothing
-# Needs root: yes, to read which sockets are dockerd's
-# Undo:       nothing to undo: it is read-only
+# @{manual}
 # Options:    --dir DIR (not used)  --json  --junit FILE
 #             --no-containers  --yes  --check
 #             --undo [--remove-keys]  --help

@@ -3,13 +3,7 @@
 # certificate that dockerd shows, its CA, and clients' certificates that are
 # here. The service fails when one ends soon, and its journal says what to do.
 #
-# Reads:      /etc/docker/tls, DIR/clients, ~/.docker/cert.pem of root
-# Writes:     /usr/local/sbin/dockseal-watch-expiry, a copy of this script;
-#             dockseal-watch-expiry.{service,timer} in /etc/systemd/system;
-#             with a textfile directory: dockseal.prom there, at each check
-# Restarts:   nothing
-# Needs root: yes
-# Undo:       stops the timer and removes these files
+# @{manual}
 # Options:    --dir DIR (docker-tls)  --now (check and say)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,

@@ -3,11 +3,12 @@
 # An existing key is never replaced.
 #
 # Reads:      nothing
-# Writes:     DIR/ca/{ca-private.pem,ca-public.pem,ledger.txt}
+# Writes:     DIR/ca/: ca-private.pem, ca-public.pem, ledger.txt, .lock
+# Temporary:  DIR/ca/ca-extensions.cnf
 # Restarts:   nothing
 # Needs root: no
-# Undo:       lists these files and ca-public.srl (the last serial) and keeps
-#             them, unless --remove-keys
+# Undo:       lists key, certificate and ca/ca-public.srl and keeps them, unless
+#             --remove-keys
 # Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
 #             --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

@@ -3,8 +3,15 @@
 # to trust beside this one; after --switch it signs, and all renew; after
 # --finish the old CA is trusted no more, and who did not renew is refused.
 #
-# Reads:      DIR/ca, DIR/{hosts,clients}/NAME/ca-public.pem
-# Writes:     DIR/ca/{next,previous,retired-SERIAL,authorities.pem,ledger.txt}
+# Reads:      DIR/ca/: ca-private.pem, ca-public.pem, ledger.txt;
+#             DIR/hosts/localhost/ca-public.pem;
+#             DIR/clients/client/ca-public.pem
+# Writes:     DIR/ca/: ca-private.pem, ca-public.pem, ledger.txt, .lock,
+#             authorities.pem; DIR/ca/next/: ca-private.pem, ca-public.pem;
+#             DIR/ca/previous/: ca-private.pem, ca-public.pem;
+#             DIR/ca/retired-SERIAL/: ca-private.pem, ca-public.pem
+# Temporary:  DIR/ca/next/: ca-extensions.cnf, announcement.pem,
+#             announcement.srl
 # Restarts:   nothing
 # Needs root: no
 # Undo:       after --begin: lists the next CA and keeps it, unless

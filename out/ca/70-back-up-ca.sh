@@ -3,11 +3,14 @@
 # empty folder before it says done. Without a back-up a lost CA means: no
 # renewal, no new client, and a new CA for everyone.
 #
-# Reads:      DIR/ca
-# Writes:     FILE (--to), or DIR/ca (--restore)
+# Reads:      DIR/ca/: ca-private.pem, ca-public.pem, ledger.txt; FILE
+#             (--restore)
+# Writes:     FILE (--to), .lock; DIR/ca/: ca-private.pem, ca-public.pem,
+#             ledger.txt, .lock, ca-public.srl
+# Temporary:  /tmp/RANDOM/
 # Restarts:   nothing
 # Needs root: no
-# Undo:       nothing to undo: the file stays where it was put
+# Undo:       nothing to undo: the file of --to, or the CA of --restore, stays
 # Options:    --to FILE | --restore FILE  --dir DIR (docker-tls)
 #             --passphrase-file FILE  --yes  --check
 #             --undo [--remove-keys]  --help

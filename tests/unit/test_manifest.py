@@ -13,6 +13,7 @@ from generator.errors import TemplateError
 from generator.manifest import body_of
 from tests.sites import ONE_HOST, render, scripts
 
+FOLDER = "hosts/docker.example.com"
 MARK = b"# ==== Below this line every site has the same bytes ====\n"
 
 
@@ -57,26 +58,35 @@ def test_the_digest_of_a_body_is_what_sed_and_sha256sum_print(folder: Path) -> N
 def test_every_script_has_its_effects(folder: Path) -> None:
     assert {entry["path"] for entry in entries(folder)} == {str(path.relative_to(folder)) for path in scripts(folder)}
     daemon = next(entry for entry in entries(folder) if entry["template"] == "configure-daemon.sh")
-    assert daemon["effects"] == {
-        "files": [
-            {"path": "/etc/docker/tls", "owner": "root:root", "mode": "link"},
-            {"path": "/etc/docker/tls/ca-public.pem", "owner": "root:root", "mode": "0444"},
-            {"path": "/etc/docker/tls/certificate.pem", "owner": "root:root", "mode": "0444"},
-            {"path": "/etc/docker/tls/server-key.pem", "owner": "root:root", "mode": "0400"},
-            {
-                "path": "/etc/systemd/system/docker.service.d/override.conf",
-                "owner": "root:root",
-                "mode": "0644",
-            },
-        ],
-        "units": ["docker.service"],
+    effects = daemon["effects"]
+    assert isinstance(effects, dict)
+    files = {file["path"]: (file["owner"], file["mode"]) for file in effects.pop("files")}
+    assert files == {
+        "/etc/docker/tls": ("root:root", "link"),
+        "/etc/docker/tls-DIGEST/ca-public.pem": ("root:root", "0444"),
+        "/etc/docker/tls-DIGEST/certificate.pem": ("root:root", "0444"),
+        "/etc/docker/tls-DIGEST/server-key.pem": ("root:root", "0400"),
+        **{
+            f"{FOLDER}/{place}{name}": ("operator", mode)
+            for place in ("", "previous/")
+            for name, mode in (("server-key.pem", "0600"), ("certificate.pem", "0644"))
+        },
+        "/etc/systemd/system/docker.service.d/override.conf": ("root:root", "0644"),
+        "/run/dockseal.lock": ("root:root", "0600"),
+    }
+    renewal = ("server-key.pem", "certificate.pem", "request.csr", "extfile.cnf")
+    assert effects == {
+        "units": ["docker.service", "docker.socket"],
         "commands": ["systemctl daemon-reload", "systemctl restart docker.socket", "systemctl start docker.service"],
         "networks": [],
         "users": [],
         "removes": [
-            "hosts/docker.example.com/request.csr",
-            "hosts/docker.example.com/extfile.cnf",
+            f"{FOLDER}/request.csr",
+            f"{FOLDER}/extfile.cnf",
+            *(f"{FOLDER}/renewal/{name}" for name in renewal),
         ],
+        "temporary": ["/etc/docker/tls.previous/"],
+        "starts": [],
     }
 
 

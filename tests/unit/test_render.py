@@ -11,7 +11,7 @@ import pytest
 from generator.errors import TemplateError
 from generator.plan import make_plan
 from generator.read import read_site
-from generator.render import Renderer, bash_word, plain_text, render_plan
+from generator.render import MANUAL, Comment, Renderer, bash_word, plain_text, render_plan
 from generator.steps import Context, Step
 from tests.sites import ONE_HOST, ROOT, TEMPLATES, plan
 
@@ -43,6 +43,12 @@ def test_what_is_no_plain_text_or_number_is_refused(value: object) -> None:
         bash_word(value)
     with pytest.raises(TemplateError):
         plain_text(value)
+
+
+@pytest.mark.parametrize("text", ["Reads: a\nid", "a\x07", "a\n# caf\xe9", "a\r# b"])
+def test_a_comment_that_could_end_is_refused(text: str) -> None:
+    with pytest.raises(TemplateError):
+        Comment(text)
 
 
 def test_bash_that_looks_like_a_template_stays(tmp_path: Path) -> None:
@@ -99,7 +105,7 @@ def undeclared(environment: jinja2.Environment, template: str) -> set[str]:
 @pytest.mark.parametrize("template", sorted(contexts()))
 def test_a_template_uses_exactly_the_constants_that_the_plan_gives(template: str) -> None:
     environment = Renderer(TEMPLATES).scripts
-    assert undeclared(environment, template) == set(contexts()[template])
+    assert undeclared(environment, template) == {*contexts()[template], MANUAL}
 
 
 def test_every_template_is_used() -> None:

@@ -2,12 +2,12 @@
 # Makes the private key and the certificate signing request of one client.
 # An existing key is never replaced, and it never leaves this machine.
 #
-# Reads:      DIR/clients/NAME/client-certificate.pem (a valid one needs no
-#             new request)
-# Writes:     DIR/clients/NAME/{client-key.pem,client-request.csr}
+# Reads:      DIR/clients/client/: client-certificate.pem, ca-public.pem
+# Writes:     DIR/clients/client/: client-key.pem, client-request.csr, .lock;
+#             DIR/clients/client/renewal/: client-key.pem, client-request.csr
 # Restarts:   nothing
 # Needs root: no
-# Undo:       removes the request; lists the key and keeps it, unless
+# Undo:       removes the requests; lists the keys and keeps them, unless
 #             --remove-keys
 # Options:    --dir DIR (docker-tls)  --renew [--new-key]  --yes  --check
 #             --undo [--remove-keys]  --help

@@ -2,14 +2,21 @@
 # Configures the docker client of the user who runs it: certificates in
 # ~/.docker and a docker context for each Docker host.
 #
-# Reads:      DIR/clients/NAME/{client-key.pem,client-certificate.pem,
-#             ca-public.pem}
-# Writes:     ~/.docker/{ca,cert,key}.pem, ~/.docker/before-dockseal, docker
-#             contexts with a copy of them, the shell profile if the site asks
-# Removes:    DIR/clients/NAME/{client-request.csr,extfile-client.cnf}
+# Reads:      DIR/clients/client/: client-key.pem, client-certificate.pem,
+#             ca-public.pem
+# Writes:     ~/.docker/: ca.pem, cert.pem, key.pem; ~/.docker/before-dockseal/:
+#             record, digests, key.pem, cert.pem, ca.pem;
+#             ~/.docker/contexts/meta/DIGEST/meta.json;
+#             ~/.docker/contexts/tls/DIGEST/docker/: ca.pem, cert.pem, key.pem;
+#             DIR/clients/client/: client-key.pem, client-certificate.pem,
+#             .lock; DIR/clients/client/previous/: client-key.pem,
+#             client-certificate.pem
+# Removes:    DIR/clients/client/: client-request.csr, extfile-client.cnf;
+#             DIR/clients/client/renewal/: client-key.pem,
+#             client-certificate.pem, client-request.csr, extfile-client.cnf
 # Restarts:   nothing
 # Needs root: no; it configures the user who runs it
-# Undo:       removes all of it and puts back what was in ~/.docker before
+# Undo:       removes all of it, and puts back what was in ~/.docker before
 # Options:    --dir DIR (docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

@@ -2,7 +2,7 @@
 # Checks when the certificates of one docker client end; says what to do and
 # fails when one ends soon. For cron: 0 8 * * * bash 60-check-expiry.sh
 #
-# Reads:      ~/.docker/{ca,cert}.pem
+# Reads:      ~/.docker/: ca.pem, cert.pem
 # Writes:     nothing
 # Restarts:   nothing
 # Needs root: no

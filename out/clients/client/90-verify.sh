@@ -2,8 +2,9 @@
 # Verifies one docker client: its files, and that each of its Docker hosts
 # answers it and shows a certificate of the site's CA.
 #
-# Reads:      ~/.docker/{ca,cert,key}.pem
-# Writes:     a temporary folder, removed at the end
+# Reads:      ~/.docker/: ca.pem, cert.pem, key.pem
+# Writes:     FILE (--junit)
+# Temporary:  /tmp/RANDOM/; a TLS server of an impostor, on a loopback address
 # Restarts:   nothing
 # Needs root: no
 # Undo:       nothing to undo: it is read-only

@@ -2,11 +2,12 @@
 # Makes the private key and the certificate signing request of one server.
 # An existing key is never replaced, and it never leaves this machine.
 #
-# Reads:      DIR/hosts/NAME/certificate.pem (a valid one needs no new request)
-# Writes:     DIR/hosts/NAME/{server-key.pem,request.csr}
+# Reads:      DIR/hosts/localhost/: certificate.pem, ca-public.pem
+# Writes:     DIR/hosts/localhost/: server-key.pem, request.csr, .lock;
+#             DIR/hosts/localhost/renewal/: server-key.pem, request.csr
 # Restarts:   nothing
 # Needs root: no
-# Undo:       removes the request; lists the key and keeps it, unless
+# Undo:       removes the requests; lists the keys and keeps them, unless
 #             --remove-keys
 # Options:    --dir DIR (docker-tls)  --renew [--new-key]  --yes  --check
 #             --undo [--remove-keys]  --help

@@ -3,12 +3,21 @@
 # the site's CA are answered. Mode server-only: the server shows a certificate,
 # everyone is answered. Then proves it, or puts back what was there.
 #
-# Reads:      DIR/hosts/NAME/{server-key.pem,certificate.pem,ca-public.pem}
-# Writes:     /etc/docker/tls and the systemd drop-in of docker.service
-# Removes:    DIR/hosts/NAME/{request.csr,extfile.cnf} once all holds
-# Restarts:   docker.service, once, and only if something changed
+# Reads:      DIR/hosts/localhost/: server-key.pem, certificate.pem,
+#             ca-public.pem; /etc/docker/daemon.json
+# Writes:     /etc/docker/tls; /etc/docker/tls-DIGEST/: ca-public.pem,
+#             certificate.pem, server-key.pem; DIR/hosts/localhost/:
+#             server-key.pem, certificate.pem; DIR/hosts/localhost/previous/:
+#             server-key.pem, certificate.pem;
+#             /etc/systemd/system/docker.service.d/override.conf;
+#             /run/dockseal.lock
+# Removes:    DIR/hosts/localhost/: request.csr, extfile.cnf;
+#             DIR/hosts/localhost/renewal/: server-key.pem, certificate.pem,
+#             request.csr, extfile.cnf
+# Temporary:  /etc/docker/tls.previous/
+# Restarts:   docker.service, docker.socket
 # Needs root: yes
-# Undo:       removes the drop-in and the installed files, restarts
+# Undo:       removes the drop-in, and what was installed, and restarts
 # Options:    --dir DIR (docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

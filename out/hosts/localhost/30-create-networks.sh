@@ -2,9 +2,8 @@
 # Creates the docker networks of one host. Between two containers of a network
 # with icc false no packet passes; 90-verify.sh shows it.
 #
-# Reads:      the networks that docker has, this machine's routes, the options
-#             of dockerd
-# Writes:     docker networks, with the label dockseal.script
+# Reads:      /etc/docker/daemon.json
+# Writes:     /run/dockseal.lock; network isolated
 # Restarts:   nothing
 # Needs root: yes
 # Undo:       removes the networks that this script made, except those that

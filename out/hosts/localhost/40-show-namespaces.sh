@@ -2,10 +2,12 @@
 # Shows in throwaway containers what each of six namespaces isolates, and what
 # sharing it does. Every claim stands beside what was seen.
 #
-# Reads:      DIR/probe-image.tar where there is one, the host's busybox else
-# Writes:     containers, an image and a folder in /run, all removed at the end
+# Reads:      DIR/probe-image.tar
+# Writes:     /run/dockseal.lock; FILE (--junit)
+# Temporary:  /run/dockseal-probe.RANDOM/; throwaway containers, networks and an
+#             image
 # Restarts:   nothing
-# Needs root: yes, for docker and to look into /proc
+# Needs root: yes
 # Undo:       removes what a killed run left; nothing else stays
 # Options:    --dir DIR (docker-tls)  --json  --junit FILE  --yes  --check
 #             --undo [--remove-keys]  --help

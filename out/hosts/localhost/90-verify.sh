@@ -2,10 +2,15 @@
 # Verifies one Docker host: its files, its daemon, and who gets an answer from
 # it. Shown by handshakes, each refusal beside a client that is answered.
 #
-# Reads:      the installed files, DIR/clients where a client's files are here
-# Writes:     a temporary folder, throwaway containers and a network of theirs
+# Reads:      /etc/docker/tls/: ca-public.pem, certificate.pem, server-key.pem;
+#             /etc/systemd/system/docker.service.d/override.conf;
+#             DIR/probe-image.tar; DIR/clients/client/: client-key.pem,
+#             client-certificate.pem
+# Writes:     /run/dockseal.lock; FILE (--junit)
+# Temporary:  /run/dockseal-probe.RANDOM/; /tmp/RANDOM/; throwaway containers,
+#             networks and an image
 # Restarts:   nothing
-# Needs root: yes, to read the daemon's key and its log
+# Needs root: yes
 # Undo:       nothing to undo: it is read-only
 # Options:    --dir DIR (docker-tls)  --json  --junit FILE
 #             --no-containers  --yes  --check
