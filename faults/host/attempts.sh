@@ -125,10 +125,13 @@ kill_inside() { # kill_inside CALL SECONDS [CALL SECONDS]...
 
 # ---- No room, no right to write ---------------------------------------------
 
+# A folder that is mounted is there before the script: it may take note of that.
+readonly notes='/before-dockseal/record$'
+
 # With FOLDER on a file system that has 1, 2, 3 and so on of UNIT (pages of
 # 4 KiB, or inodes), or of every so many, until the script has all it needs.
 fill_up() { # fill_up FOLDER pages|inodes STEP
-  local number=0 fits=0 options
+  local number=0 fits=0 options may_be_half=${notes} may_be_gone=${notes}
   until ((fits)); do
     number=$((number + $3))
     ((number < 2000)) || fail "$1 needs more than 2000 $2"
@@ -160,7 +163,7 @@ mount_copy() { # mount_copy FOLDER OPTIONS
 
 # With one folder after the other read-only.
 forbid() { # forbid FOLDER...
-  local folder number=0
+  local folder number=0 may_be_half=${notes} may_be_gone=${notes}
   for folder in "$@"; do
     number=$((number + 1))
     bring_back begin
