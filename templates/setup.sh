@@ -104,7 +104,7 @@ parties_here() {
       printf '%s\n' "${file%/*}"
     fi
   done
-  if [[ -e ${named_parties} ]]; then cat -- "${named_parties}"; fi
+  if [[ -f ${named_parties} ]]; then cat -- "${named_parties}"; fi
 }
 
 # True when a folder holds what was carried here from another machine: a request
@@ -452,7 +452,7 @@ remember_parties() {
   if ((! ${#named[@]} || ${#wanted[@]})); then return; fi
   text=$({
     printf '%s\n' "${named[@]}"
-    if [[ -e ${named_parties} ]]; then cat -- "${named_parties}"; fi
+    if [[ -f ${named_parties} ]]; then cat -- "${named_parties}"; fi
   } | sort --unique)
   write_file "${named_parties}" 0600 "${text}"
 }
