@@ -20,7 +20,7 @@ DEFAULT_REMAP_USER = "dockremap"
 DAEMON_UNITS = ("docker.service", "docker.socket")
 # Where useradd(8), which dockerd runs, writes.
 ACCOUNTS = tuple(f"/etc/{name}" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid"))
-JUNIT = File("FILE (--junit)", "root:root", "0644")
+JUNIT = File("FILE (--junit)", "root:root", "0600")
 PROBE_FOLDERS = ("/run/dockseal-probe.RANDOM/",)
 CONTAINERS = ("throwaway containers, networks and an image",)
 IN_CONTAINERS = (
@@ -256,7 +256,8 @@ def verify(names: Names, host: Host) -> Step:
         }
         files = (names.files.ca_certificate, names.server.certificate, names.server.key)
         pair = (names.client.key, names.client.certificate)
-        looks_at += tuple(f"{folder}/{name}" for folder in names.client_folders(host) for name in pair)
+        looks_at += tuple(f"{place}/{names.files.ca_certificate}" for place in (folder, "ca"))
+        looks_at += tuple(f"{client}/{name}" for client in names.client_folders(host) for name in pair)
         reads = (*(f"{host.tls_directory}/{name}" for name in files), *reads)
         template = "verify-host.sh"
     return Step(

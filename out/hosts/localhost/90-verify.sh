@@ -4,7 +4,8 @@
 #
 # Reads:      /etc/docker/tls/: ca-public.pem, certificate.pem, server-key.pem;
 #             /etc/systemd/system/docker.service.d/override.conf;
-#             DIR/probe-image.tar; DIR/clients/client/: client-key.pem,
+#             DIR/probe-image.tar; DIR/hosts/localhost/ca-public.pem;
+#             DIR/ca/ca-public.pem; DIR/clients/client/: client-key.pem,
 #             client-certificate.pem
 # Writes:     /run/dockseal.lock; FILE (--junit)
 # Temporary:  /run/dockseal-probe.RANDOM/; /tmp/RANDOM/; throwaway containers,
