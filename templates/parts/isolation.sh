@@ -104,7 +104,7 @@ measure_pair() { # measure_pair IPv4|IPv6 HOW_OFTEN
 read_wishes() {
   local at
   isolated=0 isolated_ipv6=0 internal=0
-  if [[ ${icc} == false ]]; then isolated=1; fi
+  if [[ ${icc} == false ]] && ! lacks_default_bridge; then isolated=1; fi
   for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
     read_row "${at}"
     if [[ ${row_internal} == true ]]; then internal=1; fi
@@ -339,11 +339,9 @@ can_start_probes() {
   find_probe_image
 }
 
-# dockerd may have been told to make no default bridge.
 verify_default_bridge() {
   local cis_item=''
-  find_network bridge
-  if [[ -z ${row_id} ]]; then
+  if lacks_default_bridge; then
     report_unmeasured SKIP 'bridge: ' 'dockerd has no default bridge'
     return
   fi

@@ -94,12 +94,10 @@ add_member() { # add_member PART NAME OPTION...
   member_sleep[$1]=$((probe_seconds + probe_count))
 }
 
-# Where dockerd has no default bridge ("bridge": "none") the containers get a
-# network of their own.
+# Without a default bridge the containers get a network of their own.
 choose_network() {
-  local listed name=dockseal-members-${probe_run}
-  listed=$(ask_docker network ls --format '{{.Name}}')
-  if [[ $'\n'${listed}$'\n' == *$'\n'bridge$'\n'* ]]; then return; fi
+  local name=dockseal-members-${probe_run}
+  lacks_default_bridge || return 0
   run_docker network create --label "${probe_label}=${probe_run}" "${name}"
   member_network=(--network "${name}")
 }

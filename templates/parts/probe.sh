@@ -59,6 +59,13 @@ is_answering() {
   ask_docker version --format '{{.Server.Version}}' >/dev/null
 }
 
+# Whether dockerd was told to make no default bridge: "bridge": "none".
+lacks_default_bridge() {
+  local listed
+  listed=$(ask_docker network ls --format '{{.Name}}') || return
+  [[ $'\n'${listed}$'\n' != *$'\n'bridge$'\n'* ]]
+}
+
 # Runs a command in a container, for what it prints.
 in_probe() { # in_probe ID COMMAND...
   timeout 30 docker -H "${docker_socket}" exec "$@"

@@ -82,6 +82,15 @@ ipv6_routes() { printf '%s\\n' 'eth0 20000000000000000000000000000000 3 00000003
 """
 
 
+@pytest.mark.parametrize("subnet", ["10.0.0.0/24", "fd00::/64"])
+def test_a_machine_without_routes_reaches_nothing(subnet: str) -> None:
+    script = (
+        f"set -Eeuo pipefail\n{part('routes')}\nipv4_routes() {{ :; }}; ipv6_routes() {{ :; }}; interface_into {subnet}"
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize(
     ("subnet", "interface"),
     [

@@ -998,7 +998,9 @@ host_ids() { # host_ids FILE
 # Prints an account whose id is a container's too: whoever has that id in a
 # container has the account's files.
 account_in_range() { # account_in_range FILE
-  local name id mine
+  local ids name id mine
+  # All of them first: who writes to a reader that is gone fails.
+  ids=$(host_ids "$1")
   while IFS=: read -r name id; do
     [[ ${id} =~ ^[0-9]+$ ]] || continue
     for mine in "${own[@]}"; do
@@ -1007,7 +1009,7 @@ account_in_range() { # account_in_range FILE
       printf '%s holds %d, the id of the account %s' "${mine}" "${id}" "${name}"
       return
     done
-  done < <(host_ids "$1")
+  done <<<"${ids}"
 }
 
 # Prints what is wrong with the ranges in own, or nothing.

@@ -523,17 +523,22 @@ is_overlap() { # is_overlap DIGITS BITS DIGITS BITS
 # by a route of their own, or nothing. A default route is none, also in parts
 # (0.0.0.0/1, 2000::/3), nor is one that refuses (RTF_REJECT, 0x200).
 interface_into() { # interface_into SUBNET
-  local interface to bits flags digits few=1
-  if [[ $1 == *:* ]]; then few=3; fi
+  local interface to bits flags digits routes few=1
+  if [[ $1 == *:* ]]; then
+    few=3
+    routes=$(ipv6_routes)
+  else
+    routes=$(ipv4_routes)
+  fi
   digits=$(digits_of "${1%/*}")
   while read -r interface to bits flags; do
-    if ((bits > few && ! (16#${flags} & 0x200))) &&
-      [[ ${interface} != lo ]] &&
+    if [[ -n ${interface} && ${interface} != lo ]] &&
+      ((bits > few && ! (16#${flags} & 0x200))) &&
       is_overlap "${to}" "${bits}" "${digits}" "${1#*/}"; then
       printf '%s\n' "${interface}"
       return
     fi
-  done < <(if [[ $1 == *:* ]]; then ipv6_routes; else ipv4_routes; fi)
+  done <<<"${routes}"
 }
 
 # ---- Before the first change ------------------------------------------------

@@ -510,7 +510,9 @@ host_ids() { # host_ids FILE
 # Prints an account whose id is a container's too: whoever has that id in a
 # container has the account's files.
 account_in_range() { # account_in_range FILE
-  local name id mine
+  local ids name id mine
+  # All of them first: who writes to a reader that is gone fails.
+  ids=$(host_ids "$1")
   while IFS=: read -r name id; do
     [[ ${id} =~ ^[0-9]+$ ]] || continue
     for mine in "${own[@]}"; do
@@ -519,7 +521,7 @@ account_in_range() { # account_in_range FILE
       printf '%s holds %d, the id of the account %s' "${mine}" "${id}" "${name}"
       return
     done
-  done < <(host_ids "$1")
+  done <<<"${ids}"
 }
 
 # Prints what is wrong with the ranges in own, or nothing.
@@ -590,6 +592,13 @@ ask_docker() { # ask_docker WORD...
 
 is_answering() {
   ask_docker version --format '{{.Server.Version}}' >/dev/null
+}
+
+# Whether dockerd was told to make no default bridge: "bridge": "none".
+lacks_default_bridge() {
+  local listed
+  listed=$(ask_docker network ls --format '{{.Name}}') || return
+  [[ $'\n'${listed}$'\n' != *$'\n'bridge$'\n'* ]]
 }
 
 # Runs a command in a container, for what it prints.
@@ -904,12 +913,10 @@ add_member() { # add_member PART NAME OPTION...
   member_sleep[$1]=$((probe_seconds + probe_count))
 }
 
-# Where dockerd has no default bridge ("bridge": "none") the containers get a
-# network of their own.
+# Without a default bridge the containers get a network of their own.
 choose_network() {
-  local listed name=dockseal-members-${probe_run}
-  listed=$(ask_docker network ls --format '{{.Name}}')
-  if [[ $'\n'${listed}$'\n' == *$'\n'bridge$'\n'* ]]; then return; fi
+  local name=dockseal-members-${probe_run}
+  lacks_default_bridge || return 0
   run_docker network create --label "${probe_label}=${probe_run}" "${name}"
   member_network=(--network "${name}")
 }

@@ -744,7 +744,9 @@ host_ids() { # host_ids FILE
 # Prints an account whose id is a container's too: whoever has that id in a
 # container has the account's files.
 account_in_range() { # account_in_range FILE
-  local name id mine
+  local ids name id mine
+  # All of them first: who writes to a reader that is gone fails.
+  ids=$(host_ids "$1")
   while IFS=: read -r name id; do
     [[ ${id} =~ ^[0-9]+$ ]] || continue
     for mine in "${own[@]}"; do
@@ -753,7 +755,7 @@ account_in_range() { # account_in_range FILE
       printf '%s holds %d, the id of the account %s' "${mine}" "${id}" "${name}"
       return
     done
-  done < <(host_ids "$1")
+  done <<<"${ids}"
 }
 
 # Prints what is wrong with the ranges in own, or nothing.
@@ -1595,6 +1597,13 @@ is_answering() {
   ask_docker version --format '{{.Server.Version}}' >/dev/null
 }
 
+# Whether dockerd was told to make no default bridge: "bridge": "none".
+lacks_default_bridge() {
+  local listed
+  listed=$(ask_docker network ls --format '{{.Name}}') || return
+  [[ $'\n'${listed}$'\n' != *$'\n'bridge$'\n'* ]]
+}
+
 # Runs a command in a container, for what it prints.
 in_probe() { # in_probe ID COMMAND...
   timeout 30 docker -H "${docker_socket}" exec "$@"
@@ -2098,7 +2107,7 @@ measure_pair() { # measure_pair IPv4|IPv6 HOW_OFTEN
 read_wishes() {
   local at
   isolated=0 isolated_ipv6=0 internal=0
-  if [[ ${icc} == false ]]; then isolated=1; fi
+  if [[ ${icc} == false ]] && ! lacks_default_bridge; then isolated=1; fi
   for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
     read_row "${at}"
     if [[ ${row_internal} == true ]]; then internal=1; fi
@@ -2333,11 +2342,9 @@ can_start_probes() {
   find_probe_image
 }
 
-# dockerd may have been told to make no default bridge.
 verify_default_bridge() {
   local cis_item=''
-  find_network bridge
-  if [[ -z ${row_id} ]]; then
+  if lacks_default_bridge; then
     report_unmeasured SKIP 'bridge: ' 'dockerd has no default bridge'
     return
   fi
@@ -2460,12 +2467,10 @@ add_member() { # add_member PART NAME OPTION...
   member_sleep[$1]=$((probe_seconds + probe_count))
 }
 
-# Where dockerd has no default bridge ("bridge": "none") the containers get a
-# network of their own.
+# Without a default bridge the containers get a network of their own.
 choose_network() {
-  local listed name=dockseal-members-${probe_run}
-  listed=$(ask_docker network ls --format '{{.Name}}')
-  if [[ $'\n'${listed}$'\n' == *$'\n'bridge$'\n'* ]]; then return; fi
+  local name=dockseal-members-${probe_run}
+  lacks_default_bridge || return 0
   run_docker network create --label "${probe_label}=${probe_run}" "${name}"
   member_network=(--network "${name}")
 }
