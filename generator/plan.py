@@ -37,6 +37,9 @@ def make_plan(site: Site) -> Plan:
         }
         for step in steps
     )
+    installed = tuple(
+        dict.fromkeys(f"{host.tls_directory}/{names.files.ca_certificate}" for host in names.tls_hosts.values())
+    )
     context: Context = {
         "script": "setup.sh",
         "ca_common_name": site.ca.common_name,
@@ -48,9 +51,7 @@ def make_plan(site: Site) -> Plan:
         "client_key_file": names.client.key,
         "client_request_file": names.client.request,
         "client_certificate_file": names.client.certificate,
-        "installed_authorities": tuple(
-            dict.fromkeys(f"{host.tls_directory}/{names.files.ca_certificate}" for host in names.tls_hosts.values())
-        ),
+        "installed_authorities": installed,
         "parties": parties,
         "rows": rows,
     }
@@ -62,7 +63,7 @@ def make_plan(site: Site) -> Plan:
         context=context,
         needs_root=any(step.needs_root for step in steps),
         restarts=tuple(dict.fromkeys(unit for step in steps for unit in step.restarts)),
-        looks_at=("OUT/SHA256SUMS",),
+        looks_at=("OUT/SHA256SUMS", *installed),
         effects=Effects(files=(File("parties.txt", "operator", "0600"), lock(""))),
         undo="undoes the same scripts, the last one first",
         root_when="where this machine is a Docker host" if any(step.needs_root for step in steps) else "no",

@@ -4,7 +4,7 @@
 # renewal, no new client, and a new CA for everyone.
 #
 # @{manual}
-# Options:    --to FILE | --restore FILE  --dir DIR (docker-tls)
+# Options:    --to FILE | --restore FILE  --dir DIR (~/docker-tls)
 #             --passphrase-file FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

@@ -3,9 +3,9 @@
 # ~/.docker and a docker context for each Docker host.
 #
 # @{manual}
-# Options:    --dir DIR (docker-tls)  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
-# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check: changes, 5 waits
 #% include "parts/guard.sh"
 
 readonly script=@{script}

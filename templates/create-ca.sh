@@ -3,7 +3,7 @@
 # An existing key is never replaced.
 #
 # @{manual}
-# Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
+# Options:    --dir DIR (~/docker-tls)  --passphrase-file FILE  --yes
 #             --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 #% include "parts/guard.sh"

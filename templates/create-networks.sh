@@ -3,7 +3,7 @@
 # with icc false no packet passes; 90-verify.sh shows it.
 #
 # @{manual}
-# Options:    --dir DIR (docker-tls)  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 #% include "parts/guard.sh"

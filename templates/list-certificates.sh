@@ -3,7 +3,7 @@
 # top, with the days that are left.
 #
 # @{manual}
-# Options:    --dir DIR (docker-tls)  --json  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --json  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 2 wrong use, or there is no ledger
 #% include "parts/guard.sh"

@@ -3,7 +3,7 @@
 # An existing key is never replaced, and it never leaves this machine.
 #
 # @{manual}
-# Options:    --dir DIR (docker-tls)  --renew [--new-key]  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --renew [--new-key]  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 #% include "parts/guard.sh"

@@ -4,7 +4,7 @@
 # --finish the old CA is trusted no more, and who did not renew is refused.
 #
 # @{manual}
-# Options:    --begin | --switch | --finish  --dir DIR (docker-tls)
+# Options:    --begin | --switch | --finish  --dir DIR (~/docker-tls)
 #             --passphrase-file FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

@@ -7,7 +7,7 @@
 # Usage:      setup.sh [--as PARTY]... [OPTION]... [STEP]...
 #             PARTY is ca, hosts/NAME or clients/NAME; STEP is one script
 # @{manual}
-# Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
+# Options:    --dir DIR (~/docker-tls)  --passphrase-file FILE  --yes
 #             --no-containers  --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
 #             4 a control does not hold, 5 waits for a file that has to be

@@ -3,7 +3,7 @@
 # sharing it does. Every claim stands beside what was seen.
 #
 # @{manual}
-# Options:    --dir DIR (docker-tls)  --json  --junit FILE  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --json  --junit FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use or no image, 4 a control does
 #             not hold

@@ -3,7 +3,7 @@
 # certify: names, use and lifetime come from it, never from a request.
 #
 # @{manual}
-# Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
+# Options:    --dir DIR (~/docker-tls)  --passphrase-file FILE  --yes
 #             --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
 #             5 waits for a request, 6 refused one

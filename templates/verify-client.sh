@@ -3,7 +3,7 @@
 # answers it and shows a certificate of the site's CA.
 #
 # @{manual}
-# Options:    --dir DIR (docker-tls)  --json  --junit FILE  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --json  --junit FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
 #% include "parts/guard.sh"

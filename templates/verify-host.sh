@@ -3,7 +3,7 @@
 # it. Shown by handshakes, each refusal beside a client that is answered.
 #
 # @{manual}
-# Options:    --dir DIR (docker-tls)  --json  --junit FILE
+# Options:    --dir DIR (~/docker-tls)  --json  --junit FILE
 #             --no-containers  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold

@@ -4,7 +4,7 @@
 # here. The service fails when one ends soon, and its journal says what to do.
 #
 # @{manual}
-# Options:    --dir DIR (docker-tls)  --now (check and say)  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --now (check and say)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
 #             4 with --now: a certificate ends soon

@@ -9,7 +9,7 @@
 # Needs root: no
 # Undo:       lists key, certificate and ca/ca-public.srl and keeps them, unless
 #             --remove-keys
-# Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
+# Options:    --dir DIR (~/docker-tls)  --passphrase-file FILE  --yes
 #             --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 case ${BASH_VERSION:-} in

@@ -13,7 +13,7 @@
 # Restarts:   nothing
 # Needs root: no
 # Undo:       lists the certificates and keeps them, unless --remove-keys
-# Options:    --dir DIR (docker-tls)  --passphrase-file FILE  --yes
+# Options:    --dir DIR (~/docker-tls)  --passphrase-file FILE  --yes
 #             --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
 #             5 waits for a request, 6 refused one

@@ -16,7 +16,7 @@
 # Needs root: no
 # Undo:       after --begin: lists the next CA and keeps it, unless
 #             --remove-keys; later stages are not undone
-# Options:    --begin | --switch | --finish  --dir DIR (docker-tls)
+# Options:    --begin | --switch | --finish  --dir DIR (~/docker-tls)
 #             --passphrase-file FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

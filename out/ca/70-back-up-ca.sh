@@ -11,7 +11,7 @@
 # Restarts:   nothing
 # Needs root: no
 # Undo:       nothing to undo: the file of --to, or the CA of --restore, stays
-# Options:    --to FILE | --restore FILE  --dir DIR (docker-tls)
+# Options:    --to FILE | --restore FILE  --dir DIR (~/docker-tls)
 #             --passphrase-file FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

@@ -7,7 +7,7 @@
 # Restarts:   nothing
 # Needs root: no
 # Undo:       nothing to undo: it is read-only
-# Options:    --dir DIR (docker-tls)  --json  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --json  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 2 wrong use, or there is no ledger
 case ${BASH_VERSION:-} in

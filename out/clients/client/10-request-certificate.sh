@@ -9,7 +9,7 @@
 # Needs root: no
 # Undo:       removes the requests; lists the keys and keeps them, unless
 #             --remove-keys
-# Options:    --dir DIR (docker-tls)  --renew [--new-key]  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --renew [--new-key]  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 case ${BASH_VERSION:-} in

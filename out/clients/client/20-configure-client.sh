@@ -17,9 +17,9 @@
 # Restarts:   nothing
 # Needs root: no; it configures the user who runs it
 # Undo:       removes all of it, and puts back what was in ~/.docker before
-# Options:    --dir DIR (docker-tls)  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
-# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check: changes, 5 waits
 case ${BASH_VERSION:-} in
   '')
     printf 'error: this script needs bash; run: bash %s\n' "$0" >&2

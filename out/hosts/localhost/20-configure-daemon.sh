@@ -18,9 +18,9 @@
 # Restarts:   docker.service, docker.socket
 # Needs root: yes
 # Undo:       removes the drop-in, and what was installed, and restarts
-# Options:    --dir DIR (docker-tls)  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
-# Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
+# Status:     0 done, 1 failed, 2 wrong use, 3 --check: changes, 5 waits
 case ${BASH_VERSION:-} in
   '')
     printf 'error: this script needs bash; run: bash %s\n' "$0" >&2

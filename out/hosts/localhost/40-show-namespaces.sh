@@ -9,7 +9,7 @@
 # Restarts:   nothing
 # Needs root: yes
 # Undo:       removes what a killed run left; nothing else stays
-# Options:    --dir DIR (docker-tls)  --json  --junit FILE  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --json  --junit FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use or no image, 4 a control does
 #             not hold

@@ -13,7 +13,7 @@
 # Restarts:   nothing
 # Needs root: yes
 # Undo:       nothing to undo: it is read-only
-# Options:    --dir DIR (docker-tls)  --json  --junit FILE
+# Options:    --dir DIR (~/docker-tls)  --json  --junit FILE
 #             --no-containers  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
