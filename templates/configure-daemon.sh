@@ -50,6 +50,10 @@ readonly icc=@{icc}
 
 #% include "parts/same_file.sh"
 
+#% include "parts/safe.sh"
+
+#% include "parts/safe_folders.sh"
+
 #% include "parts/lock.sh"
 
 #% include "parts/terminal.sh"
@@ -67,6 +71,10 @@ readonly icc=@{icc}
 #% include "parts/why_not_valid.sh"
 
 #% include "parts/check_certificate.sh"
+
+#% include "parts/trusted_authorities.sh"
+
+#% include "parts/show_authorities.sh"
 
 #% include "parts/remove_request.sh"
 
@@ -109,14 +117,27 @@ readonly accepts=' --dir --yes --check --undo --remove-keys --help '
 readonly previous=${tls_directory}.previous
 readonly -a replaced=("${drop_in}" "${tls_directory}")
 
-check_tls_directory() {
+# The link is compared as it stands: /etc/docker may be a link itself.
+is_link_ours() {
   local target
-  if [[ ! -e ${tls_directory} && ! -L ${tls_directory} ]]; then return; fi
-  target=$(readlink -- "${tls_directory}") || target=''
-  [[ ${target} =~ ^"${tls_directory##*/}"-[0-9a-f]{16}$ ]] ||
-    die 2 \
-      "${tls_directory} is there and not made by this script; move it away," \
-      "or set tls_directory in the site file; ${leaves}"
+  target=$(readlink -- "${tls_directory}") &&
+    [[ ${target} =~ ^"${tls_directory##*/}"-[0-9a-f]{16}$ ]]
+}
+
+# Prints the folder that the link leads to, or nothing.
+installed_generation() {
+  if is_link_ours; then
+    printf '%s/%s\n' "${tls_directory%/*}" "$(readlink -- "${tls_directory}")"
+  fi
+}
+
+check_tls_directory() {
+  if [[ ! -e ${tls_directory} && ! -L ${tls_directory} ]] || is_link_ours; then
+    return
+  fi
+  die 2 \
+    "${tls_directory} is there and not made by this script; move it away," \
+    "or set tls_directory in the site file; ${leaves}"
 }
 
 # A pair gets a folder of its own; the switch to it is one rename of a link.
@@ -136,8 +157,6 @@ is_generation_whole() { # is_generation_whole FOLDER
 
 # Modes after the CIS Docker Benchmark: certificates 0444, the key 0400.
 install_generation() { # install_generation FOLDER
-  local parent=${tls_directory%/*}
-  if [[ ! -d ${parent} ]]; then run mkdir -p -m 0755 -- "${parent}"; fi
   remove "$1.new"
   run mkdir -m 0700 -- "$1.new"
   # D15: what the daemon gets, with owners and modes.
@@ -156,10 +175,6 @@ install_generation() { # install_generation FOLDER
   run mv -T -- "$1.new" "$1"
 }
 
-remove() { # remove FOLDER
-  if [[ -e $1 ]]; then run rm -rf -- "$1"; fi
-}
-
 point_link_at() { # point_link_at FOLDER
   run ln -sfnT -- "${1##*/}" "${tls_directory}.new"
   run mv -T -- "${tls_directory}.new" "${tls_directory}"
@@ -168,7 +183,8 @@ point_link_at() { # point_link_at FOLDER
 remove_generations() { # remove_generations KEEP: all folders but KEEP
   local generation
   for generation in "${tls_directory}"-*; do
-    [[ -d ${generation} && ${generation} != "$1" ]] || continue
+    [[ -d ${generation} && ! -L ${generation} ]] || continue
+    [[ ${generation} != "$1" ]] || continue
     [[ ${generation} =~ -[0-9a-f]{16}(\.new)?$ ]] || continue
     if [[ -e ${generation}/${key_file} ]] && ((! remove_keys)) &&
       ! is_same_file "${key}" "${generation}/${key_file}" &&
@@ -177,7 +193,7 @@ remove_generations() { # remove_generations KEEP: all folders but KEEP
       note "kept: ${generation}, which has another key than ${key}"
       continue
     fi
-    run rm -rf -- "${generation}"
+    remove "${generation}"
   done
 }
 
@@ -185,10 +201,12 @@ remove_generations() { # remove_generations KEEP: all folders but KEEP
 
 # Prints what does not hold, or nothing.
 daemon_problem() {
-  is_running_with_flags || {
-    printf 'dockerd does not run with the new flags\n'
+  local problem
+  problem=$(flags_problem)
+  if [[ -n ${problem} ]]; then
+    printf '%s\n' "${problem}"
     return
-  }
+  fi
   case ${daemon_mode} in
     mutual) mutual_problem ;;
     *) server_only_problem ;;
@@ -201,7 +219,7 @@ ask() { # ask S_CLIENT_OPTION...
 }
 
 mutual_problem() {
-  local client answer refused='alert (bad certificate|certificate required)'
+  local client answer
   client=$(find_client)
   mark_log
   if [[ -n ${client} ]]; then
@@ -216,10 +234,21 @@ mutual_problem() {
   answer=$(ask)
   if is_answer "${answer}"; then
     printf 'a client without a certificate was not refused: it got an answer\n'
-  elif [[ ! ${answer} =~ ${refused} ]]; then
+  elif ! is_refusal "${answer}" "${client}"; then
     printf 'a client without a certificate was not refused: %s\n' \
       "$(why_no_answer "${answer}")"
   fi
+}
+
+# True for what dockerd answers without a certificate. Over TLS 1.2 one of Go
+# 1.26 calls that a handshake failure, which other faults are called too: then a
+# client with a certificate was answered, or the daemon's log says it.
+is_refusal() { # is_refusal ANSWER CLIENT
+  if [[ $1 =~ alert\ (bad\ certificate|certificate\ required) ]]; then
+    return
+  fi
+  [[ $1 == *'alert handshake failure'* && (-n $2 || -n ${cursor}) ]] &&
+    is_missing_certificate_logged
 }
 
 server_only_problem() {
@@ -249,13 +278,25 @@ check_conflicts() {
     tls tlsverify tlscacert tlscert tlskey "${own_keys[@]}"
   check_machine
   check_tls_directory
+  check_previous
 }
 
 is_installed() {
   [[ ! -e ${previous} && -L ${tls_directory} &&
-    $(realpath -m -- "${tls_directory}") == "${generation}" &&
-    -f ${drop_in} && $(<"${drop_in}") == "$(drop_in_text)" ]] &&
+    $(installed_generation) == "${generation}" ]] &&
+    is_text_of "$(drop_in_text)" "${drop_in}" &&
     is_generation_whole "${generation}" && is_running_with_flags
+}
+
+# Whoever has a CA's key is root here. Its digest is compared by voice.
+check_authorities() {
+  local problem
+  problem=$(why_not_trusted "${ca}" "${tls_directory}/${ca_certificate_file}" \
+    "${certificate}")
+  [[ -z ${problem} ]] ||
+    die 2 \
+      "${ca} is not installed: ${problem}; bring that file from the CA again," \
+      "and compare its sha256; ${leaves}"
 }
 
 # Sets generation to the folder of the pair that is to be installed.
@@ -269,47 +310,50 @@ choose_generation() {
     generation=${tls_directory}-DIGEST
   else
     check_certificate
+    check_authorities
     generation=$(generation_of)
   fi
 }
 
 roll_back() { # roll_back PROBLEM
   put_back "$1"
-  remove_generations "$(realpath -m -- "${tls_directory}")"
+  remove_generations "$(installed_generation)"
+  remove_made_folders
   give_up "$1"
 }
 
 apply() {
   local problem='' left
   read_stock_command
+  read_settings
   check_conflicts
   choose_generation
+  find_made_folders
   if is_installed; then
     finish_renewal
     remove_generations "${generation}"
     remove_request
     finish
   fi
+  show_authorities "${ca}"
   confirm_restart "${userns_remap}" "$(warning)"
   find_remap_data "${userns_remap}"
   save_replaced
-  leaves="${previous} holds the previous state; run this again to finish"
+  leaves=$(state_left)
   if ! is_generation_whole "${generation}"; then
     install_generation "${generation}"
   fi
   point_link_at "${generation}"
   install_drop_in
-  if [[ ${verb} == check ]]; then
-    restart_docker
-    finish
-  fi
   restart_docker || roll_back 'docker.service did not start'
-  wait_for_daemon
+  if [[ ${verb} != check ]]; then wait_for_daemon; fi
   [[ -z ${problem} ]] || roll_back "${problem}"
-  run rm -rf -- "${previous}"
+  remove_previous
+  leaves=$(state_left)
   finish_renewal
   remove_generations "${generation}"
   remove_request
+  if [[ ${verb} == check ]]; then finish; fi
   note_remap_data
   note_what_holds
   finish
@@ -327,24 +371,30 @@ note_what_holds() {
     'certificate'
   [[ -n $(find_client) ]] ||
     note \
-      "no client's files are here: clients/NAME/90-verify.sh shows that a" \
-      'client gets an answer'
+      "no client's valid files are here: clients/NAME/90-verify.sh shows that" \
+      'a client gets an answer'
 }
 
 undo() {
   local restart=0 left=''
+  find_made_folders
   if is_drop_in_ours; then
     confirm_restart '' ''
     find_remap_data ''
-    run rm -f -- "${drop_in}"
+    keep_made_folders
+    remove "${drop_in}"
     restart=1
   fi
-  remove_drop_in_folder
-  leaves="the drop-in ${drop_in} is removed; run this again to finish"
   if ((restart)) || is_running_with_flags; then restart_docker; fi
-  if [[ -L ${tls_directory} ]]; then run rm -f -- "${tls_directory}"; fi
-  if [[ -e ${previous} ]]; then run rm -rf -- "${previous}"; fi
+  if is_link_ours; then
+    remove "${tls_directory}"
+  elif [[ -e ${tls_directory} || -L ${tls_directory} ]]; then
+    note "kept: ${tls_directory}, which this script did not make"
+  fi
   remove_generations ''
+  remove_made_folders
+  remove_previous
+  remove_made_folders
   note_remap_data
   finish
 }
@@ -358,6 +408,9 @@ main() {
   need_openssl
   need_daemon \
     "install the files of ${folder} in ${tls_directory} and run:"
+  need_safe_folders
+  need_system_folder "${tls_directory%/*}"
+  need_system_folder "${drop_in%/*}"
   if [[ ${verb} == undo ]]; then undo; else apply; fi
 }
 

@@ -30,6 +30,8 @@ readonly icc=@{icc}
 
 #% include "parts/keep_copy.sh"
 
+#% include "parts/safe.sh"
+
 #% include "parts/lock.sh"
 
 #% include "parts/terminal.sh"
@@ -67,11 +69,12 @@ readonly -a replaced=("${drop_in}")
 
 # Prints what does not hold, or nothing.
 daemon_problem() {
-  local answer
-  is_running_with_flags || {
-    printf 'dockerd does not run with the new flags\n'
+  local answer problem
+  problem=$(flags_problem)
+  if [[ -n ${problem} ]]; then
+    printf '%s\n' "${problem}"
     return
-  }
+  fi
   answer=$(ask_in_plain_text /_ping)
   [[ ${answer} == 'HTTP/1.1 200 OK'* ]] ||
     printf 'the API did not answer in plain text: %s\n' "${answer:-no answer}"
@@ -85,22 +88,24 @@ check_conflicts() {
   refuse_keys 'and the site has mode: plain' \
     tls tlsverify tlscacert tlscert tlskey
   check_machine
+  check_previous
 }
 
 is_installed() {
-  [[ ! -e ${previous} && -f ${drop_in} &&
-    $(<"${drop_in}") == "$(drop_in_text)" ]] && is_running_with_flags
+  [[ ! -e ${previous} ]] && is_text_of "$(drop_in_text)" "${drop_in}" &&
+    is_running_with_flags
 }
 
 roll_back() { # roll_back PROBLEM
   put_back "$1"
+  remove_made_folders
   give_up "$1"
 }
 
 # A host that had TLS before keeps its files: only their own script undoes them.
 note_certificates() {
   local text=''
-  if is_drop_in_ours; then text=$(<"${drop_in}"); fi
+  if is_drop_in_ours; then text=$(cat -- "${drop_in}"); fi
   [[ ${text} == *--tlscert=* ]] || return 0
   text=${text##*--tlscert=}
   text=${text%%[[:space:]]*}
@@ -112,23 +117,22 @@ note_certificates() {
 apply() {
   local problem='' left
   read_stock_command
+  read_settings
   check_conflicts
+  find_made_folders
   if is_installed; then finish; fi
   confirm_restart "${userns_remap}" \
     " Then everyone who reaches ${listen} is root on this machine."
   find_remap_data "${userns_remap}"
   note_certificates
   save_replaced
-  leaves="${previous} holds the previous state; run this again to finish"
+  leaves=$(state_left)
   install_drop_in
-  if [[ ${verb} == check ]]; then
-    restart_docker
-    finish
-  fi
   restart_docker || roll_back 'docker.service did not start'
-  wait_for_daemon
+  if [[ ${verb} != check ]]; then wait_for_daemon; fi
   [[ -z ${problem} ]] || roll_back "${problem}"
-  run rm -rf -- "${previous}"
+  remove_previous
+  if [[ ${verb} == check ]]; then finish; fi
   note_remap_data
   note \
     "dockerd answers everyone who reaches ${listen}, in plain text and" \
@@ -138,16 +142,18 @@ apply() {
 
 undo() {
   local restart=0 left=''
+  find_made_folders
   if is_drop_in_ours; then
     confirm_restart '' ''
     find_remap_data ''
-    run rm -f -- "${drop_in}"
+    keep_made_folders
+    remove "${drop_in}"
     restart=1
   fi
-  leaves="the drop-in ${drop_in} is removed; run this again to finish"
-  if [[ -e ${previous} ]]; then run rm -rf -- "${previous}"; fi
-  remove_drop_in_folder
   if ((restart)) || is_running_with_flags; then restart_docker; fi
+  remove_made_folders
+  remove_previous
+  remove_made_folders
   note_remap_data
   finish
 }
@@ -155,6 +161,7 @@ undo() {
 main() {
   parse_options "$@"
   need_daemon 'run:'
+  need_system_folder "${drop_in%/*}"
   if [[ ${verb} == undo ]]; then undo; else apply; fi
 }
 

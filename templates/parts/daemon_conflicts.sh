@@ -2,7 +2,7 @@
 
 # Options that the drop-in sets: in daemon.json, and on the command line.
 own_keys=(hosts)
-own_flags='-H|--host|--tls'
+own_flags='-[Dv]*H|--host|--tls'
 if [[ ${icc} == false ]]; then
   own_keys+=(icc)
   own_flags+='|--icc'
@@ -14,34 +14,84 @@ fi
 readonly -a own_keys
 readonly own_flags
 
-# Stops when daemon.json sets one of these keys.
+# True when the file that dockerd reads has a key. VALUE is a pattern.
+has_key() { # has_key KEY [VALUE]
+  [[ ${settings} =~ \"$1\"[[:space:]]*:[[:space:]]*${2:-} ]]
+}
+
+# Sets settings to the text of the file that dockerd reads.
+read_settings() {
+  settings=''
+  if [[ -e ${config_file} ]]; then settings=$(cat -- "${config_file}"); fi
+}
+
+# Stops when that file sets any of these keys, and names all that it sets.
 refuse_keys() { # refuse_keys REASON KEY...
-  local file=/etc/docker/daemon.json word key text
-  for word in "${kept[@]}"; do
-    if [[ ${word} == --config-file=* ]]; then file=${word#*=}; fi
-  done
-  [[ -e ${file} ]] || return 0
-  text=$(<"${file}")
+  local key keys='' them='that key'
   for key in "${@:2}"; do
-    [[ ! ${text} =~ \"${key}\"[[:space:]]*: ]] ||
-      die 2 \
-        "${file} sets \"${key}\" too, $1; remove that key and run this" \
-        "again; ${leaves}"
+    if has_key "${key}"; then
+      if [[ -n ${keys} ]]; then them='those keys'; fi
+      keys+=", \"${key}\""
+    fi
   done
+  [[ -z ${keys} ]] ||
+    die 2 \
+      "${config_file} sets ${keys#, } too, $1; remove ${them} and run this" \
+      "again; ${leaves}"
+}
+
+# Prints where dockerd gets this setting from, or nothing. VALUE is as in JSON.
+setting_at() { # setting_at NAME VALUE
+  local word
+  for word in "${kept[@]}"; do
+    if [[ $(unquoted "${word}") == "--$1=${2//\"/}" ]]; then
+      printf ', %s in the unit of docker.service' "${word}"
+    fi
+  done
+  if has_key "$1" "$2"; then
+    printf ', "%s": %s in %s' "$1" "$2" "${config_file}"
+  fi
+}
+
+# What the site says must not be made void by what is said elsewhere.
+check_settings() {
+  local found=''
+  if [[ ${icc} == false ]]; then
+    found=$(setting_at iptables false)$(setting_at bridge '"none"')
+  fi
+  [[ -z ${found} ]] ||
+    die 2 \
+      "the site has icc: false, and dockerd cannot keep containers apart with" \
+      "${found#, }; remove that key and run this again; ${leaves}"
+}
+
+# From 23.0 on dockerd itself says what is wrong with its file.
+check_config_file() {
+  local text
+  [[ -e ${config_file} ]] || return 0
+  if text=$("${dockerd}" --validate --config-file "${config_file}" \
+    -H unix:///var/run/docker.sock -H "tcp://${listen}" "${flags[@]}" 2>&1)
+  then
+    return
+  fi
+  [[ ${text} != *'unknown flag: --validate'* ]] || return 0
+  die 2 \
+    "dockerd would not start with ${config_file}: ${text##*$'\n'}; correct" \
+    "that file and run this again; ${leaves}"
 }
 
 check_drop_ins() {
   local file text
   local -a files
-  if [[ -e ${drop_in} && $(<"${drop_in}") != "${marker}"* ]]; then
+  if [[ -e ${drop_in} || -L ${drop_in} ]] && ! is_drop_in_ours; then
     die 2 \
       "${drop_in} is there and not made by this script; rename it, or set" \
       "drop_in in the site file; ${leaves}"
   fi
   read -r -a files < <(daemon_property DropInPaths)
   for file in "${files[@]}"; do
-    [[ ${file} != "${drop_in}" ]] || continue
-    text=$'\n'$(<"${file}")
+    [[ -r ${file} && ! ${file} -ef ${drop_in} ]] || continue
+    text=$'\n'$(cat -- "${file}")
     [[ ! ${text} =~ $'\n'[[:space:]]*ExecStart[[:space:]]*= ]] ||
       die 2 \
         "${file} sets ExecStart too; remove that line and run this again;" \
@@ -49,24 +99,126 @@ check_drop_ins() {
   done
 }
 
-# Where $DOCKER_OPTS comes from, which the unit passes on: files such as
-# /etc/default/docker, and Environment= lines.
-check_environment() {
-  local file line
-  while read -r file _; do
-    [[ -r ${file#-} ]] || continue
-    while IFS= read -r line; do
-      [[ ! ${line} =~ ^[A-Z_]+=.*(${own_flags}) ]] ||
-        die 2 \
-          "${file#-} passes ${BASH_REMATCH[1]} to dockerd too; remove it" \
-          "there; ${leaves}"
-    done <"${file#-}"
-  done < <(daemon_property EnvironmentFiles)
-  [[ ! $(daemon_property Environment) =~ [A-Z_]+=.*(${own_flags}) ]] ||
-    die 2 "an Environment= line of docker.service passes" \
-      "${BASH_REMATCH[1]} to dockerd too; systemctl cat docker.service shows" \
-      "it; ${leaves}"
+# ---- Variables that the unit passes on --------------------------------------
+
+# Prints the names of the variables in the words that stay.
+passed_variables() {
+  local text=${kept[*]} pattern='\$\{?([A-Za-z_][A-Za-z0-9_]*)(.*)$'
+  while [[ ${text} =~ ${pattern} ]]; do
+    printf '%s\n' "${BASH_REMATCH[1]}"
+    text=${BASH_REMATCH[2]}
+  done
 }
+
+# Prints what a file gives a variable, as EnvironmentFile= reads it: a line that
+# ends with a backslash goes on, and so does a quoted value.
+value_in_file() { # value_in_file VARIABLE FILE
+  local line name='' goes_on=0
+  while IFS= read -r line || [[ -n ${line} ]]; do
+    if ((! goes_on)); then
+      if [[ ${line} =~ ^[[:space:]]*[#\;] ]]; then continue; fi
+      if [[ ${line} =~ ^[[:space:]]*([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]]; then
+        name=${BASH_REMATCH[1]}
+        line=${BASH_REMATCH[2]}
+      fi
+    fi
+    goes_on=0
+    if [[ ${line} == *\\ ]]; then goes_on=1; fi
+    if [[ ${name} != "$1" ]]; then continue; fi
+    printf '%s' "${line%\\}"
+    if ((! goes_on)); then printf '\n'; fi
+  done <"$2"
+}
+
+# Prints what Environment= lines give a variable.
+value_in_unit() { # value_in_unit VARIABLE
+  local word
+  local -a words
+  split_words "$(daemon_property Environment)"
+  for word in "${words[@]}"; do
+    word=$(unquoted "${word#\$}")
+    if [[ ${word} == "$1="* ]]; then printf '%s\n' "${word#*=}"; fi
+  done
+}
+
+# Prints the first word of TEXT that is an option of the drop-in's own.
+own_option_in() { # own_option_in TEXT
+  local word
+  local -a words
+  read -r -d '' -a words < <(unquoted "$1"; printf '\0')
+  for word in "${words[@]}"; do
+    if [[ ${word} =~ ^(${own_flags}) ]]; then
+      printf '%s\n' "${BASH_REMATCH[1]}"
+      return
+    fi
+  done
+}
+
+# Only a variable that the unit passes on can bring an option, from a file such
+# as /etc/default/docker or from an Environment= line.
+check_environment() {
+  local name file found
+  for name in $(passed_variables); do
+    while IFS= read -r file; do
+      file=${file% (ignore_errors=*}
+      [[ -r ${file} ]] || continue
+      found=$(own_option_in "$(value_in_file "${name}" "${file}")")
+      [[ -z ${found} ]] ||
+        die 2 \
+          "${file} passes ${found} to dockerd too; remove it" \
+          "there; ${leaves}"
+    done < <(daemon_property EnvironmentFiles)
+    found=$(own_option_in "$(value_in_unit "${name}")")
+    [[ -z ${found} ]] ||
+      die 2 "an Environment= line of docker.service passes" \
+        "${found} to dockerd too; systemctl cat docker.service shows" \
+        "it; ${leaves}"
+  done
+}
+
+# ---- Who may use the local socket -------------------------------------------
+
+socket_property() { # socket_property PROPERTY
+  systemctl show --property "$1" --value docker.socket
+}
+
+# Prints the group that dockerd gives the socket when it makes it.
+group_of_dockerd() {
+  local word group=docker last=''
+  local pattern='"group"[[:space:]]*:[[:space:]]*"([^"]*)"'
+  if [[ ${settings} =~ ${pattern} ]]; then group=${BASH_REMATCH[1]}; fi
+  for word in "${kept[@]}"; do
+    word=$(unquoted "${word}")
+    case ${last}=${word} in
+      -G=* | --group=*) group=${word} ;;
+      *=--group=*) group=${word#*=} ;;
+      *) ;;
+    esac
+    last=${word}
+  done
+  printf '%s\n' "${group:-root}"
+}
+
+# With -H fd:// docker.socket says who may use it; with the site's flags dockerd
+# makes it, for its own group and with mode 0660. Nobody may lose or win by it.
+check_local_socket() {
+  local now then
+  ((is_activated)) || return 0
+  [[ $(socket_property LoadState) == loaded ]] || return 0
+  now=$(socket_property SocketUser)
+  now=${now:-root}:$(socket_property SocketGroup)
+  if [[ ${now} == *: ]]; then now+=root; fi
+  now+=" $(socket_property SocketMode)"
+  then="root:$(group_of_dockerd) 0660"
+  [[ ${now} == "${then}" ]] ||
+    die 2 \
+      "docker.socket makes /run/docker.sock ${now}, and dockerd without -H" \
+      "fd:// would make it ${then}; set SocketUser=, SocketGroup= and" \
+      'SocketMode= (systemctl edit docker.socket) and "group" in' \
+      "${config_file} to the same; ${leaves}"
+}
+
+# ---- The place to listen ----------------------------------------------------
 
 # 0.0.0.0 and :: are on every machine.
 check_address() {
@@ -101,22 +253,49 @@ sockets_in_the_way() {
   done < <(listening_sockets)
 }
 
+# Prints the socket units with which systemd itself listens on the port.
+socket_units_on_port() {
+  local place unit units=''
+  while read -r place unit _; do
+    if [[ ${place} == *":${listen_port}" || ${place} == "${listen_port}" ]]
+    then
+      units+=", ${unit}"
+    fi
+  done < <(systemctl list-sockets --all --full --no-legend)
+  printf '%s\n' "${units#, }"
+}
+
+# Prints the process that has a socket open, or 0.
+process_with() { # process_with INODE
+  local text pattern
+  text=$(stat --format '%N' /proc/[0-9]*/fd/* 2>/dev/null) || true
+  pattern="/proc/([0-9]+)/fd/[0-9]+' -> 'socket:.$1.'"
+  if [[ ${text} =~ ${pattern} ]]; then
+    printf '%s\n' "${BASH_REMATCH[1]}"
+  else
+    printf '0\n'
+  fi
+}
+
 check_port() {
-  local inode text pid daemon pattern
+  local inode pid daemon name unit
   daemon=$(daemon_property MainPID)
   for inode in $(sockets_in_the_way); do
-    text=$(stat --format '%N' /proc/[0-9]*/fd/* 2>/dev/null) || true
-    pid=0
-    pattern="/proc/([0-9]+)/fd/[0-9]+' -> 'socket:.${inode}.'"
-    if [[ ${text} =~ ${pattern} ]]; then
-      pid=${BASH_REMATCH[1]}
-    fi
+    pid=$(process_with "${inode}")
     ((pid)) ||
       die 2 \
         "something listens on port ${listen_port} already; ${leaves}"
     if ((pid == daemon)); then continue; fi
+    unit=$(socket_units_on_port)
+    if ((pid == 1)) && [[ -n ${unit} ]]; then
+      die 2 \
+        "systemd listens on port ${listen_port} for ${unit}; take its" \
+        "ListenStream= out (systemctl cat ${unit%%,*} shows it), or set" \
+        "another port in the site file; ${leaves}"
+    fi
+    name=$(cat -- "/proc/${pid}/comm" 2>/dev/null) || name='a process'
     die 2 \
-      "port ${listen_port} is in use by $(<"/proc/${pid}/comm") (process" \
+      "port ${listen_port} is in use by ${name} (process" \
       "${pid}); stop it, or set another port in the site file; ${leaves}"
   done
 }
@@ -133,23 +312,26 @@ note_stricter_icc() {
       'remove that key, or verification fails'
 }
 
-# dockerd does not start with icc off where it may not filter.
-check_filter() {
-  local where=''
-  if [[ ${icc} == false ]]; then where=$(where_in_file iptables false); fi
-  [[ -z ${where} ]] ||
+# A service that the next start of the machine leaves out would be set up, shown
+# to work, and gone.
+check_enabled() {
+  [[ $(daemon_property UnitFileState) != disabled ]] ||
     die 2 \
-      "the site has icc: false, and dockerd cannot keep containers apart with" \
-      "${where}; remove that key and run this again; ${leaves}"
+      'docker.service is disabled: after the next start of this machine' \
+      "nothing would listen on ${listen}; run: systemctl enable" \
+      "docker.service; ${leaves}"
 }
 
 # What every mode checks; each names the keys of daemon.json itself.
 check_machine() {
+  check_enabled
   check_drop_ins
   check_environment
+  check_settings
+  check_config_file
+  check_local_socket
   check_address
   check_port
   check_subordinate_ids
-  check_filter
   note_stricter_icc
 }

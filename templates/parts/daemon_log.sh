@@ -22,6 +22,15 @@ refusal_in_log() {
   done
 }
 
+# True when the daemon's log says since mark_log that a client sent no
+# certificate, and where there is no log.
+is_missing_certificate_logged() {
+  local text
+  [[ -n ${cursor} ]] || return 0
+  text=$(refusal_in_log)
+  [[ -z ${text} ]] || [[ ${text} == *"didn't provide a certificate"* ]]
+}
+
 # Prints what the client saw since mark_log, and why, with what to do. Only of
 # a refusal does the log say anything.
 why_no_answer() { # why_no_answer ANSWER

@@ -5,20 +5,133 @@
 # ones are proven. While it exists, a run was interrupted: the next one
 # finishes the work.
 
+# What a failure leaves, as it is then: on_error tells it.
+state_left() {
+  if [[ ${verb} == check ]] || ((!changed)); then
+    printf 'nothing was changed\n'
+  elif is_previous_ours; then
+    printf '%s holds the previous state; run this again to finish\n' \
+      "${previous}"
+  else
+    printf 'the commands above were run; run this again to finish\n'
+  fi
+}
+trap 'leaves=$(state_left); on_error "${LINENO}" "${BASH_COMMAND}"' ERR
+
+# What root writes to must be root's alone, and so must every folder above.
+need_system_folder() { # need_system_folder FOLDER
+  local path=$1 problem
+  while [[ -n ${path} && ! -e ${path} ]]; do path=${path%/*}; done
+  problem=$(why_unsafe "${path:-/}")
+  [[ -z ${problem} ]] ||
+    die 2 \
+      "${problem%; give another --dir}; root alone may change ${path:-/}" \
+      "and the folders above it; ${leaves}"
+}
+
+# ---- Folders that were not there ---------------------------------------------
+
+declare -A gone=() # what was removed; with --check, what would be
+is_gone() { # is_gone PATH
+  [[ ! -e $1 && ! -L $1 ]] || [[ ${verb} == check && -n ${gone[$1]:-} ]]
+}
+
+remove() { # remove FILE_OR_FOLDER
+  if is_gone "$1"; then return; fi
+  run rm -rf -- "$1"
+  gone[$1]=1
+}
+
+missing_folders() { # missing_folders FILE
+  local path=${1%/*}
+  while [[ -n ${path} && ! -e ${path} ]]; do
+    printf '%s\n' "${path}"
+    path=${path%/*}
+  done
+}
+
+# Sets made to the folders that are made for the files, the deepest first: as a
+# run before has written down, and those that are not there.
+find_made_folders() {
+  local path
+  mapfile -t made < <(
+    {
+      if is_drop_in_ours; then
+        sed --quiet "s|^${made_note}||p" -- "${drop_in}"
+      fi
+      if [[ -f ${previous}/made ]]; then cat -- "${previous}/made"; fi
+      for path in "${replaced[@]}"; do missing_folders "${path}"; done
+    } | sed '/^$/d' | sort --reverse --unique
+  )
+}
+
+make_parents() { # make_parents FILE
+  local path
+  local -a paths
+  mapfile -t paths < <(missing_folders "$1" | sort)
+  for path in "${paths[@]}"; do run mkdir -p -m 0755 -- "${path}"; done
+}
+
+is_folder_left_empty() { # is_folder_left_empty FOLDER
+  local entry
+  [[ -d $1 && ! -L $1 ]] || return 1
+  while IFS= read -r entry; do
+    [[ -z ${entry} ]] || is_gone "$1/${entry}" || return 1
+  done <<<"$(ls -A -- "$1")"
+}
+
+remove_made_folders() {
+  local path
+  for path in "${made[@]}"; do
+    if ! is_gone "${path}" && is_folder_left_empty "${path}"; then
+      run rmdir -- "${path}"
+      gone[${path}]=1
+    fi
+  done
+}
+
+# ---- The previous state ------------------------------------------------------
+
+previous_planned=0 # 1 once this run makes the folder previous, or would
+
+# A folder of this name that holds anything else is somebody else's.
+is_previous_ours() {
+  local entry path names=' made '
+  [[ -d ${previous} && ! -L ${previous} && -O ${previous} ]] || return 1
+  for path in "${replaced[@]}"; do names+="${path##*/} "; done
+  while IFS= read -r entry; do
+    [[ -z ${entry} || ${names} == *" ${entry} "* ]] || return 1
+  done <<<"$(ls -A -- "${previous}")"
+}
+
+check_previous() {
+  if [[ ! -e ${previous} && ! -L ${previous} ]] || is_previous_ours; then
+    return
+  fi
+  die 2 \
+    "${previous} is there and not made by this script, which keeps the" \
+    "previous state there; move it away; ${leaves}"
+}
+
 copy_replaced() { # copy_replaced PATH COPY
   if [[ -L $1 ]]; then run cp -PpT -- "$1" "$2"; else keep_copy "$1" "$2"; fi
 }
 
 save_replaced() {
   local path
+  make_parents "${previous}"
   if [[ -e ${previous} ]]; then return; fi
-  if [[ -e ${previous}.new ]]; then run rm -rf -- "${previous}.new"; fi
-  run mkdir -p -m 0700 -- "${previous}.new"
+  previous_planned=1
+  remove "${previous}.new"
+  run mkdir -m 0700 -- "${previous}.new"
   for path in "${replaced[@]}"; do
     if [[ -e ${path} || -L ${path} ]]; then
       copy_replaced "${path}" "${previous}.new/${path##*/}"
     fi
   done
+  if ((${#made[@]})); then
+    write_file "${previous}.new/made" 0600 "$(printf '%s\n' "${made[@]}")"
+  fi
   run mv -T -- "${previous}.new" "${previous}"
 }
 
@@ -34,13 +147,22 @@ restore_replaced() {
       run rm -f -- "${path}"
     fi
   done
-  remove_drop_in_folder
 }
 
-# Where nothing else stands in it.
-remove_drop_in_folder() {
-  if [[ -d ${drop_in%/*} && -z $(ls -A -- "${drop_in%/*}") ]]; then
-    run rmdir -- "${drop_in%/*}"
+# The list of folders outlives the drop-in in which it stands.
+keep_made_folders() {
+  if ((${#made[@]} == 0)) || [[ -e ${previous} ]]; then return; fi
+  previous_planned=1
+  make_parents "${previous}"
+  run mkdir -m 0700 -- "${previous}"
+  write_file "${previous}/made" 0600 "$(printf '%s\n' "${made[@]}")"
+}
+
+remove_previous() {
+  if is_previous_ours ||
+    { [[ ${verb} == check ]] && ((previous_planned)); }; then
+    run rm -rf -- "${previous}"
+    gone[${previous}]=1
   fi
 }
 
@@ -96,7 +218,7 @@ put_back() { # put_back PROBLEM
   restore_replaced
   restart_docker ||
     outcome='docker.service does not start with the previous state either'
-  run rm -rf -- "${previous}"
+  remove_previous
 }
 
 give_up() { # give_up PROBLEM
@@ -155,16 +277,69 @@ need_systemd() { # need_systemd BY_HAND
   die 2 "systemd is needed; ${leaves}"
 }
 
+# Without one, whatever docker command is here.
+why_no_dockerd() {
+  local command kind=''
+  printf 'there is no dockerd in %s; ' "${PATH}"
+  command=$(command -v docker) || command=''
+  if [[ -n ${command} ]]; then
+    kind=$(realpath -- "${command}")$(head -c 4096 -- "${command}" | tr -d '\0')
+  fi
+  if [[ ${kind} == *podman* ]]; then
+    printf 'the docker command here is podman, which has none; '
+  elif [[ -e /snap/bin/docker ]]; then
+    printf 'the one of a snap is not supported; '
+  fi
+  printf 'run this on a Docker host whose docker.service starts dockerd as root'
+}
+
 need_daemon() { # need_daemon BY_HAND
-  command -v dockerd >/dev/null ||
-    die 2 \
-      'dockerd is not installed; install docker.io (Debian) or docker-ce, or' \
-      'run this on the Docker host'
+  local state
+  command -v dockerd >/dev/null || die 2 "$(why_no_dockerd)"
   need_systemd "$1"
   ((EUID == 0)) || die 2 'this needs root: run it with sudo'
-  [[ $(daemon_property LoadState) == loaded ]] ||
+  state=$(daemon_property LoadState)
+  [[ ${state} != masked ]] ||
+    die 2 \
+      'docker.service is masked, so that nothing can start it; run: systemctl' \
+      "unmask docker.service; ${leaves}"
+  [[ ${state} == loaded ]] ||
     die 2 \
       "there is no docker.service; install dockerd's systemd unit; ${leaves}"
   # One daemon, one run, whatever the working folder.
   if [[ ${verb} != check ]]; then lock /run/dockseal.lock; fi
+}
+
+# Prints where dockerd was told to listen besides the site's places: a file or a
+# variable that is read only at its start may say so.
+other_listeners() {
+  local word last='' places='' socket=' unix:///var/run/docker.sock '
+  while IFS= read -r word; do
+    case ${last} in
+      -H | --host) places+=" ${word}" ;;
+      *)
+        case ${word} in
+          --host=*) places+=" ${word#*=}" ;;
+          -H?*) places+=" ${word#-H}" ;;
+          *) ;;
+        esac
+        ;;
+    esac
+    last=${word}
+  done < <(running_arguments)
+  places+=' '
+  places=${places/"${socket}"/ }
+  places=${places/" tcp://${listen} "/ }
+  printf '%s\n' "${places}"
+}
+
+# Prints what does not hold of the running dockerd's command line, or nothing.
+flags_problem() {
+  local places
+  places=$(other_listeners)
+  if ! is_running_with_flags; then
+    printf 'dockerd does not run with the new flags\n'
+  elif [[ ${places} != ' ' ]]; then
+    printf 'dockerd listens elsewhere too:%s\n' "${places% }"
+  fi
 }
