@@ -69,11 +69,9 @@ check_settings() {
 check_config_file() {
   local text
   [[ -e ${config_file} ]] || return 0
-  if text=$("${dockerd}" --validate --config-file "${config_file}" \
-    -H unix:///var/run/docker.sock -H "tcp://${listen}" "${flags[@]}" 2>&1)
-  then
-    return
-  fi
+  text=$("${dockerd}" --validate --config-file "${config_file}" \
+    -H unix:///var/run/docker.sock -H "tcp://${listen}" "${flags[@]}" \
+    2>&1) && return 0
   [[ ${text} != *'unknown flag: --validate'* ]] || return 0
   die 2 \
     "dockerd would not start with ${config_file}: ${text##*$'\n'}; correct" \
@@ -144,9 +142,7 @@ value_in_unit() { # value_in_unit VARIABLE
 # Prints the first word of TEXT that is an option of the drop-in's own.
 own_option_in() { # own_option_in TEXT
   local word
-  local -a words
-  read -r -d '' -a words < <(unquoted "$1"; printf '\0')
-  for word in "${words[@]}"; do
+  for word in $(unquoted "$1"); do
     if [[ ${word} =~ ^(${own_flags}) ]]; then
       printf '%s\n' "${BASH_REMATCH[1]}"
       return
@@ -257,8 +253,7 @@ sockets_in_the_way() {
 socket_units_on_port() {
   local place unit units=''
   while read -r place unit _; do
-    if [[ ${place} == *":${listen_port}" || ${place} == "${listen_port}" ]]
-    then
+    if [[ :${place} == *":${listen_port}" ]]; then
       units+=", ${unit}"
     fi
   done < <(systemctl list-sockets --all --full --no-legend)

@@ -7,7 +7,7 @@
 
 # What a failure leaves, as it is then: on_error tells it.
 state_left() {
-  if [[ ${verb} == check ]] || ((!changed)); then
+  if [[ ${verb} == check ]] || ((! changed)); then
     printf 'nothing was changed\n'
   elif is_previous_ours; then
     printf '%s holds the previous state; run this again to finish\n' \
@@ -31,15 +31,17 @@ need_system_folder() { # need_system_folder FOLDER
 
 # ---- Folders that were not there ---------------------------------------------
 
-declare -A gone=() # what was removed; with --check, what would be
+# What was removed; with --check, what would be.
+declare -A taken_away=()
+
 is_gone() { # is_gone PATH
-  [[ ! -e $1 && ! -L $1 ]] || [[ ${verb} == check && -n ${gone[$1]:-} ]]
+  [[ ! -e $1 && ! -L $1 ]] || [[ ${verb} == check && -n ${taken_away[$1]:-} ]]
 }
 
 remove() { # remove FILE_OR_FOLDER
   if is_gone "$1"; then return; fi
   run rm -rf -- "$1"
-  gone[$1]=1
+  taken_away[$1]=1
 }
 
 missing_folders() { # missing_folders FILE
@@ -85,7 +87,7 @@ remove_made_folders() {
   for path in "${made[@]}"; do
     if ! is_gone "${path}" && is_folder_left_empty "${path}"; then
       run rmdir -- "${path}"
-      gone[${path}]=1
+      taken_away[${path}]=1
     fi
   done
 }
@@ -162,7 +164,7 @@ remove_previous() {
   if is_previous_ours ||
     { [[ ${verb} == check ]] && ((previous_planned)); }; then
     run rm -rf -- "${previous}"
-    gone[${previous}]=1
+    taken_away[${previous}]=1
   fi
 }
 

@@ -75,7 +75,7 @@ read_stock_command() {
       -H* | --host | --host=*) continue ;;
       --config-file=*) config_file=${plain#*=} ;;
       \;* | \#*) refuse_word "${plain}" ;;
-      *) if [[ ${plain} =~ ^(${own_flags}) ]]; then refuse_word "${plain}"; fi ;;
+      *) [[ ! ${plain} =~ ^(${own_flags}) ]] || refuse_word "${plain}" ;;
     esac
     kept+=("${word}")
   done
