@@ -198,18 +198,18 @@ group_of_dockerd() {
 # With -H fd:// docker.socket says who may use it; with the site's flags dockerd
 # makes it, for its own group and with mode 0660. Nobody may lose or win by it.
 check_local_socket() {
-  local now then
+  local now later
   ((is_activated)) || return 0
   [[ $(socket_property LoadState) == loaded ]] || return 0
   now=$(socket_property SocketUser)
   now=${now:-root}:$(socket_property SocketGroup)
   if [[ ${now} == *: ]]; then now+=root; fi
   now+=" $(socket_property SocketMode)"
-  then="root:$(group_of_dockerd) 0660"
-  [[ ${now} == "${then}" ]] ||
+  later="root:$(group_of_dockerd) 0660"
+  [[ ${now} == "${later}" ]] ||
     die 2 \
       "docker.socket makes /run/docker.sock ${now}, and dockerd without -H" \
-      "fd:// would make it ${then}; set SocketUser=, SocketGroup= and" \
+      "fd:// would make it ${later}; set SocketUser=, SocketGroup= and" \
       'SocketMode= (systemctl edit docker.socket) and "group" in' \
       "${config_file} to the same; ${leaves}"
 }

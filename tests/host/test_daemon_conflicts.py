@@ -496,8 +496,8 @@ def test_without_dockerd_it_says_so(container: Host) -> None:
         refuses(
             container,
             ["bash", SCRIPT, "--yes"],
-            f"{ERROR} dockerd is not installed; install docker.io (Debian) or docker-ce, or run this on the Docker "
-            "host",
+            f"{ERROR} there is no dockerd in /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; run this on "
+            "a Docker host whose docker.service starts dockerd as root",
         )
 
 
