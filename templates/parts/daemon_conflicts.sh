@@ -69,7 +69,7 @@ check_settings() {
 check_config_file() {
   local text
   [[ -e ${config_file} ]] || return 0
-  text=$("${dockerd}" --validate --config-file "${config_file}" \
+  text=$(dockerd --validate --config-file "${config_file}" \
     -H unix:///var/run/docker.sock -H "tcp://${listen}" "${flags[@]}" \
     2>&1) && return 0
   [[ ${text} != *'unknown flag: --validate'* ]] || return 0

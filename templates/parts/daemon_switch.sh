@@ -52,18 +52,25 @@ missing_folders() { # missing_folders FILE
   done
 }
 
+# Prints what the drop-in says that was made with it.
+made_before() {
+  local line
+  is_drop_in_ours || return 0
+  while IFS= read -r line; do
+    [[ ${line} != "${made_note}"* ]] || printf '%s\n' "${line#"${made_note}"}"
+  done <"${drop_in}"
+}
+
 # Sets made to the folders that are made for the files, the deepest first: as a
 # run before has written down, and those that are not there.
 find_made_folders() {
   local path
   mapfile -t made < <(
     {
-      if is_drop_in_ours; then
-        sed --quiet "s|^${made_note}||p" -- "${drop_in}"
-      fi
+      made_before
       if [[ -f ${previous}/made ]]; then cat -- "${previous}/made"; fi
       for path in "${replaced[@]}"; do missing_folders "${path}"; done
-    } | sed '/^$/d' | sort --reverse --unique
+    } | sort --reverse --unique
   )
 }
 
@@ -281,13 +288,14 @@ need_systemd() { # need_systemd BY_HAND
 
 # Without one, whatever docker command is here.
 why_no_dockerd() {
-  local command kind=''
+  local command begins=''
   printf 'there is no dockerd in %s; ' "${PATH}"
   command=$(command -v docker) || command=''
   if [[ -n ${command} ]]; then
-    kind=$(realpath -- "${command}")$(head -c 4096 -- "${command}" | tr -d '\0')
+    IFS= read -r -n 2 begins <"${command}" || begins=''
   fi
-  if [[ ${kind} == *podman* ]]; then
+  # podman's is a script.
+  if [[ ${begins} == '#!' ]] && command -v podman >/dev/null; then
     printf 'the docker command here is podman, which has none; '
   elif [[ -e /snap/bin/docker ]]; then
     printf 'the one of a snap is not supported; '
