@@ -382,12 +382,12 @@ undo() {
     confirm_restart '' ''
     find_remap_data ''
     keep_made_folders
-    remove "${drop_in}"
+    run rm -f -- "${drop_in}"
     restart=1
   fi
   if ((restart)) || is_running_with_flags; then restart_docker; fi
   if is_link_ours; then
-    remove "${tls_directory}"
+    run rm -f -- "${tls_directory}"
   elif [[ -e ${tls_directory} || -L ${tls_directory} ]]; then
     note "kept: ${tls_directory}, which this script did not make"
   fi

@@ -147,7 +147,7 @@ undo() {
     confirm_restart '' ''
     find_remap_data ''
     keep_made_folders
-    remove "${drop_in}"
+    run rm -f -- "${drop_in}"
     restart=1
   fi
   if ((restart)) || is_running_with_flags; then restart_docker; fi

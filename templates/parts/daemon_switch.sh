@@ -31,17 +31,12 @@ need_system_folder() { # need_system_folder FOLDER
 
 # ---- Folders that were not there ---------------------------------------------
 
-# What was removed; with --check, what would be.
-declare -A taken_away=()
+declare -A taken_away=() # what --check has printed as removed
 
-is_gone() { # is_gone PATH
-  [[ ! -e $1 && ! -L $1 ]] || [[ ${verb} == check && -n ${taken_away[$1]:-} ]]
-}
-
-remove() { # remove FILE_OR_FOLDER
-  if is_gone "$1"; then return; fi
+remove() { # remove FOLDER
+  if [[ ! -e $1 && ! -L $1 ]] || [[ -n ${taken_away[$1]:-} ]]; then return; fi
   run rm -rf -- "$1"
-  taken_away[$1]=1
+  if [[ ${verb} == check ]]; then taken_away[$1]=1; fi
 }
 
 missing_folders() { # missing_folders FILE
@@ -81,27 +76,17 @@ make_parents() { # make_parents FILE
   for path in "${paths[@]}"; do run mkdir -p -m 0755 -- "${path}"; done
 }
 
-is_folder_left_empty() { # is_folder_left_empty FOLDER
-  local entry
-  [[ -d $1 && ! -L $1 ]] || return 1
-  while IFS= read -r entry; do
-    [[ -z ${entry} ]] || is_gone "$1/${entry}" || return 1
-  done <<<"$(ls -A -- "$1")"
-}
-
+# Where nothing else stands in them.
 remove_made_folders() {
   local path
   for path in "${made[@]}"; do
-    if ! is_gone "${path}" && is_folder_left_empty "${path}"; then
+    if [[ -d ${path} && ! -L ${path} && -z $(ls -A -- "${path}") ]]; then
       run rmdir -- "${path}"
-      taken_away[${path}]=1
     fi
   done
 }
 
 # ---- The previous state ------------------------------------------------------
-
-previous_planned=0 # 1 once this run makes the folder previous, or would
 
 # A folder of this name that holds anything else is somebody else's.
 is_previous_ours() {
@@ -130,7 +115,6 @@ save_replaced() {
   local path
   make_parents "${previous}"
   if [[ -e ${previous} ]]; then return; fi
-  previous_planned=1
   remove "${previous}.new"
   run mkdir -m 0700 -- "${previous}.new"
   for path in "${replaced[@]}"; do
@@ -161,17 +145,14 @@ restore_replaced() {
 # The list of folders outlives the drop-in in which it stands.
 keep_made_folders() {
   if ((${#made[@]} == 0)) || [[ -e ${previous} ]]; then return; fi
-  previous_planned=1
   make_parents "${previous}"
   run mkdir -m 0700 -- "${previous}"
   write_file "${previous}/made" 0600 "$(printf '%s\n' "${made[@]}")"
 }
 
 remove_previous() {
-  if is_previous_ours ||
-    { [[ ${verb} == check ]] && ((previous_planned)); }; then
+  if [[ ${verb} == check ]] || is_previous_ours; then
     run rm -rf -- "${previous}"
-    taken_away[${previous}]=1
   fi
 }
 

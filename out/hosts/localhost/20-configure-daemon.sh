@@ -326,6 +326,66 @@ is_same_file() { # is_same_file FILE FILE
   [[ -f $1 && -f $2 ]] && cmp --quiet -- "$1" "$2"
 }
 
+# ---- Folders that nobody else can change ------------------------------------
+
+# Prints why another user could change what is in a folder, or nothing.
+why_unsafe() { # why_unsafe FOLDER
+  local owner mode
+  read -r owner mode < <(stat --dereference --format '%u %a' -- "$1")
+  if ((owner != EUID && owner != 0)); then
+    printf '%s belongs to another user; give another --dir\n' "$1"
+  elif (((8#${mode} & 8#022) != 0)); then
+    printf 'others can write to %s; run: chmod go-w %s\n' "$1" "$1"
+  else
+    why_replaceable "$1"
+  fi
+}
+
+# Who can write to a folder above can put another one in its place, and who owns
+# a link on the way can turn it; in a sticky folder only an entry's owner can.
+why_replaceable() { # why_replaceable FOLDER
+  local mode owner part user
+  user=$(id -un)
+  while read -r mode owner _ part; do
+    if [[ ${owner} != root && ${owner} != "${user}" ]]; then
+      printf '%s could replace %s: %s on its path is theirs\n' "${owner}" \
+        "$1" "${part}"
+    elif [[ ${mode} =~ ^d....w...[^tT]|^d.......w[^tT] ]]; then
+      printf 'others could replace %s: they can write to %s on its path\n' \
+        "$1" "${part}"
+    else
+      continue
+    fi
+    return
+  done < <(namei --long -- "$1" | tail --lines=+2)
+}
+
+need_safe() { # need_safe FOLDER
+  local problem
+  problem=$(why_unsafe "$1")
+  [[ -z ${problem} ]] || die 2 "${problem}"
+}
+
+# What is made in a sticky folder, such as /tmp, is its owner's alone.
+need_safe_parent() { # need_safe_parent FOLDER
+  local parent=${1%/*}/ problem=''
+  if [[ -d ${parent} ]]; then
+    problem=$(why_replaceable "${parent}")
+  elif [[ ${verb} != check ]]; then
+    problem="there is no folder ${parent}; make it, or give another --dir"
+  fi
+  [[ -z ${problem} ]] || die 2 "${problem}"
+}
+
+# Stops where another user could change what is read here as root.
+need_safe_folders() {
+  local folder
+  if [[ -d ${dir} ]]; then need_safe "${dir}"; fi
+  for folder in "${script%/*}" "${client_folders[@]}"; do
+    if [[ -d ${dir}/${folder} ]]; then need_safe "${dir}/${folder}"; fi
+  done
+}
+
 # Prints the process whose open file has the lock. The kernel's own list names
 # the flock command, which has ended.
 holder_of() { # holder_of FILE
@@ -450,6 +510,164 @@ check_certificate() {
       "${alternative_names}; make a new request and sign it; ${leaves}"
   has_same_key "${certificate}" "${key}" ||
     die 2 "${key} does not belong to ${certificate}; ${leaves}"
+}
+
+# ---- Which CA certificates are to be trusted --------------------------------
+
+# A bundle is a file of CA certificates (ca-public.pem). It holds
+#   one CA, or
+#   while the CA is rolled over: the old CA, the new one, and the announcement,
+#   which is a certificate for the new CA's key that the old CA has signed
+#   ("NewWithOld" of RFC 4210, 4.4). Nobody else can make one.
+# and nothing else: no text, no other PEM block, no third CA.
+#
+# why_not_trusted BUNDLE INSTALLED [CERTIFICATE] prints why a bundle is refused,
+#   or nothing. INSTALLED is the bundle that is trusted here now: of two CAs the
+#   one that announces must be in it. Where nothing is trusted yet (INSTALLED is
+#   empty, or not there) it must have signed CERTIFICATE, the party's own. With
+#   BUNDLE itself as INSTALLED a bundle is judged alone, as a verification does.
+#   One CA is never refused for being new: people compare its digest. Dates are
+#   not judged: why_not_valid does that.
+# ca_digests_of BUNDLE prints the sha256 of each CA, one a line, as people
+#   compare them by voice. The announcement is no CA of its own.
+
+readonly ca_constraints='X509v3BasicConstraints:criticalCA:TRUE,pathlen:0'
+readonly ca_key_usage='X509v3KeyUsage:criticalCertificateSign,CRLSign'
+
+# Reads a file as certificates, PEM text each, into the array certificates of
+# its caller; false when openssl would not write the very same file.
+read_certificates() { # read_certificates FILE; sets certificates
+  local line text='' written
+  certificates=()
+  while IFS= read -r line || [[ -n ${line} ]]; do
+    text+=${line}$'\n'
+    if [[ ${line} == '-----END CERTIFICATE-----' ]]; then
+      written=$(printf '%s' "${text}" | openssl x509 2>/dev/null) || return 1
+      [[ ${written}$'\n' == "${text}" ]] || return 1
+      certificates+=("${written}")
+      text=''
+    fi
+  done < <(tr -d '\0' <"$1")
+  ((${#certificates[@]} > 0)) &&
+    cmp --quiet -- "$1" <(printf '%s\n' "${certificates[@]}")
+}
+
+# True when each certificate has the extensions of this product's CAs.
+are_of_ca_profile() { # are_of_ca_profile PEM...
+  local certificate text
+  for certificate in "$@"; do
+    text=$(openssl x509 -noout -ext basicConstraints,keyUsage \
+      <<<"${certificate}" 2>/dev/null) || return 1
+    [[ ${text//[[:space:]]/} == "${ca_constraints}${ca_key_usage}" ||
+      ${text//[[:space:]]/} == "${ca_key_usage}${ca_constraints}" ]] ||
+      return 1
+  done
+}
+
+# True when CA has signed the certificate PEM; a CA has signed itself.
+is_signed_by() { # is_signed_by PEM CA
+  openssl verify -x509_strict -check_ss_sig -no_check_time \
+    -CAfile <(printf '%s\n' "$2") <<<"$1" &>/dev/null
+}
+
+# Prints what an announcement has in common with the CA that it announces.
+key_and_name_of() { # key_and_name_of PEM
+  openssl x509 -noout -pubkey -subject <<<"$1"
+}
+
+# Prints the sha256 of a certificate in DER.
+digest_of_pem() { # digest_of_pem PEM
+  local digest
+  digest=$(openssl x509 -outform DER <<<"$1" | sha256sum)
+  printf '%s\n' "${digest%% *}"
+}
+
+# Sorts the certificates of a file into CAs and announcements.
+sort_certificates() { # sort_certificates FILE; sets authorities, announcements
+  local certificate
+  local -a certificates=()
+  authorities=()
+  announcements=()
+  read_certificates "$1" || return 1
+  for certificate in "${certificates[@]}"; do
+    if is_signed_by "${certificate}" "${certificate}"; then
+      authorities+=("${certificate}")
+    else
+      announcements+=("${certificate}")
+    fi
+  done
+}
+
+# Prints the CA that has announced the other one, or nothing.
+announcer_of() { # announcer_of CA CA ANNOUNCEMENT
+  local announced
+  announced=$(key_and_name_of "$3")
+  if [[ ${announced} == "$(key_and_name_of "$2")" ]] &&
+    is_signed_by "$3" "$1"; then
+    printf '%s\n' "$1"
+  elif [[ ${announced} == "$(key_and_name_of "$1")" ]] &&
+    is_signed_by "$3" "$2"; then
+    printf '%s\n' "$2"
+  fi
+}
+
+# Prints why two CAs are refused of which one has announced the other.
+why_not_announced() { # why_not_announced ANNOUNCER INSTALLED CERTIFICATE
+  local authority
+  local -a authorities=() announcements=()
+  if [[ -f $2 ]]; then
+    sort_certificates "$2" || authorities=()
+    for authority in "${authorities[@]}"; do
+      if [[ ${authority} == "$1" ]]; then return; fi
+    done
+  elif [[ -f $3 ]] && is_signed_by "$(cat -- "$3")" "$1"; then
+    return
+  fi
+  printf 'it holds two CAs, and the one that announces the other is not'
+  printf ' trusted here: sha256 %s\n' "$(digest_of_pem "$1")"
+}
+
+why_not_trusted() { # why_not_trusted BUNDLE INSTALLED [CERTIFICATE]
+  local announcer
+  local -a authorities=() announcements=()
+  if [[ ! -f $1 ]] ||
+    (($(stat --dereference --format '%s' -- "$1") > 65536)); then
+    printf 'it is not a file of 64 KiB at most\n'
+  elif ! sort_certificates "$1"; then
+    printf 'it holds something else than certificates as openssl writes them\n'
+  elif ! are_of_ca_profile "${authorities[@]}" "${announcements[@]}"; then
+    printf 'it holds a certificate that is not of a CA of this kind\n'
+  elif ((${#authorities[@]} == 2 && ${#announcements[@]} == 1)); then
+    announcer=$(announcer_of "${authorities[@]}" "${announcements[@]}")
+    if [[ -z ${announcer} ]]; then
+      printf 'it holds two CAs, and neither has announced the other\n'
+    elif [[ ! $1 -ef $2 ]]; then
+      why_not_announced "${announcer}" "$2" "${3:-}"
+    fi
+  elif ((${#authorities[@]} != 1 || ${#announcements[@]} != 0)); then
+    printf 'it holds %d CAs and %d announcements; expected is one CA, or,' \
+      "${#authorities[@]}" "${#announcements[@]}"
+    printf ' while the CA is rolled over, two and the announcement of one\n'
+  fi
+}
+
+ca_digests_of() { # ca_digests_of BUNDLE
+  local certificate
+  local -a authorities=() announcements=()
+  sort_certificates "$1" || return 1
+  for certificate in "${authorities[@]}"; do
+    digest_of_pem "${certificate}"
+  done
+}
+
+# What people compare by voice: the same on the CA's machine, on each host and
+# on each client.
+show_authorities() { # show_authorities BUNDLE
+  local digest
+  [[ -f $1 ]] || return 0
+  while IFS= read -r digest; do
+    note "CA certificate sha256: ${digest}"
+  done < <(ca_digests_of "$1")
 }
 
 # D15: requests and extension files are not needed any more.
@@ -809,6 +1027,15 @@ refusal_in_log() {
   done
 }
 
+# True when the daemon's log says since mark_log that a client sent no
+# certificate, and where there is no log.
+is_missing_certificate_logged() {
+  local text
+  [[ -n ${cursor} ]] || return 0
+  text=$(refusal_in_log)
+  [[ -z ${text} ]] || [[ ${text} == *"didn't provide a certificate"* ]]
+}
+
 # Prints what the client saw since mark_log, and why, with what to do. Only of
 # a refusal does the log say anything.
 why_no_answer() { # why_no_answer ANSWER
@@ -833,11 +1060,14 @@ ask_in_plain_text() { # ask_in_plain_text PATH
 }
 
 # Prints the folder of a client whose key and certificate are on this machine.
+# One that has ended says nothing of the daemon.
 find_client() {
-  local folder
+  local folder certificate
   for folder in "${client_folders[@]}"; do
-    if [[ -r ${dir}/${folder}/${client_key_file} &&
-      -r ${dir}/${folder}/${client_certificate_file} ]]; then
+    certificate=${dir}/${folder}/${client_certificate_file}
+    if [[ -r ${dir}/${folder}/${client_key_file} && -r ${certificate} &&
+      -z $(why_not_valid "${certificate}" "${ca}" sslclient) ]] &&
+      has_same_key "${certificate}" "${dir}/${folder}/${client_key_file}"; then
       printf '%s\n' "${dir}/${folder}"
       return
     fi
@@ -1303,7 +1533,9 @@ daemon_property() { # daemon_property PROPERTY
 running_arguments() {
   local pid
   pid=$(daemon_property MainPID)
-  if ((pid)); then tr '\0' '\n' <"/proc/${pid}/cmdline"; fi
+  if [[ -r /proc/${pid}/cmdline ]] && ((pid)); then
+    cat -- "/proc/${pid}/cmdline" 2>/dev/null | tr '\0' '\n' || true
+  fi
 }
 
 # Prints the file that dockerd reads its options from.
@@ -1347,7 +1579,7 @@ where_option_is() { # where_option_is OPTION true|false
 
 # Options that the drop-in sets: in daemon.json, and on the command line.
 own_keys=(hosts)
-own_flags='-H|--host|--tls'
+own_flags='-[Dv]*H|--host|--tls'
 if [[ ${icc} == false ]]; then
   own_keys+=(icc)
   own_flags+='|--icc'
@@ -1359,34 +1591,82 @@ fi
 readonly -a own_keys
 readonly own_flags
 
-# Stops when daemon.json sets one of these keys.
+# True when the file that dockerd reads has a key. VALUE is a pattern.
+has_key() { # has_key KEY [VALUE]
+  [[ ${settings} =~ \"$1\"[[:space:]]*:[[:space:]]*${2:-} ]]
+}
+
+# Sets settings to the text of the file that dockerd reads.
+read_settings() {
+  settings=''
+  if [[ -e ${config_file} ]]; then settings=$(cat -- "${config_file}"); fi
+}
+
+# Stops when that file sets any of these keys, and names all that it sets.
 refuse_keys() { # refuse_keys REASON KEY...
-  local file=/etc/docker/daemon.json word key text
-  for word in "${kept[@]}"; do
-    if [[ ${word} == --config-file=* ]]; then file=${word#*=}; fi
-  done
-  [[ -e ${file} ]] || return 0
-  text=$(<"${file}")
+  local key keys='' them='that key'
   for key in "${@:2}"; do
-    [[ ! ${text} =~ \"${key}\"[[:space:]]*: ]] ||
-      die 2 \
-        "${file} sets \"${key}\" too, $1; remove that key and run this" \
-        "again; ${leaves}"
+    if has_key "${key}"; then
+      if [[ -n ${keys} ]]; then them='those keys'; fi
+      keys+=", \"${key}\""
+    fi
   done
+  [[ -z ${keys} ]] ||
+    die 2 \
+      "${config_file} sets ${keys#, } too, $1; remove ${them} and run this" \
+      "again; ${leaves}"
+}
+
+# Prints where dockerd gets this setting from, or nothing. VALUE is as in JSON.
+setting_at() { # setting_at NAME VALUE
+  local word
+  for word in "${kept[@]}"; do
+    if [[ $(unquoted "${word}") == "--$1=${2//\"/}" ]]; then
+      printf ', %s in the unit of docker.service' "${word}"
+    fi
+  done
+  if has_key "$1" "$2"; then
+    printf ', "%s": %s in %s' "$1" "$2" "${config_file}"
+  fi
+}
+
+# What the site says must not be made void by what is said elsewhere.
+check_settings() {
+  local found=''
+  if [[ ${icc} == false ]]; then
+    found=$(setting_at iptables false)$(setting_at bridge '"none"')
+  fi
+  [[ -z ${found} ]] ||
+    die 2 \
+      "the site has icc: false, and dockerd cannot keep containers apart with" \
+      "${found#, }; remove that key and run this again; ${leaves}"
+}
+
+# From 23.0 on dockerd itself says what is wrong with its file.
+check_config_file() {
+  local text
+  [[ -e ${config_file} ]] || return 0
+  text=$(dockerd --validate --config-file "${config_file}" \
+    -H unix:///var/run/docker.sock -H "tcp://${listen}" "${flags[@]}" \
+    2>&1) && return 0
+  [[ ${text} != *'unknown flag: --validate'* ]] || return 0
+  die 2 \
+    "dockerd would not start with ${config_file}: ${text##*$'\n'}; correct" \
+    "that file and run this again; ${leaves}"
 }
 
 check_drop_ins() {
   local file text
   local -a files
-  if [[ -e ${drop_in} && $(<"${drop_in}") != "${marker}"* ]]; then
+  if [[ -e ${drop_in} || -L ${drop_in} ]] && ! is_drop_in_ours; then
     die 2 \
       "${drop_in} is there and not made by this script; rename it, or set" \
       "drop_in in the site file; ${leaves}"
   fi
   read -r -a files < <(daemon_property DropInPaths)
   for file in "${files[@]}"; do
-    [[ ${file} != "${drop_in}" ]] || continue
-    text=$'\n'$(<"${file}")
+    [[ -r ${file} && ! ${file} -ef ${drop_in} ]] || continue
+    text=$'\n'$(cat -- "${file}")
     [[ ! ${text} =~ $'\n'[[:space:]]*ExecStart[[:space:]]*= ]] ||
       die 2 \
         "${file} sets ExecStart too; remove that line and run this again;" \
@@ -1394,24 +1674,124 @@ check_drop_ins() {
   done
 }
 
-# Where $DOCKER_OPTS comes from, which the unit passes on: files such as
-# /etc/default/docker, and Environment= lines.
-check_environment() {
-  local file line
-  while read -r file _; do
-    [[ -r ${file#-} ]] || continue
-    while IFS= read -r line; do
-      [[ ! ${line} =~ ^[A-Z_]+=.*(${own_flags}) ]] ||
-        die 2 \
-          "${file#-} passes ${BASH_REMATCH[1]} to dockerd too; remove it" \
-          "there; ${leaves}"
-    done <"${file#-}"
-  done < <(daemon_property EnvironmentFiles)
-  [[ ! $(daemon_property Environment) =~ [A-Z_]+=.*(${own_flags}) ]] ||
-    die 2 "an Environment= line of docker.service passes" \
-      "${BASH_REMATCH[1]} to dockerd too; systemctl cat docker.service shows" \
-      "it; ${leaves}"
+# ---- Variables that the unit passes on --------------------------------------
+
+# Prints the names of the variables in the words that stay.
+passed_variables() {
+  local text=${kept[*]} pattern='\$\{?([A-Za-z_][A-Za-z0-9_]*)(.*)$'
+  while [[ ${text} =~ ${pattern} ]]; do
+    printf '%s\n' "${BASH_REMATCH[1]}"
+    text=${BASH_REMATCH[2]}
+  done
 }
+
+# Prints what a file gives a variable, as EnvironmentFile= reads it: a line that
+# ends with a backslash goes on, and so does a quoted value.
+value_in_file() { # value_in_file VARIABLE FILE
+  local line name='' goes_on=0
+  while IFS= read -r line || [[ -n ${line} ]]; do
+    if ((! goes_on)); then
+      if [[ ${line} =~ ^[[:space:]]*[#\;] ]]; then continue; fi
+      if [[ ${line} =~ ^[[:space:]]*([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]]; then
+        name=${BASH_REMATCH[1]}
+        line=${BASH_REMATCH[2]}
+      fi
+    fi
+    goes_on=0
+    if [[ ${line} == *\\ ]]; then goes_on=1; fi
+    if [[ ${name} != "$1" ]]; then continue; fi
+    printf '%s' "${line%\\}"
+    if ((! goes_on)); then printf '\n'; fi
+  done <"$2"
+}
+
+# Prints what Environment= lines give a variable.
+value_in_unit() { # value_in_unit VARIABLE
+  local word
+  local -a words
+  split_words "$(daemon_property Environment)"
+  for word in "${words[@]}"; do
+    word=$(unquoted "${word#\$}")
+    if [[ ${word} == "$1="* ]]; then printf '%s\n' "${word#*=}"; fi
+  done
+}
+
+# Prints the first word of TEXT that is an option of the drop-in's own.
+own_option_in() { # own_option_in TEXT
+  local word
+  for word in $(unquoted "$1"); do
+    if [[ ${word} =~ ^(${own_flags}) ]]; then
+      printf '%s\n' "${BASH_REMATCH[1]}"
+      return
+    fi
+  done
+}
+
+# Only a variable that the unit passes on can bring an option, from a file such
+# as /etc/default/docker or from an Environment= line.
+check_environment() {
+  local name file found
+  for name in $(passed_variables); do
+    while IFS= read -r file; do
+      file=${file% (ignore_errors=*}
+      [[ -r ${file} ]] || continue
+      found=$(own_option_in "$(value_in_file "${name}" "${file}")")
+      [[ -z ${found} ]] ||
+        die 2 \
+          "${file} passes ${found} to dockerd too; remove it" \
+          "there; ${leaves}"
+    done < <(daemon_property EnvironmentFiles)
+    found=$(own_option_in "$(value_in_unit "${name}")")
+    [[ -z ${found} ]] ||
+      die 2 "an Environment= line of docker.service passes" \
+        "${found} to dockerd too; systemctl cat docker.service shows" \
+        "it; ${leaves}"
+  done
+}
+
+# ---- Who may use the local socket -------------------------------------------
+
+socket_property() { # socket_property PROPERTY
+  systemctl show --property "$1" --value docker.socket
+}
+
+# Prints the group that dockerd gives the socket when it makes it.
+group_of_dockerd() {
+  local word group=docker last=''
+  local pattern='"group"[[:space:]]*:[[:space:]]*"([^"]*)"'
+  if [[ ${settings} =~ ${pattern} ]]; then group=${BASH_REMATCH[1]}; fi
+  for word in "${kept[@]}"; do
+    word=$(unquoted "${word}")
+    case ${last}=${word} in
+      -G=* | --group=*) group=${word} ;;
+      *=--group=*) group=${word#*=} ;;
+      *) ;;
+    esac
+    last=${word}
+  done
+  printf '%s\n' "${group:-root}"
+}
+
+# With -H fd:// docker.socket says who may use it; with the site's flags dockerd
+# makes it, for its own group and with mode 0660. Nobody may lose or win by it.
+check_local_socket() {
+  local now later
+  ((is_activated)) || return 0
+  [[ $(socket_property LoadState) == loaded ]] || return 0
+  now=$(socket_property SocketUser)
+  now=${now:-root}:$(socket_property SocketGroup)
+  if [[ ${now} == *: ]]; then now+=root; fi
+  now+=" $(socket_property SocketMode)"
+  later="root:$(group_of_dockerd) 0660"
+  [[ ${now} == "${later}" ]] ||
+    die 2 \
+      "docker.socket makes /run/docker.sock ${now}, and dockerd without -H" \
+      "fd:// would make it ${later}; set SocketUser=, SocketGroup= and" \
+      'SocketMode= (systemctl edit docker.socket) and "group" in' \
+      "${config_file} to the same; ${leaves}"
+}
+
+# ---- The place to listen ----------------------------------------------------
 
 # 0.0.0.0 and :: are on every machine.
 check_address() {
@@ -1446,22 +1826,48 @@ sockets_in_the_way() {
   done < <(listening_sockets)
 }
 
+# Prints the socket units with which systemd itself listens on the port.
+socket_units_on_port() {
+  local place unit units=''
+  while read -r place unit _; do
+    if [[ :${place} == *":${listen_port}" ]]; then
+      units+=", ${unit}"
+    fi
+  done < <(systemctl list-sockets --all --full --no-legend)
+  printf '%s\n' "${units#, }"
+}
+
+# Prints the process that has a socket open, or 0.
+process_with() { # process_with INODE
+  local text pattern
+  text=$(stat --format '%N' /proc/[0-9]*/fd/* 2>/dev/null) || true
+  pattern="/proc/([0-9]+)/fd/[0-9]+' -> 'socket:.$1.'"
+  if [[ ${text} =~ ${pattern} ]]; then
+    printf '%s\n' "${BASH_REMATCH[1]}"
+  else
+    printf '0\n'
+  fi
+}
+
 check_port() {
-  local inode text pid daemon pattern
+  local inode pid daemon name unit
   daemon=$(daemon_property MainPID)
   for inode in $(sockets_in_the_way); do
-    text=$(stat --format '%N' /proc/[0-9]*/fd/* 2>/dev/null) || true
-    pid=0
-    pattern="/proc/([0-9]+)/fd/[0-9]+' -> 'socket:.${inode}.'"
-    if [[ ${text} =~ ${pattern} ]]; then
-      pid=${BASH_REMATCH[1]}
-    fi
+    pid=$(process_with "${inode}")
     ((pid)) ||
       die 2 \
         "something listens on port ${listen_port} already; ${leaves}"
     if ((pid == daemon)); then continue; fi
+    unit=$(socket_units_on_port)
+    if ((pid == 1)) && [[ -n ${unit} ]]; then
+      die 2 \
+        "systemd listens on port ${listen_port} for ${unit}; take its" \
+        "ListenStream= out (systemctl cat ${unit%%,*} shows it), or set" \
+        "another port in the site file; ${leaves}"
+    fi
+    name=$(cat -- "/proc/${pid}/comm" 2>/dev/null) || name='a process'
     die 2 \
-      "port ${listen_port} is in use by $(<"/proc/${pid}/comm") (process" \
+      "port ${listen_port} is in use by ${name} (process" \
       "${pid}); stop it, or set another port in the site file; ${leaves}"
   done
 }
@@ -1478,74 +1884,125 @@ note_stricter_icc() {
       'remove that key, or verification fails'
 }
 
-# dockerd does not start with icc off where it may not filter.
-check_filter() {
-  local where=''
-  if [[ ${icc} == false ]]; then where=$(where_in_file iptables false); fi
-  [[ -z ${where} ]] ||
+# A service that the next start of the machine leaves out would be set up, shown
+# to work, and gone.
+check_enabled() {
+  [[ $(daemon_property UnitFileState) != disabled ]] ||
     die 2 \
-      "the site has icc: false, and dockerd cannot keep containers apart with" \
-      "${where}; remove that key and run this again; ${leaves}"
+      'docker.service is disabled: after the next start of this machine' \
+      "nothing would listen on ${listen}; run: systemctl enable" \
+      "docker.service; ${leaves}"
 }
 
 # What every mode checks; each names the keys of daemon.json itself.
 check_machine() {
+  check_enabled
   check_drop_ins
   check_environment
+  check_settings
+  check_config_file
+  check_local_socket
   check_address
   check_port
   check_subordinate_ids
-  check_filter
   note_stricter_icc
+}
+
+# ---- The unit's command, as systemd reads it --------------------------------
+
+# Prints the value of the last ExecStart= of the unit file: continued lines are
+# joined, and comments between them left out.
+stock_command() {
+  local line joined='' command='' unit
+  local goes_on='(^|[^\])(\\\\)*\\$'
+  unit=$(daemon_property FragmentPath)
+  while IFS= read -r line || [[ -n ${line} ]]; do
+    if [[ ${line} =~ ^[[:space:]]*[#\;] ]]; then continue; fi
+    joined+=${line}
+    if [[ ${joined} =~ ${goes_on} ]]; then
+      joined="${joined%\\} "
+      continue
+    fi
+    if [[ ${joined} =~ ^[[:space:]]*ExecStart[[:space:]]*=(.*)$ ]]; then
+      command=${BASH_REMATCH[1]}
+    fi
+    joined=''
+  done <"${unit}"
+  printf '%s\n' "${command}"
+}
+
+# Splits what stands in a unit file into words. Each stays as it stands there,
+# with its quotes: systemd reads it again.
+split_words() { # split_words TEXT; sets words
+  local rest=$1 plain=$'[^[:space:]"\'\\]|\\\\.' double='"([^"\]|\\.)*"'
+  local single=$'\'([^\'\\]|\\\\.)*\''
+  words=()
+  while [[ ${rest} =~ ^[[:space:]]*((${plain}|${double}|${single})+)(.*)$ ]]; do
+    words+=("${BASH_REMATCH[1]}")
+    rest=${BASH_REMATCH[5]}
+  done
+  [[ -z ${rest//[[:space:]]/} ]] ||
+    die 2 "a quote has no end in docker.service: ${rest}; ${leaves}"
+}
+
+unquoted() { # unquoted WORD
+  printf '%s\n' "${1//[\"\']/}"
+}
+
+refuse_word() { # refuse_word WORD
+  die 2 \
+    "the ExecStart= of $(daemon_property FragmentPath) passes $1 itself; take" \
+    "it out there (systemctl edit --full docker.service); ${leaves}"
+}
+
+# Sets dockerd (its path), kept (what the stock unit passes besides -H),
+# config_file, and is_activated (1: with -H fd://).
+read_stock_command() {
+  local word plain last=''
+  local -a words
+  split_words "$(stock_command)"
+  dockerd=${words[0]:-}
+  [[ ${dockerd} == /*/dockerd && -x ${dockerd} ]] ||
+    die 2 \
+      "docker.service starts ${words[*]:0:2}, and not dockerd itself; correct" \
+      "the ExecStart= of $(daemon_property FragmentPath); ${leaves}"
+  kept=()
+  config_file=/etc/docker/daemon.json
+  is_activated=0
+  for word in "${words[@]:1}"; do
+    plain=$(unquoted "${word}")
+    if [[ ${plain} == *fd://* ]]; then is_activated=1; fi
+    case ${last} in
+      -H | --host)
+        last=''
+        continue
+        ;;
+      --config-file) config_file=${plain} ;;
+      *) ;;
+    esac
+    last=${plain}
+    case ${plain} in
+      -H* | --host | --host=*) continue ;;
+      --config-file=*) config_file=${plain#*=} ;;
+      \;* | \#*) refuse_word "${plain}" ;;
+      *) [[ ! ${plain} =~ ^(${own_flags}) ]] || refuse_word "${plain}" ;;
+    esac
+    kept+=("${word}")
+  done
 }
 
 # ---- What dockerd gets ------------------------------------------------------
 
 readonly marker="# Written by dockseal ${script}; --undo removes it."
-
-# Prints the ExecStart= of the unit file itself, its continuation lines joined.
-stock_command() {
-  local line command='' unit
-  unit=$(daemon_property FragmentPath)
-  while IFS= read -r line; do
-    if [[ ${command} == *\\ ]]; then
-      command="${command%\\} ${line}"
-    elif [[ ${line} == ExecStart=?* ]]; then
-      command=${line#ExecStart=}
-    fi
-  done <"${unit}"
-  printf '%s\n' "${command}"
-}
-
-# Sets dockerd (its path) and kept (what the stock unit passes besides -H).
-read_stock_command() {
-  local -a words
-  local word skip=0
-  read -r -a words < <(stock_command)
-  dockerd=${words[0]:-}
-  [[ -x ${dockerd} ]] ||
-    die 2 "docker.service does not start a dockerd that is there: ${words[*]}"
-  kept=()
-  for word in "${words[@]:1}"; do
-    if ((skip)); then
-      skip=0
-      continue
-    fi
-    case ${word} in
-      -H | --host) skip=1 ;;
-      -H* | --host=*) ;;
-      *)
-        [[ ! ${word} =~ ^(${own_flags}) ]] ||
-          die 2 "the unit file of docker.service passes ${word} itself"
-        kept+=("${word}")
-        ;;
-    esac
-  done
-}
+# Folders that were not there before: --undo removes them too.
+readonly made_note='# Made with it: '
 
 # D02: the empty ExecStart= clears the stock one.
 drop_in_text() {
-  printf '%s\n' "${marker}" '[Service]' 'ExecStart='
+  local path
+  printf '%s\n' "${marker}"
+  for path in "${made[@]}"; do printf '%s%s\n' "${made_note}" "${path}"; done
+  printf '%s\n' '[Service]' 'ExecStart='
   printf 'ExecStart=%s' "${dockerd}"
   printf ' \\\n  %s' '-H unix:///var/run/docker.sock' "-H tcp://${listen}" \
     "${flags[@]}" "${kept[@]}"
@@ -1553,12 +2010,13 @@ drop_in_text() {
 }
 
 install_drop_in() {
-  if [[ ! -d ${drop_in%/*} ]]; then run mkdir -p -m 0755 -- "${drop_in%/*}"; fi
+  make_parents "${drop_in}"
   write_file "${drop_in}" 0644 "$(drop_in_text)"
 }
 
 is_drop_in_ours() {
-  [[ -e ${drop_in} && $(<"${drop_in}") == "${marker}"* ]]
+  [[ -f ${drop_in} && ! -L ${drop_in} &&
+    $(cat -- "${drop_in}") == "${marker}"* ]]
 }
 
 # ---- The switch to the new flags, and the way back --------------------------
@@ -1568,20 +2026,126 @@ is_drop_in_ours() {
 # ones are proven. While it exists, a run was interrupted: the next one
 # finishes the work.
 
+# What a failure leaves, as it is then: on_error tells it.
+state_left() {
+  if [[ ${verb} == check ]] || ((! changed)); then
+    printf 'nothing was changed\n'
+  elif is_previous_ours; then
+    printf '%s holds the previous state; run this again to finish\n' \
+      "${previous}"
+  else
+    printf 'the commands above were run; run this again to finish\n'
+  fi
+}
+trap 'leaves=$(state_left); on_error "${LINENO}" "${BASH_COMMAND}"' ERR
+
+# What root writes to must be root's alone, and so must every folder above.
+need_system_folder() { # need_system_folder FOLDER
+  local path=$1 problem
+  while [[ -n ${path} && ! -e ${path} ]]; do path=${path%/*}; done
+  problem=$(why_unsafe "${path:-/}")
+  [[ -z ${problem} ]] ||
+    die 2 \
+      "${problem%; give another --dir}; root alone may change ${path:-/}" \
+      "and the folders above it; ${leaves}"
+}
+
+# ---- Folders that were not there ---------------------------------------------
+
+declare -A taken_away=() # what --check has printed as removed
+
+remove() { # remove FOLDER
+  if [[ ! -e $1 && ! -L $1 ]] || [[ -n ${taken_away[$1]:-} ]]; then return; fi
+  run rm -rf -- "$1"
+  if [[ ${verb} == check ]]; then taken_away[$1]=1; fi
+}
+
+missing_folders() { # missing_folders FILE
+  local path=${1%/*}
+  while [[ -n ${path} && ! -e ${path} ]]; do
+    printf '%s\n' "${path}"
+    path=${path%/*}
+  done
+}
+
+# Prints what the drop-in says that was made with it.
+made_before() {
+  local line
+  is_drop_in_ours || return 0
+  while IFS= read -r line; do
+    [[ ${line} != "${made_note}"* ]] || printf '%s\n' "${line#"${made_note}"}"
+  done <"${drop_in}"
+}
+
+# Sets made to the folders that are made for the files, the deepest first: as a
+# run before has written down, and those that are not there.
+find_made_folders() {
+  local path
+  mapfile -t made < <(
+    {
+      made_before
+      if [[ -f ${previous}/made ]]; then cat -- "${previous}/made"; fi
+      for path in "${replaced[@]}"; do missing_folders "${path}"; done
+    } | sort --reverse --unique
+  )
+}
+
+make_parents() { # make_parents FILE
+  local path
+  local -a paths
+  mapfile -t paths < <(missing_folders "$1" | sort)
+  for path in "${paths[@]}"; do run mkdir -p -m 0755 -- "${path}"; done
+}
+
+# Where nothing else stands in them.
+remove_made_folders() {
+  local path
+  for path in "${made[@]}"; do
+    if [[ -d ${path} && ! -L ${path} && -z $(ls -A -- "${path}") ]]; then
+      run rmdir -- "${path}"
+    fi
+  done
+}
+
+# ---- The previous state ------------------------------------------------------
+
+# A folder of this name that holds anything else is somebody else's.
+is_previous_ours() {
+  local entry path names=' made '
+  [[ -d ${previous} && ! -L ${previous} && -O ${previous} ]] || return 1
+  for path in "${replaced[@]}"; do names+="${path##*/} "; done
+  while IFS= read -r entry; do
+    [[ -z ${entry} || ${names} == *" ${entry} "* ]] || return 1
+  done <<<"$(ls -A -- "${previous}")"
+}
+
+check_previous() {
+  if [[ ! -e ${previous} && ! -L ${previous} ]] || is_previous_ours; then
+    return
+  fi
+  die 2 \
+    "${previous} is there and not made by this script, which keeps the" \
+    "previous state there; move it away; ${leaves}"
+}
+
 copy_replaced() { # copy_replaced PATH COPY
   if [[ -L $1 ]]; then run cp -PpT -- "$1" "$2"; else keep_copy "$1" "$2"; fi
 }
 
 save_replaced() {
   local path
+  make_parents "${previous}"
   if [[ -e ${previous} ]]; then return; fi
-  if [[ -e ${previous}.new ]]; then run rm -rf -- "${previous}.new"; fi
-  run mkdir -p -m 0700 -- "${previous}.new"
+  remove "${previous}.new"
+  run mkdir -m 0700 -- "${previous}.new"
   for path in "${replaced[@]}"; do
     if [[ -e ${path} || -L ${path} ]]; then
       copy_replaced "${path}" "${previous}.new/${path##*/}"
     fi
   done
+  if ((${#made[@]})); then
+    write_file "${previous}.new/made" 0600 "$(printf '%s\n' "${made[@]}")"
+  fi
   run mv -T -- "${previous}.new" "${previous}"
 }
 
@@ -1597,13 +2161,19 @@ restore_replaced() {
       run rm -f -- "${path}"
     fi
   done
-  remove_drop_in_folder
 }
 
-# Where nothing else stands in it.
-remove_drop_in_folder() {
-  if [[ -d ${drop_in%/*} && -z $(ls -A -- "${drop_in%/*}") ]]; then
-    run rmdir -- "${drop_in%/*}"
+# The list of folders outlives the drop-in in which it stands.
+keep_made_folders() {
+  if ((${#made[@]} == 0)) || [[ -e ${previous} ]]; then return; fi
+  make_parents "${previous}"
+  run mkdir -m 0700 -- "${previous}"
+  write_file "${previous}/made" 0600 "$(printf '%s\n' "${made[@]}")"
+}
+
+remove_previous() {
+  if [[ ${verb} == check ]] || is_previous_ours; then
+    run rm -rf -- "${previous}"
   fi
 }
 
@@ -1659,7 +2229,7 @@ put_back() { # put_back PROBLEM
   restore_replaced
   restart_docker ||
     outcome='docker.service does not start with the previous state either'
-  run rm -rf -- "${previous}"
+  remove_previous
 }
 
 give_up() { # give_up PROBLEM
@@ -1718,18 +2288,72 @@ need_systemd() { # need_systemd BY_HAND
   die 2 "systemd is needed; ${leaves}"
 }
 
+# Without one, whatever docker command is here.
+why_no_dockerd() {
+  local command begins=''
+  printf 'there is no dockerd in %s; ' "${PATH}"
+  command=$(command -v docker) || command=''
+  if [[ -n ${command} ]]; then
+    IFS= read -r -n 2 begins <"${command}" || begins=''
+  fi
+  # podman's is a script.
+  if [[ ${begins} == '#!' ]] && command -v podman >/dev/null; then
+    printf 'the docker command here is podman, which has none; '
+  elif [[ -e /snap/bin/docker ]]; then
+    printf 'the one of a snap is not supported; '
+  fi
+  printf 'run this on a Docker host whose docker.service starts dockerd as root'
+}
+
 need_daemon() { # need_daemon BY_HAND
-  command -v dockerd >/dev/null ||
-    die 2 \
-      'dockerd is not installed; install docker.io (Debian) or docker-ce, or' \
-      'run this on the Docker host'
+  local state
+  command -v dockerd >/dev/null || die 2 "$(why_no_dockerd)"
   need_systemd "$1"
   ((EUID == 0)) || die 2 'this needs root: run it with sudo'
-  [[ $(daemon_property LoadState) == loaded ]] ||
+  state=$(daemon_property LoadState)
+  [[ ${state} != masked ]] ||
+    die 2 \
+      'docker.service is masked, so that nothing can start it; run: systemctl' \
+      "unmask docker.service; ${leaves}"
+  [[ ${state} == loaded ]] ||
     die 2 \
       "there is no docker.service; install dockerd's systemd unit; ${leaves}"
   # One daemon, one run, whatever the working folder.
   if [[ ${verb} != check ]]; then lock /run/dockseal.lock; fi
+}
+
+# Prints where dockerd was told to listen besides the site's places: a file or a
+# variable that is read only at its start may say so.
+other_listeners() {
+  local word last='' places='' socket=' unix:///var/run/docker.sock '
+  while IFS= read -r word; do
+    case ${last} in
+      -H | --host) places+=" ${word}" ;;
+      *)
+        case ${word} in
+          --host=*) places+=" ${word#*=}" ;;
+          -H?*) places+=" ${word#-H}" ;;
+          *) ;;
+        esac
+        ;;
+    esac
+    last=${word}
+  done < <(running_arguments)
+  places+=' '
+  places=${places/"${socket}"/ }
+  places=${places/" tcp://${listen} "/ }
+  printf '%s\n' "${places}"
+}
+
+# Prints what does not hold of the running dockerd's command line, or nothing.
+flags_problem() {
+  local places
+  places=$(other_listeners)
+  if ! is_running_with_flags; then
+    printf 'dockerd does not run with the new flags\n'
+  elif [[ ${places} != ' ' ]]; then
+    printf 'dockerd listens elsewhere too:%s\n' "${places% }"
+  fi
 }
 
 # ---- Installing the certificate ---------------------------------------------
@@ -1739,14 +2363,27 @@ readonly accepts=' --dir --yes --check --undo --remove-keys --help '
 readonly previous=${tls_directory}.previous
 readonly -a replaced=("${drop_in}" "${tls_directory}")
 
-check_tls_directory() {
+# The link is compared as it stands: /etc/docker may be a link itself.
+is_link_ours() {
   local target
-  if [[ ! -e ${tls_directory} && ! -L ${tls_directory} ]]; then return; fi
-  target=$(readlink -- "${tls_directory}") || target=''
-  [[ ${target} =~ ^"${tls_directory##*/}"-[0-9a-f]{16}$ ]] ||
-    die 2 \
-      "${tls_directory} is there and not made by this script; move it away," \
-      "or set tls_directory in the site file; ${leaves}"
+  target=$(readlink -- "${tls_directory}") &&
+    [[ ${target} =~ ^"${tls_directory##*/}"-[0-9a-f]{16}$ ]]
+}
+
+# Prints the folder that the link leads to, or nothing.
+installed_generation() {
+  if is_link_ours; then
+    printf '%s/%s\n' "${tls_directory%/*}" "$(readlink -- "${tls_directory}")"
+  fi
+}
+
+check_tls_directory() {
+  if [[ ! -e ${tls_directory} && ! -L ${tls_directory} ]] || is_link_ours; then
+    return
+  fi
+  die 2 \
+    "${tls_directory} is there and not made by this script; move it away," \
+    "or set tls_directory in the site file; ${leaves}"
 }
 
 # A pair gets a folder of its own; the switch to it is one rename of a link.
@@ -1766,8 +2403,6 @@ is_generation_whole() { # is_generation_whole FOLDER
 
 # Modes after the CIS Docker Benchmark: certificates 0444, the key 0400.
 install_generation() { # install_generation FOLDER
-  local parent=${tls_directory%/*}
-  if [[ ! -d ${parent} ]]; then run mkdir -p -m 0755 -- "${parent}"; fi
   remove "$1.new"
   run mkdir -m 0700 -- "$1.new"
   # D15: what the daemon gets, with owners and modes.
@@ -1786,10 +2421,6 @@ install_generation() { # install_generation FOLDER
   run mv -T -- "$1.new" "$1"
 }
 
-remove() { # remove FOLDER
-  if [[ -e $1 ]]; then run rm -rf -- "$1"; fi
-}
-
 point_link_at() { # point_link_at FOLDER
   run ln -sfnT -- "${1##*/}" "${tls_directory}.new"
   run mv -T -- "${tls_directory}.new" "${tls_directory}"
@@ -1798,7 +2429,8 @@ point_link_at() { # point_link_at FOLDER
 remove_generations() { # remove_generations KEEP: all folders but KEEP
   local generation
   for generation in "${tls_directory}"-*; do
-    [[ -d ${generation} && ${generation} != "$1" ]] || continue
+    [[ -d ${generation} && ! -L ${generation} ]] || continue
+    [[ ${generation} != "$1" ]] || continue
     [[ ${generation} =~ -[0-9a-f]{16}(\.new)?$ ]] || continue
     if [[ -e ${generation}/${key_file} ]] && ((! remove_keys)) &&
       ! is_same_file "${key}" "${generation}/${key_file}" &&
@@ -1807,7 +2439,7 @@ remove_generations() { # remove_generations KEEP: all folders but KEEP
       note "kept: ${generation}, which has another key than ${key}"
       continue
     fi
-    run rm -rf -- "${generation}"
+    remove "${generation}"
   done
 }
 
@@ -1815,10 +2447,12 @@ remove_generations() { # remove_generations KEEP: all folders but KEEP
 
 # Prints what does not hold, or nothing.
 daemon_problem() {
-  is_running_with_flags || {
-    printf 'dockerd does not run with the new flags\n'
+  local problem
+  problem=$(flags_problem)
+  if [[ -n ${problem} ]]; then
+    printf '%s\n' "${problem}"
     return
-  }
+  fi
   case ${daemon_mode} in
     mutual) mutual_problem ;;
     *) server_only_problem ;;
@@ -1831,7 +2465,7 @@ ask() { # ask S_CLIENT_OPTION...
 }
 
 mutual_problem() {
-  local client answer refused='alert (bad certificate|certificate required)'
+  local client answer
   client=$(find_client)
   mark_log
   if [[ -n ${client} ]]; then
@@ -1846,10 +2480,21 @@ mutual_problem() {
   answer=$(ask)
   if is_answer "${answer}"; then
     printf 'a client without a certificate was not refused: it got an answer\n'
-  elif [[ ! ${answer} =~ ${refused} ]]; then
+  elif ! is_refusal "${answer}" "${client}"; then
     printf 'a client without a certificate was not refused: %s\n' \
       "$(why_no_answer "${answer}")"
   fi
+}
+
+# True for what dockerd answers without a certificate. Over TLS 1.2 one of Go
+# 1.26 calls that a handshake failure, which other faults are called too: then a
+# client with a certificate was answered, or the daemon's log says it.
+is_refusal() { # is_refusal ANSWER CLIENT
+  if [[ $1 =~ alert\ (bad\ certificate|certificate\ required) ]]; then
+    return
+  fi
+  [[ $1 == *'alert handshake failure'* && (-n $2 || -n ${cursor}) ]] &&
+    is_missing_certificate_logged
 }
 
 server_only_problem() {
@@ -1879,13 +2524,25 @@ check_conflicts() {
     tls tlsverify tlscacert tlscert tlskey "${own_keys[@]}"
   check_machine
   check_tls_directory
+  check_previous
 }
 
 is_installed() {
   [[ ! -e ${previous} && -L ${tls_directory} &&
-    $(realpath -m -- "${tls_directory}") == "${generation}" &&
-    -f ${drop_in} && $(<"${drop_in}") == "$(drop_in_text)" ]] &&
+    $(installed_generation) == "${generation}" ]] &&
+    is_text_of "$(drop_in_text)" "${drop_in}" &&
     is_generation_whole "${generation}" && is_running_with_flags
+}
+
+# Whoever has a CA's key is root here. Its digest is compared by voice.
+check_authorities() {
+  local problem
+  problem=$(why_not_trusted "${ca}" "${tls_directory}/${ca_certificate_file}" \
+    "${certificate}")
+  [[ -z ${problem} ]] ||
+    die 2 \
+      "${ca} is not installed: ${problem}; bring that file from the CA again," \
+      "and compare its sha256; ${leaves}"
 }
 
 # Sets generation to the folder of the pair that is to be installed.
@@ -1899,47 +2556,50 @@ choose_generation() {
     generation=${tls_directory}-DIGEST
   else
     check_certificate
+    check_authorities
     generation=$(generation_of)
   fi
 }
 
 roll_back() { # roll_back PROBLEM
   put_back "$1"
-  remove_generations "$(realpath -m -- "${tls_directory}")"
+  remove_generations "$(installed_generation)"
+  remove_made_folders
   give_up "$1"
 }
 
 apply() {
   local problem='' left
   read_stock_command
+  read_settings
   check_conflicts
   choose_generation
+  find_made_folders
   if is_installed; then
     finish_renewal
     remove_generations "${generation}"
     remove_request
     finish
   fi
+  show_authorities "${ca}"
   confirm_restart "${userns_remap}" "$(warning)"
   find_remap_data "${userns_remap}"
   save_replaced
-  leaves="${previous} holds the previous state; run this again to finish"
+  leaves=$(state_left)
   if ! is_generation_whole "${generation}"; then
     install_generation "${generation}"
   fi
   point_link_at "${generation}"
   install_drop_in
-  if [[ ${verb} == check ]]; then
-    restart_docker
-    finish
-  fi
   restart_docker || roll_back 'docker.service did not start'
-  wait_for_daemon
+  if [[ ${verb} != check ]]; then wait_for_daemon; fi
   [[ -z ${problem} ]] || roll_back "${problem}"
-  run rm -rf -- "${previous}"
+  remove_previous
+  leaves=$(state_left)
   finish_renewal
   remove_generations "${generation}"
   remove_request
+  if [[ ${verb} == check ]]; then finish; fi
   note_remap_data
   note_what_holds
   finish
@@ -1957,24 +2617,30 @@ note_what_holds() {
     'certificate'
   [[ -n $(find_client) ]] ||
     note \
-      "no client's files are here: clients/NAME/90-verify.sh shows that a" \
-      'client gets an answer'
+      "no client's valid files are here: clients/NAME/90-verify.sh shows that" \
+      'a client gets an answer'
 }
 
 undo() {
   local restart=0 left=''
+  find_made_folders
   if is_drop_in_ours; then
     confirm_restart '' ''
     find_remap_data ''
+    keep_made_folders
     run rm -f -- "${drop_in}"
     restart=1
   fi
-  remove_drop_in_folder
-  leaves="the drop-in ${drop_in} is removed; run this again to finish"
   if ((restart)) || is_running_with_flags; then restart_docker; fi
-  if [[ -L ${tls_directory} ]]; then run rm -f -- "${tls_directory}"; fi
-  if [[ -e ${previous} ]]; then run rm -rf -- "${previous}"; fi
+  if is_link_ours; then
+    run rm -f -- "${tls_directory}"
+  elif [[ -e ${tls_directory} || -L ${tls_directory} ]]; then
+    note "kept: ${tls_directory}, which this script did not make"
+  fi
   remove_generations ''
+  remove_made_folders
+  remove_previous
+  remove_made_folders
   note_remap_data
   finish
 }
@@ -1988,6 +2654,9 @@ main() {
   need_openssl
   need_daemon \
     "install the files of ${folder} in ${tls_directory} and run:"
+  need_safe_folders
+  need_system_folder "${tls_directory%/*}"
+  need_system_folder "${drop_in%/*}"
   if [[ ${verb} == undo ]]; then undo; else apply; fi
 }
 

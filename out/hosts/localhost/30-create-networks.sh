@@ -297,7 +297,9 @@ daemon_property() { # daemon_property PROPERTY
 running_arguments() {
   local pid
   pid=$(daemon_property MainPID)
-  if ((pid)); then tr '\0' '\n' <"/proc/${pid}/cmdline"; fi
+  if [[ -r /proc/${pid}/cmdline ]] && ((pid)); then
+    cat -- "/proc/${pid}/cmdline" 2>/dev/null | tr '\0' '\n' || true
+  fi
 }
 
 # Prints the file that dockerd reads its options from.

@@ -585,6 +585,15 @@ refusal_in_log() {
   done
 }
 
+# True when the daemon's log says since mark_log that a client sent no
+# certificate, and where there is no log.
+is_missing_certificate_logged() {
+  local text
+  [[ -n ${cursor} ]] || return 0
+  text=$(refusal_in_log)
+  [[ -z ${text} ]] || [[ ${text} == *"didn't provide a certificate"* ]]
+}
+
 # Prints what the client saw since mark_log, and why, with what to do. Only of
 # a refusal does the log say anything.
 why_no_answer() { # why_no_answer ANSWER
@@ -609,11 +618,14 @@ ask_in_plain_text() { # ask_in_plain_text PATH
 }
 
 # Prints the folder of a client whose key and certificate are on this machine.
+# One that has ended says nothing of the daemon.
 find_client() {
-  local folder
+  local folder certificate
   for folder in "${client_folders[@]}"; do
-    if [[ -r ${dir}/${folder}/${client_key_file} &&
-      -r ${dir}/${folder}/${client_certificate_file} ]]; then
+    certificate=${dir}/${folder}/${client_certificate_file}
+    if [[ -r ${dir}/${folder}/${client_key_file} && -r ${certificate} &&
+      -z $(why_not_valid "${certificate}" "${ca}" sslclient) ]] &&
+      has_same_key "${certificate}" "${dir}/${folder}/${client_key_file}"; then
       printf '%s\n' "${dir}/${folder}"
       return
     fi
@@ -1830,7 +1842,9 @@ daemon_property() { # daemon_property PROPERTY
 running_arguments() {
   local pid
   pid=$(daemon_property MainPID)
-  if ((pid)); then tr '\0' '\n' <"/proc/${pid}/cmdline"; fi
+  if [[ -r /proc/${pid}/cmdline ]] && ((pid)); then
+    cat -- "/proc/${pid}/cmdline" 2>/dev/null | tr '\0' '\n' || true
+  fi
 }
 
 # Prints the file that dockerd reads its options from.
