@@ -39,6 +39,9 @@ def request(names: Names, client: Client) -> Step:
                 ),
                 lock(folder),
             ),
+            undoes=tuple(
+                f"{folder}/{name}" for name in (f"previous/{names.client.key}", f"previous/{names.client.certificate}")
+            ),
             commands=("openssl genrsa" if client.key.startswith("rsa:") else "openssl genpkey", "openssl req"),
         ),
         undo="removes the requests; lists the keys and keeps them, unless --remove-keys",

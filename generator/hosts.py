@@ -65,6 +65,9 @@ def request(names: Names, host: Host) -> Step:
                 ),
                 lock(folder),
             ),
+            undoes=tuple(
+                f"{folder}/{name}" for name in (f"previous/{names.server.key}", f"previous/{names.server.certificate}")
+            ),
             commands=("openssl genrsa" if host.key.startswith("rsa:") else "openssl genpkey", "openssl req"),
         ),
         undo="removes the requests; lists the keys and keeps them, unless --remove-keys",

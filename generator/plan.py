@@ -120,6 +120,7 @@ def _create_ca(names: Names) -> Step:
                 lock("ca"),
             ),
             temporary=("ca/ca-extensions.cnf",),
+            undoes=(names.ca_serial,),
             commands=("openssl genrsa" if authority.key.startswith("rsa:") else "openssl genpkey", "openssl req"),
         ),
         undo=f"lists key, certificate and {names.ca_serial} and keeps them, unless --remove-keys",
@@ -157,9 +158,10 @@ def _roll_over_ca(names: Names) -> Step:
                 File("ca/authorities.pem", "operator", "0644"),
                 *(
                     File(f"ca/{folder}/{file.path.removeprefix('ca/')}", "operator", file.mode)
-                    for folder in ("next", "previous", "retired-SERIAL")
+                    for folder in ("next", "previous")
                     for file in create.effects.files[:2]
                 ),
+                File("ca/retired-SERIAL/", "operator", "0700"),
             ),
             temporary=("ca/next/ca-extensions.cnf", "ca/next/announcement.pem", "ca/next/announcement.srl"),
             commands=(*create.effects.commands, "openssl x509"),

@@ -42,7 +42,7 @@ class Effects:
 
     `units` are (re)started. `temporary` are paths, and `starts` is what else, that exist only while it runs; a name
     that ends with `.new` until it is whole is not listed. In a path DIGEST, SERIAL and RANDOM stand for what only the
-    run knows, FILE for what an option names.
+    run knows, FILE for what an option names. `undoes` is what --undo --remove-keys removes of other steps' files.
     """
 
     files: tuple[File, ...] = ()
@@ -53,6 +53,7 @@ class Effects:
     removes: tuple[str, ...] = ()
     temporary: tuple[str, ...] = ()
     starts: tuple[str, ...] = ()
+    undoes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

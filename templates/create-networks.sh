@@ -149,6 +149,7 @@ judge_created() {
 apply() {
   local at made=''
   check_networks
+  leaves='made in this run: nothing'
   for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
     read_row "${at}"
     find_network "${row_name}"

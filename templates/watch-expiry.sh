@@ -224,7 +224,6 @@ apply() {
   write_file "${units}/${unit}.service" 0644 "$(service_text)"
   write_file "${units}/${unit}.timer" 0644 "$(timer_text)"
   if ((changed)) || ! systemctl --quiet is-active "${unit}.timer"; then
-    leaves='the files of the timer are there; run this again to finish'
     run systemctl daemon-reload
     run systemctl enable --now "${unit}.timer"
     run systemctl restart "${unit}.timer"

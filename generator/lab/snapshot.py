@@ -8,6 +8,22 @@ from typing import Literal
 
 # Everything that the scripts may touch: the system's configuration and root's home folder.
 ROOTS = ("/etc", "/root")
+# The whole file system, without the file systems that dockerd and the kernel keep.
+WHOLE = ("/", "/run", "/tmp", "-xdev")  # noqa: S108 - it is only looked at
+# What a machine changes by itself in the meantime: logs, what services keep of their own state, and caches.
+MACHINE = (
+    "/run/containerd",
+    "/run/docker",
+    "/run/docker.pid",
+    "/run/lock",
+    "/run/log",
+    "/run/systemd",
+    "/run/udev",
+    "/var/cache",
+    "/var/lib/containerd",
+    "/var/lib/systemd/random-seed",
+    "/var/log",
+)
 # The rest tells how a unit is set up; these tell when it was last started.
 RUN_PROPERTIES = ("MainPID", "ActiveEnterTimestampMonotonic")
 

@@ -7,9 +7,8 @@
 #             DIR/hosts/localhost/ca-public.pem;
 #             DIR/clients/client/ca-public.pem
 # Writes:     DIR/ca/: ca-private.pem, ca-public.pem, ledger.txt, .lock,
-#             authorities.pem; DIR/ca/next/: ca-private.pem, ca-public.pem;
-#             DIR/ca/previous/: ca-private.pem, ca-public.pem;
-#             DIR/ca/retired-SERIAL/: ca-private.pem, ca-public.pem
+#             authorities.pem, retired-SERIAL/; DIR/ca/next/: ca-private.pem,
+#             ca-public.pem; DIR/ca/previous/: ca-private.pem, ca-public.pem
 # Temporary:  DIR/ca/next/: ca-extensions.cnf, announcement.pem,
 #             announcement.srl
 # Restarts:   nothing
@@ -236,10 +235,20 @@ need_openssl() {
 
 changed=0 # 1 once something was changed, or would be
 
+# Whoever changes something says so first. What was printed is what was done:
+# the state to report when a command fails.
+begin_change() {
+  changed=1
+  if [[ ${verb} != check && ${leaves} == 'nothing was changed' ]]; then
+    leaves='the lines above that begin with + were run, the last one perhaps in'
+    leaves+=' part; run this again to finish'
+  fi
+}
+
 # Commands that change something are printed so that they can be typed again:
 # --check prints them on standard output and does no more.
 print_line() { # print_line TEXT
-  changed=1
+  begin_change
   if [[ ${verb} == check ]]; then
     printf '%s\n' "$1"
   else
@@ -271,7 +280,7 @@ is_text_of() { # is_text_of TEXT FILE
 write_file() { # write_file FILE MODE TEXT
   local file=$1 mode=$2 text=$3
   if is_text_of "${text}" "${file}"; then return; fi
-  changed=1
+  begin_change
   if [[ ${verb} == check ]]; then
     printf "cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}"
     return
@@ -508,7 +517,7 @@ ledger_line() { # ledger_line PARTY CERTIFICATE CA
 # there is no moment at which the ledger is half written.
 add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA
   local line
-  changed=1
+  begin_change
   if [[ ${verb} == check ]]; then
     printf '%s\n' "# a line for $1 is added to ${ledger}"
     return
@@ -726,7 +735,6 @@ create_ca_key() {
   run sync -- "${key}.new"
   run mv -nT -- "${key}.new" "${key}"
   run sync -- "${key%/*}"
-  leaves="the CA key is in ${key}, the CA certificate is not made yet"
 }
 
 # Explicit extensions: the installed openssl.cnf has no say in them.

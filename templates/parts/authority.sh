@@ -29,7 +29,6 @@ create_ca_key() {
   run sync -- "${key}.new"
   run mv -nT -- "${key}.new" "${key}"
   run sync -- "${key%/*}"
-  leaves="the CA key is in ${key}, the CA certificate is not made yet"
 }
 
 # Explicit extensions: the installed openssl.cnf has no say in them.

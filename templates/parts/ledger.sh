@@ -54,7 +54,7 @@ ledger_line() { # ledger_line PARTY CERTIFICATE CA
 # there is no moment at which the ledger is half written.
 add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA
   local line
-  changed=1
+  begin_change
   if [[ ${verb} == check ]]; then
     printf '%s\n' "# a line for $1 is added to ${ledger}"
     return

@@ -26,7 +26,6 @@ create_key() {
   run sync -- "${key}.new"
   run mv -nT -- "${key}.new" "${key}"
   run sync -- "${key%/*}"
-  leaves="the key is in ${key}, its request is not made yet"
 }
 
 # True when the request has the expected name and belongs to the key.

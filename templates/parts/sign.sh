@@ -342,8 +342,6 @@ main() {
     get_passphrase "${ca_key}"
   fi
   for ((job = 0; job < ${#to_sign[@]}; job += 2)); do
-    leaves="the certificates before ${table[to_sign[job]]} are signed, the"
-    leaves+=' others not'
     sign "${to_sign[@]:job:2}"
   done
   show_authorities "${ca_certificate}"

@@ -8,7 +8,7 @@ is_text_of() { # is_text_of TEXT FILE
 write_file() { # write_file FILE MODE TEXT
   local file=$1 mode=$2 text=$3
   if is_text_of "${text}" "${file}"; then return; fi
-  changed=1
+  begin_change
   if [[ ${verb} == check ]]; then
     printf "cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}"
     return

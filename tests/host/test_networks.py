@@ -187,8 +187,8 @@ def test_a_dockerd_that_loads_br_netfilter_itself_is_judged_afterwards(clean: Ho
         assert result.stderr.splitlines() == [
             f"+ {COMMANDS['apart']}",
             f"+ {DOCKER} network rm apart",
-            f"error: {NAME}: apart was not isolated: {FILTER} is 0, expected 1; it is removed again; state: nothing "
-            "was changed; run modprobe br_netfilter, then run this again",
+            f"error: {NAME}: apart was not isolated: {FILTER} is 0, expected 1; it is removed again; state: made in "
+            "this run: nothing; run modprobe br_netfilter, then run this again",
         ]
         assert networks(clean) == set()
         clean.bash("echo 1 >/run/filter")

@@ -87,6 +87,7 @@ def test_every_script_has_its_effects(folder: Path) -> None:
         ],
         "temporary": ["/etc/docker/tls.previous/"],
         "starts": [],
+        "undoes": [],
     }
 
 

@@ -224,10 +224,20 @@ need_openssl() {
 
 changed=0 # 1 once something was changed, or would be
 
+# Whoever changes something says so first. What was printed is what was done:
+# the state to report when a command fails.
+begin_change() {
+  changed=1
+  if [[ ${verb} != check && ${leaves} == 'nothing was changed' ]]; then
+    leaves='the lines above that begin with + were run, the last one perhaps in'
+    leaves+=' part; run this again to finish'
+  fi
+}
+
 # Commands that change something are printed so that they can be typed again:
 # --check prints them on standard output and does no more.
 print_line() { # print_line TEXT
-  changed=1
+  begin_change
   if [[ ${verb} == check ]]; then
     printf '%s\n' "$1"
   else
@@ -501,7 +511,6 @@ create_key() {
   run sync -- "${key}.new"
   run mv -nT -- "${key}.new" "${key}"
   run sync -- "${key%/*}"
-  leaves="the key is in ${key}, its request is not made yet"
 }
 
 # True when the request has the expected name and belongs to the key.

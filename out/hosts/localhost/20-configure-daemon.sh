@@ -251,10 +251,20 @@ need_openssl() {
 
 changed=0 # 1 once something was changed, or would be
 
+# Whoever changes something says so first. What was printed is what was done:
+# the state to report when a command fails.
+begin_change() {
+  changed=1
+  if [[ ${verb} != check && ${leaves} == 'nothing was changed' ]]; then
+    leaves='the lines above that begin with + were run, the last one perhaps in'
+    leaves+=' part; run this again to finish'
+  fi
+}
+
 # Commands that change something are printed so that they can be typed again:
 # --check prints them on standard output and does no more.
 print_line() { # print_line TEXT
-  changed=1
+  begin_change
   if [[ ${verb} == check ]]; then
     printf '%s\n' "$1"
   else
@@ -286,7 +296,7 @@ is_text_of() { # is_text_of TEXT FILE
 write_file() { # write_file FILE MODE TEXT
   local file=$1 mode=$2 text=$3
   if is_text_of "${text}" "${file}"; then return; fi
-  changed=1
+  begin_change
   if [[ ${verb} == check ]]; then
     printf "cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}"
     return
