@@ -34,6 +34,8 @@ readonly ledger_file=@{ledger_file}
 
 #% include "parts/names_of.sh"
 
+#% include "parts/why_not_plain.sh"
+
 #% include "parts/public_key_of.sh"
 
 #% include "parts/why_not_valid.sh"
@@ -62,7 +64,8 @@ readonly accepts
 # Stops when what is there is not this CA. Neither file is ever replaced.
 check_existing() {
   local subject problem
-  if [[ -e ${key} && $(<"${key}") != *ENCRYPTED* ]]; then
+  need_plain "${key}" "${certificate}" "${ledger}"
+  if [[ -e ${key} && $(cat -- "${key}") != *ENCRYPTED* ]]; then
     die 2 "${key} exists and is not an encrypted private key; move it away"
   fi
   [[ -e ${certificate} ]] || return 0
@@ -96,6 +99,7 @@ main() {
     undo_folder "${folder}"
     finish
   fi
+  need_access "${folder}"
   open_party "${folder}"
   check_existing
   if [[ -e ${key} && -e ${certificate} ]]; then

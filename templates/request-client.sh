@@ -21,6 +21,8 @@ readonly ca_certificate_file=@{ca_certificate_file}
 
 #% include "parts/change.sh"
 
+#% include "parts/write.sh"
+
 #% include "parts/finish.sh"
 
 #% include "parts/folder.sh"
@@ -32,6 +34,10 @@ readonly ca_certificate_file=@{ca_certificate_file}
 #% include "parts/section_certificates.sh"
 
 #% include "parts/names_of.sh"
+
+#% include "parts/request_settings.sh"
+
+#% include "parts/why_not_plain.sh"
 
 #% include "parts/public_key_of.sh"
 

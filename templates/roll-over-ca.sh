@@ -4,8 +4,8 @@
 # --finish the old CA is trusted no more, and who did not renew is refused.
 #
 # @{manual}
-# Options:    --begin | --switch | --finish  --dir DIR (~/docker-tls)
-#             --passphrase-file FILE  --yes  --check
+# Options:    --begin | --switch | --finish [--shut-out PARTY]...
+#             --dir DIR (~/docker-tls)  --passphrase-file FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 #% include "parts/guard.sh"
@@ -43,6 +43,8 @@ readonly -a parties=(
 #% include "parts/section_certificates.sh"
 
 #% include "parts/names_of.sh"
+
+#% include "parts/why_not_plain.sh"
 
 #% include "parts/public_key_of.sh"
 
@@ -140,11 +142,10 @@ begin() {
 
 # Prints the parties whose copy of ca-public.pem lacks the next CA.
 parties_without_next() {
-  local party file text
-  text=$(<"${next}/${ca_certificate_file}")
+  local party
   for party in "${parties[@]}"; do
-    file=${dir}/${party}/${ca_certificate_file}
-    [[ -e ${file} && $(<"${file}") == *"${text}"* ]] || printf '%s ' "${party}"
+    cmp --quiet -- "${authorities}" "${dir}/${party}/${ca_certificate_file}" ||
+      printf '%s ' "${party}"
   done
 }
 
@@ -193,26 +194,49 @@ switch() {
 
 # ---- Stage 3: the previous CA goes ------------------------------------------
 
-# Prints the parties whose newest certificate is of the previous CA.
+# Prints the parties whose newest certificate is of the previous CA, and has not
+# ended: --finish shuts them out.
 parties_left_behind() {
-  local serial party issuer old
+  local serial party ends issuer old now
   local -A newest=()
+  now=$(date --utc '+%FT%TZ')
   old=$(serial_of "${previous}/${ca_certificate_file}")
-  while read -r serial party _ _ _ _ issuer _; do
-    [[ ${serial} == '#' || ${party} == ca ]] || newest[${party}]=${issuer}
+  while read -r serial party _ ends _ _ issuer _; do
+    if [[ ${party} == */* && ${ends} > ${now} ]]; then
+      newest[${party}]=${issuer}
+    fi
   done <"${ledger}"
   for party in "${!newest[@]}"; do
-    if [[ ${newest[${party}]} == "${old}" ]]; then printf '%s ' "${party}"; fi
+    if [[ ${newest[${party}]} == "${old}" ]]; then
+      printf '%s\n' "${party}"
+    fi
+  done | sort
+}
+
+# Nobody is shut out who is not named on the command line.
+need_named() { # need_named PARTY...
+  local party missing=''
+  for party in "$@"; do
+    if [[ " ${shut_out[*]} " != *" ${party} "* ]]; then
+      missing+=" --shut-out ${party}"
+    fi
   done
+  [[ -z ${missing} ]] ||
+    die 2 \
+      'these have no certificate of the new CA and would be refused from now' \
+      'on. Renew them (10-request-certificate.sh --renew, then setup.sh), or' \
+      "name those that are not to stay:${missing}; ${leaves}"
 }
 
 finish_roll_over() {
-  local behind old
+  local old
+  local -a behind=()
   [[ ! -e ${next} ]] || die 2 "the CA is not switched yet: --switch; ${leaves}"
   if [[ ! -e ${previous} ]]; then return; fi
-  behind=$(parties_left_behind)
+  mapfile -t behind < <(parties_left_behind)
+  need_named "${behind[@]}"
   note "without a certificate of the new CA, and refused from then on:" \
-    "${behind:-nobody}"
+    "${behind[*]:-nobody}"
   confirm 'Trust the previous CA no more?'
   old=$(serial_of "${previous}/${ca_certificate_file}")
   if [[ -e ${authorities} ]]; then run rm -f -- "${authorities}"; fi
@@ -235,8 +259,27 @@ undo() {
   finish
 }
 
+# Takes --shut-out PARTY out of the arguments; the others are the shared ones.
+read_arguments() { # read_arguments ARGUMENT...; sets shut_out, options
+  while (($# > 0)); do
+    if [[ $1 == --shut-out ]]; then
+      [[ ${2:-} =~ ^(hosts|clients)/[a-z0-9.-]+$ ]] ||
+        die 2 '--shut-out needs a party, such as clients/laptop'
+      shut_out+=("$2")
+      shift
+    else
+      options+=("$1")
+    fi
+    shift
+  done
+}
+
 main() {
-  parse_options "$@"
+  local -a shut_out=() options=()
+  read_arguments "$@"
+  parse_options "${options[@]}"
+  ((${#shut_out[@]} == 0)) || [[ ${stage} == finish ]] ||
+    die 2 '--shut-out goes with --finish'
   need_openssl
   folder=${dir}/ca
   next=${folder}/next
@@ -245,9 +288,11 @@ main() {
   ledger=${folder}/${ledger_file}
   if [[ ${verb} == undo ]]; then undo; fi
   [[ -n ${stage} ]] || die 2 'say the stage: --begin, --switch or --finish'
+  need_access "${folder}"
   [[ -e ${folder}/${ca_key_file} && -e ${folder}/${ca_certificate_file} ]] ||
     die 2 "there is no CA in ${folder}: run ca/10-create-ca.sh first"
   open_party "${folder}"
+  need_plain "${folder}"/*.pem "${folder}"/*/*.pem "${ledger}"
   case ${stage} in
     begin)
       begin

@@ -32,6 +32,8 @@ readonly -a table=(
 
 #% include "parts/finish.sh"
 
+#% include "parts/keep_copy.sh"
+
 #% include "parts/folder.sh"
 
 #% include "parts/lock.sh"
@@ -41,6 +43,10 @@ readonly -a table=(
 #% include "parts/section_certificates.sh"
 
 #% include "parts/names_of.sh"
+
+#% include "parts/request_settings.sh"
+
+#% include "parts/why_not_plain.sh"
 
 #% include "parts/public_key_of.sh"
 
@@ -68,11 +74,15 @@ accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
 readonly accepts
 readonly party_folder=clients purpose=sslclient
 
+key_usage_for() { # key_usage_for KEY_TYPE
+  printf 'digitalSignature\n'
+}
+
 # D13: extfile-client.cnf, written whole.
-extensions_for() { # extensions_for NAMES
+extensions_for() { # extensions_for NAMES KEY_TYPE
   printf '%s\n' "subjectAltName = $1" 'extendedKeyUsage = clientAuth' \
     'basicConstraints = critical, CA:FALSE' \
-    'keyUsage = critical, digitalSignature' \
+    "keyUsage = critical, $(key_usage_for "$2")" \
     'subjectKeyIdentifier = hash' 'authorityKeyIdentifier = keyid'
 }
 

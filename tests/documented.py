@@ -17,7 +17,8 @@ SITE = ROOT / "examples" / "document.yaml"
 # that it has until it is whole, the way of the passphrase, which daemon is
 # meant, and the label by which --undo knows what it made.
 ADDED = re.compile(
-    r"/root/docker-tls(/[\w.-]+)*/|/root/\.docker/|/etc/docker/tls-[\w.]+/|\.new\b| -pass(in|out) fd:3\b"
+    r"/root/docker-tls(/[\w.-]+)*/((hosts|clients)-[\w.-]+?\.(?=(client-)?certificate\.pem))?|"
+    r"/root/\.docker/|/etc/docker/tls-[\w.]+/|\.new\b| -pass(in|out) fd:[34]\b"
     r"| -H unix:///var/run/docker\.sock\b| --label \S+",
 )
 # What differs from run to run, and the word that stands for it in the table.

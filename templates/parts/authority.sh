@@ -19,8 +19,18 @@ make_encrypted_key() { # make_encrypted_key FILE
   esac
 }
 
+# A guess at the passphrase costs an attacker as much as one at the back-up's.
+slow_down_guesses() { # slow_down_guesses FILE NEW_FILE
+  run_with_passphrase openssl pkcs8 -topk8 -v2 aes-256-cbc \
+    -v2prf hmacWithSHA256 -iter 600000 -in "$1" -passin fd:3 \
+    -passout fd:4 -out "$2" 4< <(printf '%s\n' "${passphrase}")
+}
+
 create_ca_key() {
-  make_encrypted_key "${key}.new"
+  run rm -f -- "${key}.first.new" "${key}.new"
+  make_encrypted_key "${key}.first.new"
+  slow_down_guesses "${key}.first.new" "${key}.new"
+  run rm -f -- "${key}.first.new"
   if [[ ${verb} != check ]]; then
     # openssl exits with 0 when the disk is full: read the key back.
     is_right_passphrase "${key}.new" ||
@@ -41,6 +51,7 @@ certificate_settings() {
 }
 
 issue_ca_certificate() {
+  run rm -f -- "${certificate}.new"
   write_file "${settings}" 0600 "$(certificate_settings)"
   # D05: openssl req -new -x509 -days N -key ca-private.pem -sha256
   #      -out ca-public.pem

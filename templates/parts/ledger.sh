@@ -24,9 +24,10 @@ digest_of_key() {
 is_in_ledger() { # is_in_ledger CERTIFICATE
   local digest
   [[ -f $1 && -f ${ledger} ]] || return 1
-  digest=$(digest_of "$1") || return 1
-  [[ $(<"${ledger}") == *" ${digest} "* ]]
-} 2>/dev/null
+  digest=$(openssl x509 -in "$1" -outform DER 2>/dev/null | sha256sum) ||
+    return 1
+  [[ $(<"${ledger}") == *" ${digest%% *} "* ]]
+}
 
 serial_of() { # serial_of CERTIFICATE
   local serial
@@ -43,11 +44,21 @@ ledger_line() { # ledger_line PARTY CERTIFICATE CA
   done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
     -subject -nameopt RFC2253)
   names=$(names_of "$2") || names=''
-  printf '%s %s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+  plain_text "$(printf '%s %s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
     "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
     "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
     "$(digest_of "$2")" "$(public_key_of "$2" | digest_of_key)" \
-    "$(serial_of "$3")" "${names:--}" "${found[subject]}"
+    "$(serial_of "$3")" "${names:--}" "${found[subject]}")"
+}
+
+# Prints the ledger with one more line.
+new_ledger() { # new_ledger LINE
+  if [[ -e ${ledger} ]]; then
+    cat -- "${ledger}"
+  else
+    printf '%s\n' "${ledger_header}"
+  fi
+  printf '%s\n' "$1"
 }
 
 # Adds the line of a certificate to a copy, which then takes the ledger's name:
@@ -62,13 +73,10 @@ add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA
   line=$(ledger_line "$@")
   printf "+ cat >>%q <<'END'\n%s\nEND\n" "${ledger}" "${line}" >&2
   rm -f -- "${ledger}.new"
-  if [[ -e ${ledger} ]]; then
-    cp -pT -- "${ledger}" "${ledger}.new"
-  else
-    printf '%s\n' "${ledger_header}" >"${ledger}.new"
-  fi
-  printf '%s\n' "${line}" >>"${ledger}.new"
-  [[ $(<"${ledger}.new") == *$'\n'"${line}" ]] ||
+  set -o noclobber
+  new_ledger "${line}" >"${ledger}.new"
+  set +o noclobber
+  cmp --quiet -- "${ledger}.new" <(new_ledger "${line}") ||
     die 1 "${ledger}.new did not read back; is the disk full? ${leaves}"
   chmod 0644 -- "${ledger}.new"
   sync -- "${ledger}.new"

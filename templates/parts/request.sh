@@ -17,6 +17,7 @@ make_key() { # make_key FILE
 }
 
 create_key() {
+  run rm -f -- "${key}.new"
   make_key "${key}.new"
   if [[ ${verb} != check ]]; then
     # openssl exits with 0 when the disk is full: read the key back.
@@ -28,23 +29,33 @@ create_key() {
   run sync -- "${key%/*}"
 }
 
-# True when the request has the expected name and belongs to the key.
+# True when a request is what the CA will sign: of this key, for this name, with
+# no extensions, and not a byte beside it.
 is_good_request() { # is_good_request REQUEST
-  local subject requested
+  local text
   [[ -f $1 && -f ${key} ]] || return 1
-  subject=$(openssl req -in "$1" -noout -subject -nameopt RFC2253) || return 1
-  requested=$(openssl req -in "$1" -noout -pubkey) || return 1
-  [[ ${subject} == "subject=CN=${name}" &&
-    ${requested} == "$(openssl pkey -in "${key}" -passin pass: -pubout)" ]]
-} 2>/dev/null
+  text=$(openssl req -in "$1" -noout -verify -subject -nameopt RFC2253 \
+    -config <(request_settings) 2>/dev/null) || return 1
+  [[ ${text} == *"subject=CN=${name}" ]] || return 1
+  text=$(openssl req -in "$1" -config <(request_settings)) || return 1
+  cmp --quiet -- "$1" <(printf '%s\n' "${text}") || return 1
+  text=$(openssl asn1parse -in "$1")
+  [[ ${text} != *'Extension Request'* ]] || return 1
+  [[ $(key_of_request "$1") == "$(
+    openssl pkey -in "${key}" -passin pass: -pubout
+  )" ]]
+}
 
 create_request() {
   # D07: openssl req -subj "/CN=example.com" -sha256 -new
   #      -key server-key.pem -out request.csr
   # D12: openssl req -subj '/CN=client' -new
   #      -key client-key.pem -out client-request.csr
+  run rm -f -- "${request}.new"
+  write_file "${request%/*}/request.cnf" 0600 "$(request_settings)"
   run openssl req -subj "/CN=${name}" -sha256 -new \
-    -key "${key}" -out "${request}.new"
+    -key "${key}" -out "${request}.new" -config "${request%/*}/request.cnf"
+  run rm -f -- "${request%/*}/request.cnf"
   if [[ ${verb} != check ]]; then
     is_good_request "${request}.new" ||
       die 1 "${request}.new is not a whole request; is the disk full? ${leaves}"
@@ -98,6 +109,8 @@ main() {
     undo
     finish
   fi
+  need_access "${folder}"
+  need_plain "${key}" "${certificate}" "${folder}/${ca_certificate_file}"
   if ((renew)); then
     [[ -e ${key} && -e ${certificate} ]] ||
       die 2 \
@@ -107,6 +120,7 @@ main() {
   fi
   open_party "${folder}"
   if ((renew)); then choose_renewal; fi
+  need_plain "${key}" "${request}" "${certificate}"
   if [[ ! -e ${key} ]]; then
     create_key
   elif ! openssl pkey -in "${key}" -passin pass: -noout 2>/dev/null; then
