@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from generator import networks
 from generator.errors import KeyPath
 from generator.names import serial_name
-from generator.site import Authority, Client, Files, Host
+from generator.site import Authority, Client, Files, Host, Site
 
 NEAR_LIMIT = 200  # hosts that an unknown name is compared with
 CA_SETTINGS = "ca-extensions.cnf"
@@ -196,6 +196,18 @@ def _is_loopback(name: str) -> bool:
         return ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def warnings(site: Site) -> Iterator[str]:
+    """Find values that are right, and that some clients other than docker refuse."""
+    parties = {"ca": site.ca.key} | {f"hosts/{host.name}": host.key for host in site.hosts if host.has_tls}
+    parties |= {f"clients/{client.name}": client.key for client in site.clients}
+    found = [party for party, key in parties.items() if key == "ed25519"]
+    if found:
+        yield (
+            f"key ed25519 of {', '.join(found)}: docker takes it, but NSS (Firefox, some builds of curl), Python's "
+            "cryptography and certvalidator do not; choose ec:P-256 where one of them connects"
+        )
 
 
 def _repeats(at: KeyPath, items: Sequence[str]) -> Iterator[Finding]:

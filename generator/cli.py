@@ -95,7 +95,14 @@ def init(path: Path) -> None:
 @SITE
 def check(site: Path) -> None:
     """Report every problem of SITE (default: site.yaml)."""
-    plan = _plan(site)
+    from generator.checks import warnings
+    from generator.plan import make_plan
+    from generator.read import read_site
+
+    known = read_site(site)
+    plan = make_plan(known)
+    for warning in warnings(known):
+        click.echo(f"{site}: warning: {warning}", err=True)
     click.echo(f"{site}: no problems; {_count(len(plan.steps), 'step')}; `dockseal plan {site}` lists them")
 
 

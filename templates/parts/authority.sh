@@ -29,6 +29,10 @@ slow_down_guesses() { # slow_down_guesses FILE NEW_FILE
 create_ca_key() {
   run rm -f -- "${key}.first.new" "${key}.new"
   make_encrypted_key "${key}.first.new"
+  if [[ ${verb} != check ]]; then
+    is_right_passphrase "${key}.first.new" ||
+      die 1 "${key}.first.new is not a whole key; is the disk full? ${leaves}"
+  fi
   slow_down_guesses "${key}.first.new" "${key}.new"
   run rm -f -- "${key}.first.new"
   if [[ ${verb} != check ]]; then

@@ -5,7 +5,7 @@ key_type_of() { # key_type_of PUBLIC_KEY
   local text
   text=$(printf '%s\n' "$1" | openssl pkey -pubin -noout -text)
   case ${text} in
-    *RSA-PSS*) printf 'RSA-PSS, which is another type than rsa\n' ;;
+    *PSS*) printf 'RSA-PSS, which is another type than rsa\n' ;;
     *'ASN1 OID: prime256v1'*) printf 'ec:P-256\n' ;;
     *'ASN1 OID: secp384r1'*) printf 'ec:P-384\n' ;;
     *ED25519*) printf 'ed25519\n' ;;

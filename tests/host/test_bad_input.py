@@ -212,7 +212,9 @@ def full_folder(host: Host) -> Iterator[str]:
         host.bash('umount "$1"; rmdir "$1"', folder)
 
 
-@pytest.mark.parametrize(("step", "key"), [(CREATE, "ca/ca-private.pem"), (REQUEST, "hosts/localhost/server-key.pem")])
+@pytest.mark.parametrize(
+    ("step", "key"), [(CREATE, "ca/ca-private.pem.first"), (REQUEST, "hosts/localhost/server-key.pem")]
+)
 def test_a_disk_that_is_full_while_a_key_is_written(ready: Host, step: str, key: str) -> None:
     words = WITH_PASSPHRASE if step == CREATE else ()
     with full_folder(ready) as folder:
@@ -223,6 +225,7 @@ def test_a_disk_that_is_full_while_a_key_is_written(ready: Host, step: str, key:
         assert not ready.exists(f"{folder}/{key}")
         ready.run(["rm", f"{folder}/fill"])
         ready.run(script(step, "--dir", folder, *words))
+        key = key.removesuffix(".first")
         ready.run(["openssl", "pkey", "-in", f"{folder}/{key}", "-noout", "-passin", f"file:{PASSPHRASE_FILE}"])
         assert not ready.exists(f"{folder}/{key}.new")
 
@@ -300,7 +303,10 @@ def test_a_request_that_asks_for_extensions(asking: Host, more: str) -> None:
     )
     words = ["-config", "/run/more.cnf", "-key", f"{folder}/server-key.pem", "-out", request]
     asking.run(["openssl", "req", "-new", *words])
-    refused_request(asking, "it asks for extensions, and they are for the CA to decide")
+    refused_request(
+        asking,
+        "it asks for extensions, and they are for the CA to decide; make it again with 10-request-certificate.sh",
+    )
     asking.write(request, plain)
     asking.run(script(SIGN, *WITH_PASSPHRASE))
     text = asking.run(["openssl", "x509", "-in", f"{folder}/certificate.pem", "-noout", "-text"]).stdout
@@ -333,7 +339,8 @@ def test_a_request_with_the_key_of_another_party(asking: Host, earlier: bool) ->
 
 def test_a_request_that_others_can_write_to(asking: Host) -> None:
     asking.run(["chmod", "0666", f"{WORK}/hosts/localhost/request.csr"])
-    refused_request(asking, "others can write to it")
+    request = f"{WORK}/hosts/localhost/request.csr"
+    refused_request(asking, f"others can write to it; run: chmod go-w {request}")
 
 
 @pytest.mark.parametrize(
@@ -342,8 +349,8 @@ def test_a_request_that_others_can_write_to(asking: Host) -> None:
         ('ln -sf /etc/shadow "$1"', "it is not a regular file"),
         ('ln -sf /nowhere "$1"', "it is not a regular file"),
         ('mkdir "$1"', "it is not a regular file"),
-        ('printf "no request\\n" >"$1"', "it is damaged, or not signed by its own key"),
-        (': >"$1"', "it is damaged, or not signed by its own key"),
+        ('printf "no request\\n" >"$1"', "it does not begin with a certificate request in PEM"),
+        (': >"$1"', "it does not begin with a certificate request in PEM"),
         ('cp /run/request "$1" && head -c 65536 /dev/zero >>"$1"', "it is larger than 64 KiB"),
     ],
     ids=["link to a file", "dangling link", "folder", "text", "empty", "too large"],

@@ -109,9 +109,9 @@ class Network:
             self.carry("ca", party, party, "ca-public.pem")
             self.setup(party)
 
-    def roll_over(self, stage: str) -> Result:
+    def roll_over(self, *stage: str) -> Result:
         """Run one stage on the CA's machine."""
-        return self.run("ca", "bash", f"out/{ROLL_OVER}", stage, *UNATTENDED)
+        return self.run("ca", "bash", f"out/{ROLL_OVER}", *stage, *UNATTENDED)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ def story(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Story:
     for party in network.parties():
         network.renew(party)
     switched = answered(network)
-    finish = network.roll_over("--finish").output
+    finish = network.roll_over("--finish", "--shut-out", f"clients/{LOST}").output
     network.tell_all()
     after = answered(network)
     polled = {}

@@ -85,6 +85,13 @@ def test_check_of_a_good_site_says_so() -> None:
     )
 
 
+def test_check_warns_of_keys_that_other_clients_refuse(folder: Path) -> None:
+    (folder / "site.yaml").write_text(f"ca:\n  key: ed25519\n{GOOD}")
+    result = run("check")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("site.yaml: warning: key ed25519 of ca: docker takes it, but NSS ")
+
+
 @pytest.mark.parametrize(
     "words", [("check",), ("plan",), ("render", "--output", "out"), ("render", "-o", "o", "--check")]
 )
