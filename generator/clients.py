@@ -42,6 +42,7 @@ def request(names: Names, client: Client) -> Step:
             undoes=tuple(
                 f"{folder}/{name}" for name in (f"previous/{names.client.key}", f"previous/{names.client.certificate}")
             ),
+            temporary=tuple(f"{place}/request.cnf" for place in (folder, f"{folder}/renewal")),
             commands=("openssl genrsa" if client.key.startswith("rsa:") else "openssl genpkey", "openssl req"),
         ),
         undo="removes the requests; lists the keys and keeps them, unless --remove-keys",

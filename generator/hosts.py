@@ -68,6 +68,7 @@ def request(names: Names, host: Host) -> Step:
             undoes=tuple(
                 f"{folder}/{name}" for name in (f"previous/{names.server.key}", f"previous/{names.server.certificate}")
             ),
+            temporary=tuple(f"{place}/request.cnf" for place in (folder, f"{folder}/renewal")),
             commands=("openssl genrsa" if host.key.startswith("rsa:") else "openssl genpkey", "openssl req"),
         ),
         undo="removes the requests; lists the keys and keeps them, unless --remove-keys",

@@ -121,7 +121,11 @@ def _create_ca(names: Names) -> Step:
             ),
             temporary=("ca/ca-extensions.cnf",),
             undoes=(names.ca_serial,),
-            commands=("openssl genrsa" if authority.key.startswith("rsa:") else "openssl genpkey", "openssl req"),
+            commands=(
+                "openssl genrsa" if authority.key.startswith("rsa:") else "openssl genpkey",
+                "openssl pkcs8",
+                "openssl req",
+            ),
         ),
         undo=f"lists key, certificate and {names.ca_serial} and keeps them, unless --remove-keys",
     )
@@ -278,6 +282,7 @@ def _sign(names: Names, path: str, kind: str, rows: Sequence[Row]) -> Step:
                 File("ca/refused.txt", "operator", "0600"),
                 lock("ca"),
             ),
+            temporary=(f"ca/{work.extensions}",),
             commands=("openssl x509",),
             removes=tuple(
                 f"{folder}/{name}" for folder in (*folders, *renewals) for name in (work.request, work.extensions)

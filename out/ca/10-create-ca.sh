@@ -407,6 +407,28 @@ names_of() { # names_of CERTIFICATE
   printf '%s\n' "${text//[[:space:]]/}"
 }
 
+# Prints why a file is not read as a key, certificate or request, or nothing.
+# A pipe would be waited for, and a device or a large file read without end.
+why_not_plain() { # why_not_plain FILE
+  if [[ ! -e $1 && ! -L $1 ]]; then
+    return
+  elif [[ ! -f $1 ]]; then
+    printf 'it is not a regular file\n'
+  elif (($(stat --dereference --format '%s' -- "$1") > 65536)); then
+    printf 'it is larger than 64 KiB\n'
+  elif [[ ! -r $1 ]]; then
+    printf '%s may not read it\n' "$(id -un)"
+  fi
+}
+
+need_plain() { # need_plain FILE...
+  local file problem
+  for file in "$@"; do
+    problem=$(why_not_plain "${file}")
+    [[ -z ${problem} ]] || die 2 "${file}: ${problem}; ${leaves}"
+  done
+}
+
 public_key_of() { # public_key_of CERTIFICATE
   openssl x509 -in "$1" -noout -pubkey 2>/dev/null
 }
@@ -468,9 +490,10 @@ digest_of_key() {
 is_in_ledger() { # is_in_ledger CERTIFICATE
   local digest
   [[ -f $1 && -f ${ledger} ]] || return 1
-  digest=$(digest_of "$1") || return 1
-  [[ $(<"${ledger}") == *" ${digest} "* ]]
-} 2>/dev/null
+  digest=$(openssl x509 -in "$1" -outform DER 2>/dev/null | sha256sum) ||
+    return 1
+  [[ $(<"${ledger}") == *" ${digest%% *} "* ]]
+}
 
 serial_of() { # serial_of CERTIFICATE
   local serial
@@ -487,11 +510,21 @@ ledger_line() { # ledger_line PARTY CERTIFICATE CA
   done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
     -subject -nameopt RFC2253)
   names=$(names_of "$2") || names=''
-  printf '%s %s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+  plain_text "$(printf '%s %s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
     "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
     "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
     "$(digest_of "$2")" "$(public_key_of "$2" | digest_of_key)" \
-    "$(serial_of "$3")" "${names:--}" "${found[subject]}"
+    "$(serial_of "$3")" "${names:--}" "${found[subject]}")"
+}
+
+# Prints the ledger with one more line.
+new_ledger() { # new_ledger LINE
+  if [[ -e ${ledger} ]]; then
+    cat -- "${ledger}"
+  else
+    printf '%s\n' "${ledger_header}"
+  fi
+  printf '%s\n' "$1"
 }
 
 # Adds the line of a certificate to a copy, which then takes the ledger's name:
@@ -506,13 +539,10 @@ add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA
   line=$(ledger_line "$@")
   printf "+ cat >>%q <<'END'\n%s\nEND\n" "${ledger}" "${line}" >&2
   rm -f -- "${ledger}.new"
-  if [[ -e ${ledger} ]]; then
-    cp -pT -- "${ledger}" "${ledger}.new"
-  else
-    printf '%s\n' "${ledger_header}" >"${ledger}.new"
-  fi
-  printf '%s\n' "${line}" >>"${ledger}.new"
-  [[ $(<"${ledger}.new") == *$'\n'"${line}" ]] ||
+  set -o noclobber
+  new_ledger "${line}" >"${ledger}.new"
+  set +o noclobber
+  cmp --quiet -- "${ledger}.new" <(new_ledger "${line}") ||
     die 1 "${ledger}.new did not read back; is the disk full? ${leaves}"
   chmod 0644 -- "${ledger}.new"
   sync -- "${ledger}.new"
@@ -696,8 +726,22 @@ make_encrypted_key() { # make_encrypted_key FILE
   esac
 }
 
+# A guess at the passphrase costs an attacker as much as one at the back-up's.
+slow_down_guesses() { # slow_down_guesses FILE NEW_FILE
+  run_with_passphrase openssl pkcs8 -topk8 -v2 aes-256-cbc \
+    -v2prf hmacWithSHA256 -iter 600000 -in "$1" -passin fd:3 \
+    -passout fd:4 -out "$2" 4< <(printf '%s\n' "${passphrase}")
+}
+
 create_ca_key() {
-  make_encrypted_key "${key}.new"
+  run rm -f -- "${key}.first.new" "${key}.new"
+  make_encrypted_key "${key}.first.new"
+  if [[ ${verb} != check ]]; then
+    is_right_passphrase "${key}.first.new" ||
+      die 1 "${key}.first.new is not a whole key; is the disk full? ${leaves}"
+  fi
+  slow_down_guesses "${key}.first.new" "${key}.new"
+  run rm -f -- "${key}.first.new"
   if [[ ${verb} != check ]]; then
     # openssl exits with 0 when the disk is full: read the key back.
     is_right_passphrase "${key}.new" ||
@@ -718,6 +762,7 @@ certificate_settings() {
 }
 
 issue_ca_certificate() {
+  run rm -f -- "${certificate}.new"
   write_file "${settings}" 0600 "$(certificate_settings)"
   # D05: openssl req -new -x509 -days N -key ca-private.pem -sha256
   #      -out ca-public.pem
@@ -815,15 +860,15 @@ digest_of_pem() { # digest_of_pem PEM
 }
 
 # Sorts the certificates of a file into CAs and announcements.
-sort_certificates() { # sort_certificates FILE; sets authorities, announcements
+sort_certificates() { # sort_certificates FILE; sets roots, announcements
   local certificate
   local -a certificates=()
-  authorities=()
+  roots=()
   announcements=()
   read_certificates "$1" || return 1
   for certificate in "${certificates[@]}"; do
     if is_signed_by "${certificate}" "${certificate}"; then
-      authorities+=("${certificate}")
+      roots+=("${certificate}")
     else
       announcements+=("${certificate}")
     fi
@@ -846,10 +891,10 @@ announcer_of() { # announcer_of CA CA ANNOUNCEMENT
 # Prints why two CAs are refused of which one has announced the other.
 why_not_announced() { # why_not_announced ANNOUNCER INSTALLED CERTIFICATE
   local authority
-  local -a authorities=() announcements=()
+  local -a roots=() announcements=()
   if [[ -f $2 ]]; then
-    sort_certificates "$2" || authorities=()
-    for authority in "${authorities[@]}"; do
+    sort_certificates "$2" || roots=()
+    for authority in "${roots[@]}"; do
       if [[ ${authority} == "$1" ]]; then return; fi
     done
   elif [[ -f $3 ]] && is_signed_by "$(cat -- "$3")" "$1"; then
@@ -861,33 +906,33 @@ why_not_announced() { # why_not_announced ANNOUNCER INSTALLED CERTIFICATE
 
 why_not_trusted() { # why_not_trusted BUNDLE INSTALLED [CERTIFICATE]
   local announcer
-  local -a authorities=() announcements=()
+  local -a roots=() announcements=()
   if [[ ! -f $1 ]] ||
     (($(stat --dereference --format '%s' -- "$1") > 65536)); then
     printf 'it is not a file of 64 KiB at most\n'
   elif ! sort_certificates "$1"; then
     printf 'it holds something else than certificates as openssl writes them\n'
-  elif ! are_of_ca_profile "${authorities[@]}" "${announcements[@]}"; then
+  elif ! are_of_ca_profile "${roots[@]}" "${announcements[@]}"; then
     printf 'it holds a certificate that is not of a CA of this kind\n'
-  elif ((${#authorities[@]} == 2 && ${#announcements[@]} == 1)); then
-    announcer=$(announcer_of "${authorities[@]}" "${announcements[@]}")
+  elif ((${#roots[@]} == 2 && ${#announcements[@]} == 1)); then
+    announcer=$(announcer_of "${roots[@]}" "${announcements[@]}")
     if [[ -z ${announcer} ]]; then
       printf 'it holds two CAs, and neither has announced the other\n'
     elif [[ ! $1 -ef $2 ]]; then
       why_not_announced "${announcer}" "$2" "${3:-}"
     fi
-  elif ((${#authorities[@]} != 1 || ${#announcements[@]} != 0)); then
+  elif ((${#roots[@]} != 1 || ${#announcements[@]} != 0)); then
     printf 'it holds %d CAs and %d announcements; expected is one CA, or,' \
-      "${#authorities[@]}" "${#announcements[@]}"
+      "${#roots[@]}" "${#announcements[@]}"
     printf ' while the CA is rolled over, two and the announcement of one\n'
   fi
 }
 
 ca_digests_of() { # ca_digests_of BUNDLE
   local certificate
-  local -a authorities=() announcements=()
+  local -a roots=() announcements=()
   sort_certificates "$1" || return 1
-  for certificate in "${authorities[@]}"; do
+  for certificate in "${roots[@]}"; do
     digest_of_pem "${certificate}"
   done
 }
@@ -910,7 +955,8 @@ readonly accepts
 # Stops when what is there is not this CA. Neither file is ever replaced.
 check_existing() {
   local subject problem
-  if [[ -e ${key} && $(<"${key}") != *ENCRYPTED* ]]; then
+  need_plain "${key}" "${certificate}" "${ledger}"
+  if [[ -e ${key} && $(cat -- "${key}") != *ENCRYPTED* ]]; then
     die 2 "${key} exists and is not an encrypted private key; move it away"
   fi
   [[ -e ${certificate} ]] || return 0
@@ -944,6 +990,7 @@ main() {
     undo_folder "${folder}"
     finish
   fi
+  need_access "${folder}"
   open_party "${folder}"
   check_existing
   if [[ -e ${key} && -e ${certificate} ]]; then

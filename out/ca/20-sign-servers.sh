@@ -9,6 +9,7 @@
 #             ca-public.srl, ledger.txt, refused.txt, .lock
 # Removes:    DIR/hosts/localhost/: request.csr, extfile.cnf;
 #             DIR/hosts/localhost/renewal/: request.csr, extfile.cnf
+# Temporary:  DIR/ca/extfile.cnf
 # Restarts:   nothing
 # Needs root: no
 # Undo:       lists the certificates and keeps them, unless --remove-keys
@@ -304,6 +305,13 @@ finish() {
   exit 0
 }
 
+# Copies a file, and has the copy on the disk before it counts. What has the
+# copy's name already is removed, and not written through.
+keep_copy() { # keep_copy FILE COPY
+  run cp -p --remove-destination -T -- "$1" "$2"
+  run sync -- "$2"
+}
+
 # ---- Folders that nobody else can change ------------------------------------
 
 # Prints why another user could change what is in a folder, or nothing.
@@ -416,15 +424,90 @@ names_of() { # names_of CERTIFICATE
   printf '%s\n' "${text//[[:space:]]/}"
 }
 
+# The configuration of every look at a request: the machine's openssl.cnf has no
+# say in it.
+request_settings() {
+  printf '%s\n' '[req]' 'distinguished_name = subject' '[subject]'
+}
+
+key_of_request() { # key_of_request REQUEST
+  openssl req -in "$1" -noout -pubkey -config <(request_settings)
+}
+
+# Prints why a file is not read as a key, certificate or request, or nothing.
+# A pipe would be waited for, and a device or a large file read without end.
+why_not_plain() { # why_not_plain FILE
+  if [[ ! -e $1 && ! -L $1 ]]; then
+    return
+  elif [[ ! -f $1 ]]; then
+    printf 'it is not a regular file\n'
+  elif (($(stat --dereference --format '%s' -- "$1") > 65536)); then
+    printf 'it is larger than 64 KiB\n'
+  elif [[ ! -r $1 ]]; then
+    printf '%s may not read it\n' "$(id -un)"
+  fi
+}
+
+need_plain() { # need_plain FILE...
+  local file problem
+  for file in "$@"; do
+    problem=$(why_not_plain "${file}")
+    [[ -z ${problem} ]] || die 2 "${file}: ${problem}; ${leaves}"
+  done
+}
+
 public_key_of() { # public_key_of CERTIFICATE
   openssl x509 -in "$1" -noout -pubkey 2>/dev/null
 }
 
+# Prints the version and the extensions of a certificate, sorted, one a line, in
+# small letters without blanks; of a key identifier only that it is there.
+extensions_of() { # extensions_of CERTIFICATE
+  local line text=''
+  while IFS= read -r line; do
+    if [[ ${line} =~ ^\ {0,12}[^\ ] ]]; then text+=$'\n'; fi
+    text+=${line//[[:space:]]/}
+    if [[ ${text} =~ KeyIdentifier:[^$'\n']*$ ]]; then
+      text=${text%KeyIdentifier:*}KeyIdentifier:
+    fi
+  done < <(openssl x509 -in "$1" -noout -text \
+    -certopt no_header,no_serial,no_signame,no_validity,no_subject,no_issuer \
+    -certopt no_pubkey,no_sigdump,no_aux)
+  sort <<<"${text,,}"
+}
+
+# Prints the same of a certificate as this CA makes it.
+expected_extensions() { # expected_extensions NAMES PURPOSE KEY_USAGE
+  local text use=server
+  if [[ $2 == sslclient ]]; then use=client; fi
+  printf -v text '%s\n' 'Version:3(0x2)' 'X509v3extensions:' \
+    "X509v3SubjectAlternativeName:${1//IP:/IPAddress:}" \
+    "X509v3ExtendedKeyUsage:TLSWeb${use}Authentication" \
+    'X509v3BasicConstraints:criticalCA:FALSE' \
+    "X509v3KeyUsage:critical${3// /}" \
+    'X509v3SubjectKeyIdentifier:' 'X509v3AuthorityKeyIdentifier:'
+  sort <<<"${text,,}"
+}
+
+# True when a certificate has these names, is for this purpose, and has nothing
+# else in it. RSA keys of earlier versions have no keyEncipherment.
+is_of_profile() { # is_of_profile CERTIFICATE NAMES PURPOSE
+  local found use
+  found=$(extensions_of "$1") || return 1
+  for use in digitalSignature 'digitalSignature, keyEncipherment'; do
+    if [[ ${found} == "$(expected_extensions "$2" "$3" "${use}")" ]]; then
+      return
+    fi
+  done
+  return 1
+}
+
 # True when the CA issued the certificate for these names and this purpose
-# (sslserver or sslclient), it follows RFC 5280, and it is valid now.
+# (sslserver or sslclient) and nothing else, and it is valid now.
 is_good_certificate() { # is_good_certificate CERTIFICATE CA NAMES PURPOSE
-  [[ -f $1 && -f $2 && $(names_of "$1") == "$3" ]] &&
-    openssl verify -x509_strict -purpose "$4" -CAfile "$2" "$1" &>/dev/null
+  [[ -f $1 && -f $2 ]] &&
+    openssl verify -x509_strict -purpose "$4" -CAfile "$2" "$1" &>/dev/null &&
+    is_of_profile "$1" "$3" "$4"
 }
 
 # Prints why openssl does not accept a certificate, or nothing. A date is told
@@ -484,9 +567,10 @@ digest_of_key() {
 is_in_ledger() { # is_in_ledger CERTIFICATE
   local digest
   [[ -f $1 && -f ${ledger} ]] || return 1
-  digest=$(digest_of "$1") || return 1
-  [[ $(<"${ledger}") == *" ${digest} "* ]]
-} 2>/dev/null
+  digest=$(openssl x509 -in "$1" -outform DER 2>/dev/null | sha256sum) ||
+    return 1
+  [[ $(<"${ledger}") == *" ${digest%% *} "* ]]
+}
 
 serial_of() { # serial_of CERTIFICATE
   local serial
@@ -503,11 +587,21 @@ ledger_line() { # ledger_line PARTY CERTIFICATE CA
   done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
     -subject -nameopt RFC2253)
   names=$(names_of "$2") || names=''
-  printf '%s %s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+  plain_text "$(printf '%s %s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
     "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
     "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
     "$(digest_of "$2")" "$(public_key_of "$2" | digest_of_key)" \
-    "$(serial_of "$3")" "${names:--}" "${found[subject]}"
+    "$(serial_of "$3")" "${names:--}" "${found[subject]}")"
+}
+
+# Prints the ledger with one more line.
+new_ledger() { # new_ledger LINE
+  if [[ -e ${ledger} ]]; then
+    cat -- "${ledger}"
+  else
+    printf '%s\n' "${ledger_header}"
+  fi
+  printf '%s\n' "$1"
 }
 
 # Adds the line of a certificate to a copy, which then takes the ledger's name:
@@ -522,13 +616,10 @@ add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA
   line=$(ledger_line "$@")
   printf "+ cat >>%q <<'END'\n%s\nEND\n" "${ledger}" "${line}" >&2
   rm -f -- "${ledger}.new"
-  if [[ -e ${ledger} ]]; then
-    cp -pT -- "${ledger}" "${ledger}.new"
-  else
-    printf '%s\n' "${ledger_header}" >"${ledger}.new"
-  fi
-  printf '%s\n' "${line}" >>"${ledger}.new"
-  [[ $(<"${ledger}.new") == *$'\n'"${line}" ]] ||
+  set -o noclobber
+  new_ledger "${line}" >"${ledger}.new"
+  set +o noclobber
+  cmp --quiet -- "${ledger}.new" <(new_ledger "${line}") ||
     die 1 "${ledger}.new did not read back; is the disk full? ${leaves}"
   chmod 0644 -- "${ledger}.new"
   sync -- "${ledger}.new"
@@ -762,15 +853,15 @@ digest_of_pem() { # digest_of_pem PEM
 }
 
 # Sorts the certificates of a file into CAs and announcements.
-sort_certificates() { # sort_certificates FILE; sets authorities, announcements
+sort_certificates() { # sort_certificates FILE; sets roots, announcements
   local certificate
   local -a certificates=()
-  authorities=()
+  roots=()
   announcements=()
   read_certificates "$1" || return 1
   for certificate in "${certificates[@]}"; do
     if is_signed_by "${certificate}" "${certificate}"; then
-      authorities+=("${certificate}")
+      roots+=("${certificate}")
     else
       announcements+=("${certificate}")
     fi
@@ -793,10 +884,10 @@ announcer_of() { # announcer_of CA CA ANNOUNCEMENT
 # Prints why two CAs are refused of which one has announced the other.
 why_not_announced() { # why_not_announced ANNOUNCER INSTALLED CERTIFICATE
   local authority
-  local -a authorities=() announcements=()
+  local -a roots=() announcements=()
   if [[ -f $2 ]]; then
-    sort_certificates "$2" || authorities=()
-    for authority in "${authorities[@]}"; do
+    sort_certificates "$2" || roots=()
+    for authority in "${roots[@]}"; do
       if [[ ${authority} == "$1" ]]; then return; fi
     done
   elif [[ -f $3 ]] && is_signed_by "$(cat -- "$3")" "$1"; then
@@ -808,33 +899,33 @@ why_not_announced() { # why_not_announced ANNOUNCER INSTALLED CERTIFICATE
 
 why_not_trusted() { # why_not_trusted BUNDLE INSTALLED [CERTIFICATE]
   local announcer
-  local -a authorities=() announcements=()
+  local -a roots=() announcements=()
   if [[ ! -f $1 ]] ||
     (($(stat --dereference --format '%s' -- "$1") > 65536)); then
     printf 'it is not a file of 64 KiB at most\n'
   elif ! sort_certificates "$1"; then
     printf 'it holds something else than certificates as openssl writes them\n'
-  elif ! are_of_ca_profile "${authorities[@]}" "${announcements[@]}"; then
+  elif ! are_of_ca_profile "${roots[@]}" "${announcements[@]}"; then
     printf 'it holds a certificate that is not of a CA of this kind\n'
-  elif ((${#authorities[@]} == 2 && ${#announcements[@]} == 1)); then
-    announcer=$(announcer_of "${authorities[@]}" "${announcements[@]}")
+  elif ((${#roots[@]} == 2 && ${#announcements[@]} == 1)); then
+    announcer=$(announcer_of "${roots[@]}" "${announcements[@]}")
     if [[ -z ${announcer} ]]; then
       printf 'it holds two CAs, and neither has announced the other\n'
     elif [[ ! $1 -ef $2 ]]; then
       why_not_announced "${announcer}" "$2" "${3:-}"
     fi
-  elif ((${#authorities[@]} != 1 || ${#announcements[@]} != 0)); then
+  elif ((${#roots[@]} != 1 || ${#announcements[@]} != 0)); then
     printf 'it holds %d CAs and %d announcements; expected is one CA, or,' \
-      "${#authorities[@]}" "${#announcements[@]}"
+      "${#roots[@]}" "${#announcements[@]}"
     printf ' while the CA is rolled over, two and the announcement of one\n'
   fi
 }
 
 ca_digests_of() { # ca_digests_of BUNDLE
   local certificate
-  local -a authorities=() announcements=()
+  local -a roots=() announcements=()
   sort_certificates "$1" || return 1
-  for certificate in "${authorities[@]}"; do
+  for certificate in "${roots[@]}"; do
     digest_of_pem "${certificate}"
   done
 }
@@ -855,11 +946,19 @@ accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
 readonly accepts
 readonly party_folder=hosts purpose=sslserver
 
+# What NSS (Firefox, curl) expects of an RSA key: keyEncipherment too.
+key_usage_for() { # key_usage_for KEY_TYPE
+  case $1 in
+    rsa:*) printf 'digitalSignature, keyEncipherment\n' ;;
+    *) printf 'digitalSignature\n' ;;
+  esac
+}
+
 # D08, D09: extfile.cnf, written whole.
-extensions_for() { # extensions_for NAMES
+extensions_for() { # extensions_for NAMES KEY_TYPE
   printf '%s\n' "subjectAltName = $1" 'extendedKeyUsage = serverAuth' \
     'basicConstraints = critical, CA:FALSE' \
-    'keyUsage = critical, digitalSignature' \
+    "keyUsage = critical, $(key_usage_for "$2")" \
     'subjectKeyIdentifier = hash' 'authorityKeyIdentifier = keyid'
 }
 
@@ -870,6 +969,7 @@ key_type_of() { # key_type_of PUBLIC_KEY
   local text
   text=$(printf '%s\n' "$1" | openssl pkey -pubin -noout -text)
   case ${text} in
+    *PSS*) printf 'RSA-PSS, which is another type than rsa\n' ;;
     *'ASN1 OID: prime256v1'*) printf 'ec:P-256\n' ;;
     *'ASN1 OID: secp384r1'*) printf 'ec:P-384\n' ;;
     *ED25519*) printf 'ed25519\n' ;;
@@ -881,29 +981,55 @@ key_type_of() { # key_type_of PUBLIC_KEY
   esac
 }
 
-# Prints why a request is refused, or nothing.
-request_problem() { # request_problem REQUEST NAME KEY_TYPE
-  local subject text found
+# Prints why a file is no request that can be read, or nothing.
+request_form_problem() { # request_form_problem REQUEST
+  local first=''
   if [[ -L $1 || ! -f $1 ]]; then
     printf 'it is not a regular file\n'
   elif (((8#$(stat --format '%a' -- "$1") & 8#022) != 0)); then
-    printf 'others can write to it\n'
+    printf 'others can write to it; run: chmod go-w %s\n' "$1"
   elif (($(stat --format '%s' -- "$1") > 65536)); then
     printf 'it is larger than 64 KiB\n'
-  elif ! text=$(openssl req -in "$1" -noout -verify 2>&1) ||
+  else
+    IFS= read -r -n 64 first < <(tr -d '\0' <"$1") || true
+    if [[ ${first} == '-----BEGIN CERTIFICATE REQUEST-----' ]]; then
+      return
+    elif [[ ${first} == $'\x30'[$'\x80'-$'\xff']* ]]; then
+      printf 'it is in DER, and PEM is expected; convert it: openssl req'
+      printf ' -inform DER -in %s -out NEW\n' "$1"
+    else
+      printf 'it does not begin with a certificate request in PEM\n'
+    fi
+  fi
+}
+
+# Prints why a request is refused, or nothing. A machine whose openssl cannot
+# read this CA's own certificate says nothing about a request.
+request_problem() { # request_problem REQUEST NAME KEY_TYPE
+  local subject text found
+  text=$(request_form_problem "$1")
+  if [[ -n ${text} ]]; then
+    printf '%s\n' "${text}"
+  elif ! text=$(openssl req -in "$1" -noout -verify \
+    -config <(request_settings) 2>&1) ||
     [[ ${text} != *'verify OK'* ]]; then
+    [[ ! -e ${ca_certificate} ]] ||
+      openssl x509 -in "${ca_certificate}" -noout ||
+      die 1 "openssl does not work here: ${text}; ${leaves}"
     printf 'it is damaged, or not signed by its own key\n'
   else
     text=$(openssl asn1parse -in "$1")
-    subject=$(openssl req -in "$1" -noout -subject -nameopt RFC2253)
-    found=$(key_type_of "$(openssl req -in "$1" -noout -pubkey)")
+    subject=$(openssl req -in "$1" -noout -subject -nameopt RFC2253 \
+      -config <(request_settings))
+    found=$(key_type_of "$(key_of_request "$1")")
     if [[ ${subject} != "subject=CN=$2" ]]; then
       printf 'it asks for %s, and this CA certifies CN=%s here\n' \
         "${subject#subject=}" "$2"
     elif [[ ${found} != "$3" ]]; then
       printf 'its key is %s, and this CA certifies %s here\n' "${found}" "$3"
     elif [[ ${text} == *'Extension Request'* ]]; then
-      printf 'it asks for extensions, and they are for the CA to decide\n'
+      printf 'it asks for extensions, and they are for the CA to decide; make'
+      printf ' it again with 10-request-certificate.sh\n'
     fi
   fi
 }
@@ -923,40 +1049,45 @@ has_certificate() { # has_certificate FOLDER NAMES
   return 1
 }
 
-# True when there is nothing to sign: no newer key asks for a certificate.
-is_signed() { # is_signed NAME NAMES
-  local requested folder=${dir}/${party_folder}/$1
-  has_certificate "${folder}" "$2" || return 1
+# True when there is nothing to sign: no newer key asks for a certificate, and
+# no killed run has left one to be handed out.
+is_signed() { # is_signed ROW
+  local requested name=${table[$1]} folder
+  folder=${dir}/${party_folder}/${name}
+  has_certificate "${folder}" "${table[$1 + 3]}" || return 1
   if [[ ! -e ${folder}/${request_file} ]]; then return; fi
-  requested=$(openssl req -in "${folder}/${request_file}" -noout -pubkey) ||
+  if is_issued "$1" "${folder}"; then return 1; fi
+  if [[ -n $(request_form_problem "${folder}/${request_file}") ]]; then
     return 1
+  fi
+  requested=$(key_of_request "${folder}/${request_file}") || return 1
   [[ ${requested} == "$(public_key_of "${folder}/${certificate_file}")" ]]
-} 2>/dev/null
+}
 
 # Prints the other party that has had a key before, or asks with it now.
 owner_of() { # owner_of KEY_SHA256 PARTY
   local party digest
-  if [[ ${asked[$1]:-$2} != "$2" ]]; then
-    printf '%s\n' "${asked[$1]}"
-    return
+  if [[ -f ${ledger} ]]; then
+    while read -r _ party _ _ _ digest _; do
+      if [[ ${digest} == "$1" && ${party} != "$2" ]]; then
+        printf '%s\n' "${party}"
+        return
+      fi
+    done <"${ledger}"
   fi
-  # A CA that is not made yet, or was brought along, may have no ledger.
-  if [[ ! -e ${ledger} ]]; then return; fi
-  while read -r _ party _ _ _ digest _; do
-    if [[ ${digest} == "$1" && ${party} != "$2" ]]; then
-      printf '%s\n' "${party}"
-      return
-    fi
-  done <"${ledger}"
+  [[ ${asked[$1]:-$2} == "$2" ]] || printf '%s\n' "${asked[$1]}"
 }
 
-# A party whose key is on this machine asks with that key alone: signing another
-# one would leave it without a certificate.
-other_key_problem() { # other_key_problem REQUEST FOLDER
-  local requested key=$2/${key_file}
-  [[ -e ${key} ]] || key=${2%/renewal}/${key_file}
-  if [[ ! -e ${key} ]]; then return; fi
-  requested=$(openssl req -in "$1" -noout -pubkey)
+# A party whose key and certificate are here asks with that key, or with that of
+# its own renewal: signing another one over it would leave it without.
+other_key_problem() { # other_key_problem REQUEST PARTY
+  local folder=${dir}/$2 key requested
+  key=${folder}/${key_file}
+  [[ -f ${key} && -e ${folder}/${certificate_file} ]] || return 0
+  if [[ $1 == */renewal/* && -f ${folder}/renewal/${key_file} ]]; then
+    key=${folder}/renewal/${key_file}
+  fi
+  requested=$(key_of_request "$1")
   [[ ${requested} == "$(openssl pkey -in "${key}" -passin pass: -pubout)" ]] ||
     printf 'the key of this party is here, %s, and the request is for %s\n' \
       "${key}" 'another one: a second user or machine is a party of its own'
@@ -965,7 +1096,8 @@ other_key_problem() { # other_key_problem REQUEST FOLDER
 # A refusal is kept in the log, and nothing is signed.
 refuse() { # refuse REQUEST REASON
   if [[ ${verb} != check ]]; then
-    printf '%s %s %s\n' "$(date --utc '+%FT%TZ')" "$1" "$2" >>"${refusals}"
+    printf '%s %s\n' "$(date --utc '+%FT%TZ')" "$(plain_text "$1 $2")" \
+      >>"${refusals}"
   fi
   die 6 "refused $1: $2; ${leaves}"
 }
@@ -978,14 +1110,12 @@ check_requests() {
   for ((row = 0; row < ${#table[@]}; row += 4)); do
     folder=${dir}/${party_folder}/${table[row]}
     if [[ -e ${folder}/renewal/${request_file} ||
-      -L ${folder}/renewal/${request_file} ]] ||
-      is_issued "${row}" "${folder}/renewal"; then
+      -L ${folder}/renewal/${request_file} ]]; then
       check_request "${row}" "${folder}/renewal"
     fi
     if [[ -e ${folder}/${ca_certificate_file} ]]; then told+=("${row}"); fi
-    if is_signed "${table[row]}" "${table[row + 3]}"; then continue; fi
-    if [[ -e ${folder}/${request_file} || -L ${folder}/${request_file} ]] ||
-      is_issued "${row}" "${folder}"; then
+    if is_signed "${row}"; then continue; fi
+    if [[ -e ${folder}/${request_file} || -L ${folder}/${request_file} ]]; then
       check_request "${row}" "${folder}"
     else
       waiting+=("${row}")
@@ -1000,14 +1130,15 @@ check_request() { # check_request ROW FOLDER
     problem=$(why_unsafe "${folder}")
     [[ -z ${problem} ]] || refuse "${request}" "${problem}"
   done
+  problem=$(request_problem "${request}" "${name}" "${table[$1 + 1]}") || exit
+  [[ -z ${problem} ]] || refuse "${request}" "${problem}"
   if ! is_issued "$1" "$2"; then
-    problem=$(request_problem "${request}" "${name}" "${table[$1 + 1]}")
-    [[ -n ${problem} ]] || problem=$(other_key_problem "${request}" "$2")
-    [[ -z ${problem} ]] || refuse "${request}" "${problem}"
-    digest=$(openssl req -in "${request}" -noout -pubkey | digest_of_key)
+    digest=$(key_of_request "${request}" | digest_of_key)
     owner=$(owner_of "${digest}" "${party}")
     [[ -z ${owner} ]] ||
       refuse "${request}" "its key is ${owner}'s: each party makes its own"
+    problem=$(other_key_problem "${request}" "${party}")
+    [[ -z ${problem} ]] || refuse "${request}" "${problem}"
     asked[${digest}]=${party}
     note "${name} asks with public key sha256: ${digest}"
   fi
@@ -1028,55 +1159,103 @@ check_lifetime() { # check_lifetime DAYS
     die 2 "the CA ends before a certificate of $1 days would; ${leaves}"
 }
 
+# Where a certificate is made: in the CA's own folder, where nobody else writes.
+new_certificate_of() { # new_certificate_of ROW
+  printf '%s/%s-%s.%s.new\n' "${dir}/ca" "${party_folder}" "${table[$1]}" \
+    "${certificate_file}"
+}
+
+# Runs openssl with the CA's key, which was opened once, on file descriptor 3.
+run_with_key() { # run_with_key COMMAND...
+  print_command "$@"
+  [[ ${verb} != check ]] || return 0
+  doing=$*
+  "$@" 3< <(printf '%s\n' "${opened_key}") || return
+  doing=''
+}
+
+# The opened key lives in this shell variable alone, which is not exported.
+open_key() {
+  get_passphrase "${ca_key}"
+  opened_key=$(openssl pkey -in "${ca_key}" -passin fd:3 3< <(
+    printf '%s\n' "${passphrase}"
+  ))
+}
+
 # The CA decides the names and the use, whatever the request asks for. Nothing
-# that is not in the ledger gets a certificate's name.
+# that is not in the ledger gets a certificate's name. Without the serial file
+# each certificate gets a random serial of its own.
 issue() { # issue ROW FOLDER
-  local names=${table[$1 + 3]}
-  local certificate=$2/${certificate_file}
-  write_file "$2/${extensions_file}" 0644 "$(extensions_for "${names}")"
+  local names=${table[$1 + 3]} extensions=${dir}/ca/${extensions_file}
+  local certificate problem
+  certificate=$(new_certificate_of "$1")
+  run rm -f -- "${serial_file}" "${certificate}"
+  write_file "${extensions}" 0600 \
+    "$(extensions_for "${names}" "${table[$1 + 1]}")"
   # D10, D14: openssl x509 -req -days 365 -sha256 -in request.csr
   #           -CA ca-public.pem -CAkey ca-private.pem -CAcreateserial
   #           -extfile extfile.cnf -out certificate.pem
-  run_with_passphrase openssl x509 -req -days "${table[$1 + 2]}" -sha256 \
+  run_with_key openssl x509 -req -days "${table[$1 + 2]}" -sha256 \
     -in "$2/${request_file}" \
     -CA "${ca_certificate}" \
-    -CAkey "${ca_key}" \
+    -CAkey /dev/fd/3 \
     -CAcreateserial \
-    -extfile "$2/${extensions_file}" \
-    -out "${certificate}.new" -passin fd:3
+    -extfile "${extensions}" \
+    -out "${certificate}"
   if [[ ${verb} != check ]]; then
-    is_good_certificate "${certificate}.new" "${ca_certificate}" "${names}" \
-      "${purpose}" ||
-      die 1 \
-        "${certificate}.new is not a good certificate; is the disk full?" \
-        "${leaves}"
+    problem=$(issue_problem "$1" "$2/${request_file}" "${certificate}")
+    [[ -z ${problem} ]] ||
+      die 1 "${certificate} is not what was to be signed: ${problem}; ${leaves}"
   fi
-  if [[ ${verb} != check ]] && is_serial_used "${certificate}.new"; then
-    note "${serial_file} is older than ${ledger}: a new serial is taken"
-    run rm -f -- "${serial_file}"
-    issue "$@"
-    return
-  fi
-  run chmod 0644 -- "${certificate}.new"
-  run sync -- "${certificate}.new"
-  add_to_ledger "${party_folder}/${table[$1]}" "${certificate}.new" \
+  run rm -f -- "${extensions}"
+  run chmod 0644 -- "${certificate}"
+  run sync -- "${certificate}"
+  add_to_ledger "${party_folder}/${table[$1]}" "${certificate}" \
     "${ca_certificate}"
 }
 
-is_serial_used() { # is_serial_used CERTIFICATE
-  [[ $'\n'$(<"${ledger}") == *$'\n'"$(serial_of "$1") "* ]]
+# Prints what is wrong with a certificate that was just signed, or nothing.
+issue_problem() { # issue_problem ROW REQUEST CERTIFICATE
+  local names=${table[$1 + 3]} use subject
+  use=$(key_usage_for "${table[$1 + 1]}")
+  if ! is_good_certificate "$3" "${ca_certificate}" "${names}" \
+    "${purpose}"; then
+    printf 'it is not a good certificate; is the disk full?\n'
+    return
+  fi
+  subject=$(openssl x509 -in "$3" -noout -subject -nameopt RFC2253)
+  if [[ $(extensions_of "$3") != "$(
+    expected_extensions "${names}" "${purpose}" "${use}"
+  )" ]]; then
+    printf 'its extensions are others\n'
+  elif [[ ${subject} != "subject=CN=${table[$1]}" ]]; then
+    printf 'it is for %s\n' "${subject#subject=}"
+  elif [[ $(public_key_of "$3") != "$(key_of_request "$2")" ]]; then
+    printf 'its key is not the one of the request\n'
+  elif (($(seconds_of "$3") != table[$1 + 2] * 86400)); then
+    printf 'its lifetime is not %d days\n' "${table[$1 + 2]}"
+  fi
+}
+
+# Prints how long a certificate is valid.
+seconds_of() { # seconds_of CERTIFICATE
+  local begins ends
+  begins=$(openssl x509 -in "$1" -noout -startdate)
+  ends=$(openssl x509 -in "$1" -noout -enddate)
+  begins=$(date --date "${begins#*=}" '+%s')
+  ends=$(date --date "${ends#*=}" '+%s')
+  printf '%d\n' "$((ends - begins))"
 }
 
 # True when a killed run has signed the request and put the certificate into
 # the ledger: all that is left to do is to give it its name.
 is_issued() { # is_issued ROW FOLDER
-  local requested certificate=$2/${certificate_file}.new
-  is_good_certificate "${certificate}" "${ca_certificate}" \
-    "${table[$1 + 3]}" "${purpose}" && is_in_ledger "${certificate}" || return 1
-  [[ -e $2/${request_file} ]] || return 0
-  requested=$(openssl req -in "$2/${request_file}" -noout -pubkey) || return 1
-  [[ ${requested} == "$(public_key_of "${certificate}")" ]]
-} 2>/dev/null
+  local certificate
+  certificate=$(new_certificate_of "$1")
+  [[ -f ${certificate} && -f $2/${request_file} ]] &&
+    is_in_ledger "${certificate}" &&
+    [[ -z $(issue_problem "$1" "$2/${request_file}" "${certificate}") ]]
+}
 
 # A certificate of this CA that the ledger does not know, as after an old ledger
 # was restored, gets its line now.
@@ -1121,12 +1300,15 @@ hand_out_authorities() { # hand_out_authorities ROW
 
 # A request that was answered goes: nothing signs it again on another day.
 hand_out() { # hand_out ROW FOLDER
-  local certificate=$2/${certificate_file}
+  local certificate=$2/${certificate_file} made
+  made=$(new_certificate_of "$1")
   hand_out_authorities "$1"
-  # D15: requests and extension files are not needed any more.
-  run rm -f -- "$2/${request_file}" "$2/${extensions_file}"
+  keep_copy "${made}" "${certificate}.new"
   run mv -fT -- "${certificate}.new" "${certificate}"
   run sync -- "$2"
+  # D15: requests and extension files are not needed any more.
+  run rm -f -- "$2/${request_file}" "$2/${extensions_file}"
+  run rm -f -- "${made}"
 }
 
 sign() { # sign ROW FOLDER
@@ -1134,16 +1316,22 @@ sign() { # sign ROW FOLDER
   hand_out "$@"
 }
 
-# --check shows what will run once the request is here.
+# Before there is a CA, --check shows what will run once the requests are here.
 wait_for() { # wait_for ROW
-  local before=${changed}
+  local before=${changed} folder=${dir}/${party_folder}/${table[$1]}
   waits=1
   note "waiting for the request of ${table[$1]}: bring it to" \
-    "${dir}/${party_folder}/${table[$1]}/${request_file} and run this again"
-  if [[ ${verb} == check ]]; then
-    sign "$1" "${dir}/${party_folder}/${table[$1]}"
-  fi
+    "${folder}/${request_file} and run this again"
+  if [[ ${verb} == check && ! -e ${ca_key} ]]; then sign "$1" "${folder}"; fi
   changed=${before}
+}
+
+# The last line says what is awaited.
+finish_signing() {
+  local row
+  show_authorities "${ca_certificate}"
+  for row in "${waiting[@]}"; do wait_for "${row}"; done
+  finish
 }
 
 undo() {
@@ -1162,8 +1350,45 @@ undo() {
   done
 }
 
+# What is left of a certificate that was handed out by a run that was killed.
+forget_handed_out() { # forget_handed_out ROW
+  local made folder=${dir}/${party_folder}/${table[$1]}
+  made=$(new_certificate_of "$1")
+  if [[ -e ${made} && ! -e ${folder}/${request_file} &&
+    ! -e ${folder}/renewal/${request_file} ]]; then
+    run rm -f -- "${made}"
+  fi
+}
+
+open_authority() {
+  if [[ ! -e ${ca_key} || ! -e ${ca_certificate} ]]; then
+    [[ ${verb} == check ]] ||
+      die 2 "there is no CA in ${dir}/ca: run ca/10-create-ca.sh first"
+    return
+  fi
+  open_party "${dir}/ca"
+  need_plain "${ca_key}" "${ca_certificate}" "${ledger}"
+  check_ca
+  if ! is_in_ledger "${ca_certificate}"; then
+    add_to_ledger ca "${ca_certificate}" "${ca_certificate}"
+  fi
+}
+
+sign_all() {
+  local job
+  if [[ ${verb} != check ]]; then
+    for ((job = 0; job < ${#to_sign[@]}; job += 2)); do
+      check_lifetime "${table[to_sign[job] + 2]}"
+    done
+    open_key
+  fi
+  for ((job = 0; job < ${#to_sign[@]}; job += 2)); do
+    sign "${to_sign[@]:job:2}"
+  done
+}
+
 main() {
-  local row job
+  local row opened_key=''
   local -a to_sign=() waiting=() told=()
   local -A asked=()
   parse_options "$@"
@@ -1177,40 +1402,15 @@ main() {
     undo
     finish
   fi
-  if [[ ! -e ${ca_key} || ! -e ${ca_certificate} ]]; then
-    [[ ${verb} == check ]] ||
-      die 2 "there is no CA in ${dir}/ca: run ca/10-create-ca.sh first"
-  else
-    open_party "${dir}/ca"
-    check_ca
-  fi
-  if [[ -e ${ca_certificate} ]] && ! is_in_ledger "${ca_certificate}"; then
-    add_to_ledger ca "${ca_certificate}" "${ca_certificate}"
-  fi
-  for ((row = 0; row < ${#table[@]}; row += 4)); do list_missing "${row}"; done
+  open_authority
+  for ((row = 0; row < ${#table[@]}; row += 4)); do
+    forget_handed_out "${row}"
+    list_missing "${row}"
+  done
   check_requests
   for row in "${told[@]}"; do hand_out_authorities "${row}"; done
-  for row in "${waiting[@]}"; do wait_for "${row}"; done
-  if ((${#to_sign[@]} == 0)); then
-    show_authorities "${ca_certificate}"
-    finish
-  fi
-  if [[ ${verb} != check ]]; then
-    for ((job = 0; job < ${#to_sign[@]}; job += 2)); do
-      check_lifetime "${table[to_sign[job] + 2]}"
-    done
-    # An unfinished serial file would stop openssl; it makes a random one.
-    if [[ -e ${serial_file} &&
-      ! $(<"${serial_file}") =~ ^[0-9A-F]+$ ]]; then
-      run rm -f -- "${serial_file}"
-    fi
-    get_passphrase "${ca_key}"
-  fi
-  for ((job = 0; job < ${#to_sign[@]}; job += 2)); do
-    sign "${to_sign[@]:job:2}"
-  done
-  show_authorities "${ca_certificate}"
-  finish
+  if ((${#to_sign[@]})); then sign_all; fi
+  finish_signing
 }
 
 main "$@"

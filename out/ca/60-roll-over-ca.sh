@@ -15,8 +15,8 @@
 # Needs root: no
 # Undo:       after --begin: lists the next CA and keeps it, unless
 #             --remove-keys; later stages are not undone
-# Options:    --begin | --switch | --finish  --dir DIR (~/docker-tls)
-#             --passphrase-file FILE  --yes  --check
+# Options:    --begin | --switch | --finish [--shut-out PARTY]...
+#             --dir DIR (~/docker-tls)  --passphrase-file FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 case ${BASH_VERSION:-} in
@@ -426,6 +426,28 @@ names_of() { # names_of CERTIFICATE
   printf '%s\n' "${text//[[:space:]]/}"
 }
 
+# Prints why a file is not read as a key, certificate or request, or nothing.
+# A pipe would be waited for, and a device or a large file read without end.
+why_not_plain() { # why_not_plain FILE
+  if [[ ! -e $1 && ! -L $1 ]]; then
+    return
+  elif [[ ! -f $1 ]]; then
+    printf 'it is not a regular file\n'
+  elif (($(stat --dereference --format '%s' -- "$1") > 65536)); then
+    printf 'it is larger than 64 KiB\n'
+  elif [[ ! -r $1 ]]; then
+    printf '%s may not read it\n' "$(id -un)"
+  fi
+}
+
+need_plain() { # need_plain FILE...
+  local file problem
+  for file in "$@"; do
+    problem=$(why_not_plain "${file}")
+    [[ -z ${problem} ]] || die 2 "${file}: ${problem}; ${leaves}"
+  done
+}
+
 public_key_of() { # public_key_of CERTIFICATE
   openssl x509 -in "$1" -noout -pubkey 2>/dev/null
 }
@@ -487,9 +509,10 @@ digest_of_key() {
 is_in_ledger() { # is_in_ledger CERTIFICATE
   local digest
   [[ -f $1 && -f ${ledger} ]] || return 1
-  digest=$(digest_of "$1") || return 1
-  [[ $(<"${ledger}") == *" ${digest} "* ]]
-} 2>/dev/null
+  digest=$(openssl x509 -in "$1" -outform DER 2>/dev/null | sha256sum) ||
+    return 1
+  [[ $(<"${ledger}") == *" ${digest%% *} "* ]]
+}
 
 serial_of() { # serial_of CERTIFICATE
   local serial
@@ -506,11 +529,21 @@ ledger_line() { # ledger_line PARTY CERTIFICATE CA
   done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
     -subject -nameopt RFC2253)
   names=$(names_of "$2") || names=''
-  printf '%s %s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
+  plain_text "$(printf '%s %s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
     "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
     "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
     "$(digest_of "$2")" "$(public_key_of "$2" | digest_of_key)" \
-    "$(serial_of "$3")" "${names:--}" "${found[subject]}"
+    "$(serial_of "$3")" "${names:--}" "${found[subject]}")"
+}
+
+# Prints the ledger with one more line.
+new_ledger() { # new_ledger LINE
+  if [[ -e ${ledger} ]]; then
+    cat -- "${ledger}"
+  else
+    printf '%s\n' "${ledger_header}"
+  fi
+  printf '%s\n' "$1"
 }
 
 # Adds the line of a certificate to a copy, which then takes the ledger's name:
@@ -525,13 +558,10 @@ add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA
   line=$(ledger_line "$@")
   printf "+ cat >>%q <<'END'\n%s\nEND\n" "${ledger}" "${line}" >&2
   rm -f -- "${ledger}.new"
-  if [[ -e ${ledger} ]]; then
-    cp -pT -- "${ledger}" "${ledger}.new"
-  else
-    printf '%s\n' "${ledger_header}" >"${ledger}.new"
-  fi
-  printf '%s\n' "${line}" >>"${ledger}.new"
-  [[ $(<"${ledger}.new") == *$'\n'"${line}" ]] ||
+  set -o noclobber
+  new_ledger "${line}" >"${ledger}.new"
+  set +o noclobber
+  cmp --quiet -- "${ledger}.new" <(new_ledger "${line}") ||
     die 1 "${ledger}.new did not read back; is the disk full? ${leaves}"
   chmod 0644 -- "${ledger}.new"
   sync -- "${ledger}.new"
@@ -725,8 +755,22 @@ make_encrypted_key() { # make_encrypted_key FILE
   esac
 }
 
+# A guess at the passphrase costs an attacker as much as one at the back-up's.
+slow_down_guesses() { # slow_down_guesses FILE NEW_FILE
+  run_with_passphrase openssl pkcs8 -topk8 -v2 aes-256-cbc \
+    -v2prf hmacWithSHA256 -iter 600000 -in "$1" -passin fd:3 \
+    -passout fd:4 -out "$2" 4< <(printf '%s\n' "${passphrase}")
+}
+
 create_ca_key() {
-  make_encrypted_key "${key}.new"
+  run rm -f -- "${key}.first.new" "${key}.new"
+  make_encrypted_key "${key}.first.new"
+  if [[ ${verb} != check ]]; then
+    is_right_passphrase "${key}.first.new" ||
+      die 1 "${key}.first.new is not a whole key; is the disk full? ${leaves}"
+  fi
+  slow_down_guesses "${key}.first.new" "${key}.new"
+  run rm -f -- "${key}.first.new"
   if [[ ${verb} != check ]]; then
     # openssl exits with 0 when the disk is full: read the key back.
     is_right_passphrase "${key}.new" ||
@@ -747,6 +791,7 @@ certificate_settings() {
 }
 
 issue_ca_certificate() {
+  run rm -f -- "${certificate}.new"
   write_file "${settings}" 0600 "$(certificate_settings)"
   # D05: openssl req -new -x509 -days N -key ca-private.pem -sha256
   #      -out ca-public.pem
@@ -844,15 +889,15 @@ digest_of_pem() { # digest_of_pem PEM
 }
 
 # Sorts the certificates of a file into CAs and announcements.
-sort_certificates() { # sort_certificates FILE; sets authorities, announcements
+sort_certificates() { # sort_certificates FILE; sets roots, announcements
   local certificate
   local -a certificates=()
-  authorities=()
+  roots=()
   announcements=()
   read_certificates "$1" || return 1
   for certificate in "${certificates[@]}"; do
     if is_signed_by "${certificate}" "${certificate}"; then
-      authorities+=("${certificate}")
+      roots+=("${certificate}")
     else
       announcements+=("${certificate}")
     fi
@@ -875,10 +920,10 @@ announcer_of() { # announcer_of CA CA ANNOUNCEMENT
 # Prints why two CAs are refused of which one has announced the other.
 why_not_announced() { # why_not_announced ANNOUNCER INSTALLED CERTIFICATE
   local authority
-  local -a authorities=() announcements=()
+  local -a roots=() announcements=()
   if [[ -f $2 ]]; then
-    sort_certificates "$2" || authorities=()
-    for authority in "${authorities[@]}"; do
+    sort_certificates "$2" || roots=()
+    for authority in "${roots[@]}"; do
       if [[ ${authority} == "$1" ]]; then return; fi
     done
   elif [[ -f $3 ]] && is_signed_by "$(cat -- "$3")" "$1"; then
@@ -890,33 +935,33 @@ why_not_announced() { # why_not_announced ANNOUNCER INSTALLED CERTIFICATE
 
 why_not_trusted() { # why_not_trusted BUNDLE INSTALLED [CERTIFICATE]
   local announcer
-  local -a authorities=() announcements=()
+  local -a roots=() announcements=()
   if [[ ! -f $1 ]] ||
     (($(stat --dereference --format '%s' -- "$1") > 65536)); then
     printf 'it is not a file of 64 KiB at most\n'
   elif ! sort_certificates "$1"; then
     printf 'it holds something else than certificates as openssl writes them\n'
-  elif ! are_of_ca_profile "${authorities[@]}" "${announcements[@]}"; then
+  elif ! are_of_ca_profile "${roots[@]}" "${announcements[@]}"; then
     printf 'it holds a certificate that is not of a CA of this kind\n'
-  elif ((${#authorities[@]} == 2 && ${#announcements[@]} == 1)); then
-    announcer=$(announcer_of "${authorities[@]}" "${announcements[@]}")
+  elif ((${#roots[@]} == 2 && ${#announcements[@]} == 1)); then
+    announcer=$(announcer_of "${roots[@]}" "${announcements[@]}")
     if [[ -z ${announcer} ]]; then
       printf 'it holds two CAs, and neither has announced the other\n'
     elif [[ ! $1 -ef $2 ]]; then
       why_not_announced "${announcer}" "$2" "${3:-}"
     fi
-  elif ((${#authorities[@]} != 1 || ${#announcements[@]} != 0)); then
+  elif ((${#roots[@]} != 1 || ${#announcements[@]} != 0)); then
     printf 'it holds %d CAs and %d announcements; expected is one CA, or,' \
-      "${#authorities[@]}" "${#announcements[@]}"
+      "${#roots[@]}" "${#announcements[@]}"
     printf ' while the CA is rolled over, two and the announcement of one\n'
   fi
 }
 
 ca_digests_of() { # ca_digests_of BUNDLE
   local certificate
-  local -a authorities=() announcements=()
+  local -a roots=() announcements=()
   sort_certificates "$1" || return 1
-  for certificate in "${authorities[@]}"; do
+  for certificate in "${roots[@]}"; do
     digest_of_pem "${certificate}"
   done
 }
@@ -1005,11 +1050,10 @@ begin() {
 
 # Prints the parties whose copy of ca-public.pem lacks the next CA.
 parties_without_next() {
-  local party file text
-  text=$(<"${next}/${ca_certificate_file}")
+  local party
   for party in "${parties[@]}"; do
-    file=${dir}/${party}/${ca_certificate_file}
-    [[ -e ${file} && $(<"${file}") == *"${text}"* ]] || printf '%s ' "${party}"
+    cmp --quiet -- "${authorities}" "${dir}/${party}/${ca_certificate_file}" ||
+      printf '%s ' "${party}"
   done
 }
 
@@ -1058,26 +1102,49 @@ switch() {
 
 # ---- Stage 3: the previous CA goes ------------------------------------------
 
-# Prints the parties whose newest certificate is of the previous CA.
+# Prints the parties whose newest certificate is of the previous CA, and has not
+# ended: --finish shuts them out.
 parties_left_behind() {
-  local serial party issuer old
+  local serial party ends issuer old now
   local -A newest=()
+  now=$(date --utc '+%FT%TZ')
   old=$(serial_of "${previous}/${ca_certificate_file}")
-  while read -r serial party _ _ _ _ issuer _; do
-    [[ ${serial} == '#' || ${party} == ca ]] || newest[${party}]=${issuer}
+  while read -r serial party _ ends _ _ issuer _; do
+    if [[ ${party} == */* && ${ends} > ${now} ]]; then
+      newest[${party}]=${issuer}
+    fi
   done <"${ledger}"
   for party in "${!newest[@]}"; do
-    if [[ ${newest[${party}]} == "${old}" ]]; then printf '%s ' "${party}"; fi
+    if [[ ${newest[${party}]} == "${old}" ]]; then
+      printf '%s\n' "${party}"
+    fi
+  done | sort
+}
+
+# Nobody is shut out who is not named on the command line.
+need_named() { # need_named PARTY...
+  local party missing=''
+  for party in "$@"; do
+    if [[ " ${shut_out[*]} " != *" ${party} "* ]]; then
+      missing+=" --shut-out ${party}"
+    fi
   done
+  [[ -z ${missing} ]] ||
+    die 2 \
+      'these have no certificate of the new CA and would be refused from now' \
+      'on. Renew them (10-request-certificate.sh --renew, then setup.sh), or' \
+      "name those that are not to stay:${missing}; ${leaves}"
 }
 
 finish_roll_over() {
-  local behind old
+  local old
+  local -a behind=()
   [[ ! -e ${next} ]] || die 2 "the CA is not switched yet: --switch; ${leaves}"
   if [[ ! -e ${previous} ]]; then return; fi
-  behind=$(parties_left_behind)
+  mapfile -t behind < <(parties_left_behind)
+  need_named "${behind[@]}"
   note "without a certificate of the new CA, and refused from then on:" \
-    "${behind:-nobody}"
+    "${behind[*]:-nobody}"
   confirm 'Trust the previous CA no more?'
   old=$(serial_of "${previous}/${ca_certificate_file}")
   if [[ -e ${authorities} ]]; then run rm -f -- "${authorities}"; fi
@@ -1100,8 +1167,27 @@ undo() {
   finish
 }
 
+# Takes --shut-out PARTY out of the arguments; the others are the shared ones.
+read_arguments() { # read_arguments ARGUMENT...; sets shut_out, options
+  while (($# > 0)); do
+    if [[ $1 == --shut-out ]]; then
+      [[ ${2:-} =~ ^(hosts|clients)/[a-z0-9.-]+$ ]] ||
+        die 2 '--shut-out needs a party, such as clients/laptop'
+      shut_out+=("$2")
+      shift
+    else
+      options+=("$1")
+    fi
+    shift
+  done
+}
+
 main() {
-  parse_options "$@"
+  local -a shut_out=() options=()
+  read_arguments "$@"
+  parse_options "${options[@]}"
+  ((${#shut_out[@]} == 0)) || [[ ${stage} == finish ]] ||
+    die 2 '--shut-out goes with --finish'
   need_openssl
   folder=${dir}/ca
   next=${folder}/next
@@ -1110,9 +1196,11 @@ main() {
   ledger=${folder}/${ledger_file}
   if [[ ${verb} == undo ]]; then undo; fi
   [[ -n ${stage} ]] || die 2 'say the stage: --begin, --switch or --finish'
+  need_access "${folder}"
   [[ -e ${folder}/${ca_key_file} && -e ${folder}/${ca_certificate_file} ]] ||
     die 2 "there is no CA in ${folder}: run ca/10-create-ca.sh first"
   open_party "${folder}"
+  need_plain "${folder}"/*.pem "${folder}"/*/*.pem "${ledger}"
   case ${stage} in
     begin)
       begin

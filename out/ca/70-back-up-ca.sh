@@ -502,16 +502,16 @@ files_of() { # files_of FOLDER
 # but in there.
 encrypt() { # encrypt FOLDER FILE
   tar --create --directory "$1" --sort=name --owner=0 --group=0 . |
-    openssl enc "${cipher[@]}" -e -salt -pass fd:3 -out "$2" 3< <(
+    openssl enc "${cipher[@]}" -e -salt -pass fd:3 3< <(
       printf '%s\n' "${passphrase}"
-    )
+    ) >"$2"
 }
 
 decrypt() { # decrypt FILE
   openssl enc "${cipher[@]}" -d -pass fd:3 -in "$1" 3< <(
     printf '%s\n' "${passphrase}"
-  )
-} 2>/dev/null
+  ) 2>/dev/null
+}
 
 # Prints why an archive is not taken, or nothing.
 archive_problem() { # archive_problem FILE
@@ -589,21 +589,26 @@ is_same_authority() { # is_same_authority FOLDER
 
 back_up() {
   local problem=''
+  need_access "${folder}"
   [[ -e ${key} && -e ${folder}/${ca_certificate_file} ]] ||
     die 2 "there is no CA in ${folder} to back up"
   open_party "${folder}"
   [[ ! -e ${to} ]] ||
     die 2 "${to} is there already; give another name, or move it away"
-  [[ -d ${to%/*} ]] || die 2 "there is no folder ${to%/*}"
-  print_line "tar --create . | openssl enc ${cipher[*]} -pass fd:3 -out\
- ${to}.new"
+  [[ -d ${to%/*}/ ]] || die 2 "there is no folder ${to%/*}"
+  need_safe_parent "${to}"
+  run rm -f -- "${to}.new"
+  print_line "tar --create . | openssl enc ${cipher[*]} -e -salt -pass fd:3\
+ >${to}.new"
   if [[ ${verb} != check ]]; then
     get_passphrase "${key}"
     mkdir -- "${scratch}/copy" "${scratch}/restored"
     copy_authority "${scratch}/copy"
-    rm -f -- "${to}.new"
+    # A file of this name that somebody else makes meanwhile is no way out.
+    set -o noclobber
     encrypt "${scratch}/copy" "${to}.new" ||
       die 1 "${to}.new could not be written; is the disk full? ${leaves}"
+    set +o noclobber
     unpack "${to}.new" "${scratch}/restored"
     [[ -z ${problem} ]] ||
       die 1 "${to}.new did not read back: ${problem}; ${leaves}"
@@ -612,7 +617,7 @@ back_up() {
   fi
   run sync -- "${to}.new"
   run mv -nT -- "${to}.new" "${to}"
-  run sync -- "${to%/*}"
+  run sync -- "${to%/*}/"
   note "${to} was read back, restored and compared. Carry it elsewhere. It" \
     'opens with the passphrase of the CA key, which is not in it: without' \
     'both there is no renewal and no new client'
@@ -645,7 +650,9 @@ restore() {
   print_line "openssl enc ${cipher[*]} -d -in ${restore_from} | tar --extract"
   if [[ ${verb} != check ]]; then
     get_archive_passphrase
-    unpack "${restore_from}" "${folder}.new"
+    # Nobody changes the copy between the look at it and its use.
+    cp -T -- "${restore_from}" "${scratch}/archive"
+    unpack "${scratch}/archive" "${folder}.new"
     if [[ -n ${problem} ]]; then
       rm -rf -- "${folder}.new"
       die 2 "refused ${restore_from}: ${problem}; ${leaves}"

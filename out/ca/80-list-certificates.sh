@@ -279,8 +279,10 @@ list() {
     if ((json)); then
       print_json
     else
-      printf '%5s  %-20s  %-10s  %-30s  %s\n' "${days}" "${ends}" \
-        "${state}" "${party}" "${serial} ${names}"
+      plain_text "$(
+        printf '%5s  %-20s  %-10s  %-30s  %s' "${days}" "${ends}" \
+          "${state}" "${party}" "${serial} ${names}"
+      )"$'\n'
     fi
   done < <(read_ledger | sort --key 1,1n --key 4,4)
 }
@@ -290,6 +292,9 @@ main() {
   parse_options "$@"
   ledger=${dir}/ca/${ledger_file}
   if [[ ${verb} != apply ]]; then exit 0; fi
+  need_access "${dir}/ca"
+  [[ ! -e ${ledger} || -r ${ledger} ]] ||
+    die 2 "$(id -un) may not read ${ledger}; run this as its owner does"
   [[ -f ${ledger} ]] ||
     die 2 "there is no ledger ${ledger}: run ca/10-create-ca.sh first"
   find_newest

@@ -58,7 +58,14 @@ BUILTINS = {
     *("set", "shift", "shopt", "trap", "true", "type", "ulimit", "umask", "unset", "wait"),
 }
 # Words that are known only at run time, and the functions whose purpose it is to run them.
-RUNNERS = {"run(dynamic)", "run_with_passphrase(dynamic)", "run_one(dynamic)", "run_step(dynamic)", "run_here(dynamic)"}
+RUNNERS = {
+    "run(dynamic)",
+    "run_with_key(dynamic)",
+    "run_with_passphrase(dynamic)",
+    "run_one(dynamic)",
+    "run_step(dynamic)",
+    "run_here(dynamic)",
+}
 
 
 @pytest.fixture(scope="session")

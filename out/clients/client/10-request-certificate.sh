@@ -5,6 +5,8 @@
 # Reads:      DIR/clients/client/: client-certificate.pem, ca-public.pem
 # Writes:     DIR/clients/client/: client-key.pem, client-request.csr, .lock;
 #             DIR/clients/client/renewal/: client-key.pem, client-request.csr
+# Temporary:  DIR/clients/client/request.cnf;
+#             DIR/clients/client/renewal/request.cnf
 # Restarts:   nothing
 # Needs root: no
 # Undo:       removes the requests; lists the keys and keeps them, unless
@@ -259,6 +261,33 @@ run() { # run COMMAND...
   doing=''
 }
 
+# Files are compared as they are: in a variable bash drops NUL bytes.
+is_text_of() { # is_text_of TEXT FILE
+  [[ -f $2 && ! -L $2 ]] && cmp --quiet -- "$2" <(printf '%s\n' "$1")
+}
+
+# Writes a file whole or not at all; does nothing when it is so already. Its
+# temporary name is made anew: what has it already is not written through.
+write_file() { # write_file FILE MODE TEXT
+  local file=$1 mode=$2 text=$3
+  if is_text_of "${text}" "${file}"; then return; fi
+  begin_change
+  if [[ ${verb} == check ]]; then
+    printf "cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}"
+    return
+  fi
+  printf "+ cat >%q <<'END'\n%s\nEND\n" "${file}" "${text}" >&2
+  rm -f -- "${file}.new"
+  set -o noclobber
+  printf '%s\n' "${text}" >"${file}.new"
+  set +o noclobber
+  is_text_of "${text}" "${file}.new" ||
+    die 1 "${file}.new did not read back; is the disk full? ${leaves}"
+  chmod -- "${mode}" "${file}.new"
+  sync -- "${file}.new"
+  mv -fT -- "${file}.new" "${file}"
+}
+
 waits=0 # 1: a file has to be carried here before there is more to do
 
 # Ends the script with the status of its verb.
@@ -381,6 +410,38 @@ names_of() { # names_of CERTIFICATE
   printf '%s\n' "${text//[[:space:]]/}"
 }
 
+# The configuration of every look at a request: the machine's openssl.cnf has no
+# say in it.
+request_settings() {
+  printf '%s\n' '[req]' 'distinguished_name = subject' '[subject]'
+}
+
+key_of_request() { # key_of_request REQUEST
+  openssl req -in "$1" -noout -pubkey -config <(request_settings)
+}
+
+# Prints why a file is not read as a key, certificate or request, or nothing.
+# A pipe would be waited for, and a device or a large file read without end.
+why_not_plain() { # why_not_plain FILE
+  if [[ ! -e $1 && ! -L $1 ]]; then
+    return
+  elif [[ ! -f $1 ]]; then
+    printf 'it is not a regular file\n'
+  elif (($(stat --dereference --format '%s' -- "$1") > 65536)); then
+    printf 'it is larger than 64 KiB\n'
+  elif [[ ! -r $1 ]]; then
+    printf '%s may not read it\n' "$(id -un)"
+  fi
+}
+
+need_plain() { # need_plain FILE...
+  local file problem
+  for file in "$@"; do
+    problem=$(why_not_plain "${file}")
+    [[ -z ${problem} ]] || die 2 "${file}: ${problem}; ${leaves}"
+  done
+}
+
 public_key_of() { # public_key_of CERTIFICATE
   openssl x509 -in "$1" -noout -pubkey 2>/dev/null
 }
@@ -392,11 +453,54 @@ has_same_key() { # has_same_key CERTIFICATE KEY
   [[ $(public_key_of "$1") == "${public_key}" ]]
 }
 
+# Prints the version and the extensions of a certificate, sorted, one a line, in
+# small letters without blanks; of a key identifier only that it is there.
+extensions_of() { # extensions_of CERTIFICATE
+  local line text=''
+  while IFS= read -r line; do
+    if [[ ${line} =~ ^\ {0,12}[^\ ] ]]; then text+=$'\n'; fi
+    text+=${line//[[:space:]]/}
+    if [[ ${text} =~ KeyIdentifier:[^$'\n']*$ ]]; then
+      text=${text%KeyIdentifier:*}KeyIdentifier:
+    fi
+  done < <(openssl x509 -in "$1" -noout -text \
+    -certopt no_header,no_serial,no_signame,no_validity,no_subject,no_issuer \
+    -certopt no_pubkey,no_sigdump,no_aux)
+  sort <<<"${text,,}"
+}
+
+# Prints the same of a certificate as this CA makes it.
+expected_extensions() { # expected_extensions NAMES PURPOSE KEY_USAGE
+  local text use=server
+  if [[ $2 == sslclient ]]; then use=client; fi
+  printf -v text '%s\n' 'Version:3(0x2)' 'X509v3extensions:' \
+    "X509v3SubjectAlternativeName:${1//IP:/IPAddress:}" \
+    "X509v3ExtendedKeyUsage:TLSWeb${use}Authentication" \
+    'X509v3BasicConstraints:criticalCA:FALSE' \
+    "X509v3KeyUsage:critical${3// /}" \
+    'X509v3SubjectKeyIdentifier:' 'X509v3AuthorityKeyIdentifier:'
+  sort <<<"${text,,}"
+}
+
+# True when a certificate has these names, is for this purpose, and has nothing
+# else in it. RSA keys of earlier versions have no keyEncipherment.
+is_of_profile() { # is_of_profile CERTIFICATE NAMES PURPOSE
+  local found use
+  found=$(extensions_of "$1") || return 1
+  for use in digitalSignature 'digitalSignature, keyEncipherment'; do
+    if [[ ${found} == "$(expected_extensions "$2" "$3" "${use}")" ]]; then
+      return
+    fi
+  done
+  return 1
+}
+
 # True when the CA issued the certificate for these names and this purpose
-# (sslserver or sslclient), it follows RFC 5280, and it is valid now.
+# (sslserver or sslclient) and nothing else, and it is valid now.
 is_good_certificate() { # is_good_certificate CERTIFICATE CA NAMES PURPOSE
-  [[ -f $1 && -f $2 && $(names_of "$1") == "$3" ]] &&
-    openssl verify -x509_strict -purpose "$4" -CAfile "$2" "$1" &>/dev/null
+  [[ -f $1 && -f $2 ]] &&
+    openssl verify -x509_strict -purpose "$4" -CAfile "$2" "$1" &>/dev/null &&
+    is_of_profile "$1" "$3" "$4"
 }
 
 # Prints why openssl does not accept a certificate, or nothing. A date is told
@@ -502,6 +606,7 @@ make_key() { # make_key FILE
 }
 
 create_key() {
+  run rm -f -- "${key}.new"
   make_key "${key}.new"
   if [[ ${verb} != check ]]; then
     # openssl exits with 0 when the disk is full: read the key back.
@@ -513,23 +618,33 @@ create_key() {
   run sync -- "${key%/*}"
 }
 
-# True when the request has the expected name and belongs to the key.
+# True when a request is what the CA will sign: of this key, for this name, with
+# no extensions, and not a byte beside it.
 is_good_request() { # is_good_request REQUEST
-  local subject requested
+  local text
   [[ -f $1 && -f ${key} ]] || return 1
-  subject=$(openssl req -in "$1" -noout -subject -nameopt RFC2253) || return 1
-  requested=$(openssl req -in "$1" -noout -pubkey) || return 1
-  [[ ${subject} == "subject=CN=${name}" &&
-    ${requested} == "$(openssl pkey -in "${key}" -passin pass: -pubout)" ]]
-} 2>/dev/null
+  text=$(openssl req -in "$1" -noout -verify -subject -nameopt RFC2253 \
+    -config <(request_settings) 2>/dev/null) || return 1
+  [[ ${text} == *"subject=CN=${name}" ]] || return 1
+  text=$(openssl req -in "$1" -config <(request_settings)) || return 1
+  cmp --quiet -- "$1" <(printf '%s\n' "${text}") || return 1
+  text=$(openssl asn1parse -in "$1")
+  [[ ${text} != *'Extension Request'* ]] || return 1
+  [[ $(key_of_request "$1") == "$(
+    openssl pkey -in "${key}" -passin pass: -pubout
+  )" ]]
+}
 
 create_request() {
   # D07: openssl req -subj "/CN=example.com" -sha256 -new
   #      -key server-key.pem -out request.csr
   # D12: openssl req -subj '/CN=client' -new
   #      -key client-key.pem -out client-request.csr
+  run rm -f -- "${request}.new"
+  write_file "${request%/*}/request.cnf" 0600 "$(request_settings)"
   run openssl req -subj "/CN=${name}" -sha256 -new \
-    -key "${key}" -out "${request}.new"
+    -key "${key}" -out "${request}.new" -config "${request%/*}/request.cnf"
+  run rm -f -- "${request%/*}/request.cnf"
   if [[ ${verb} != check ]]; then
     is_good_request "${request}.new" ||
       die 1 "${request}.new is not a whole request; is the disk full? ${leaves}"
@@ -583,6 +698,8 @@ main() {
     undo
     finish
   fi
+  need_access "${folder}"
+  need_plain "${key}" "${certificate}" "${folder}/${ca_certificate_file}"
   if ((renew)); then
     [[ -e ${key} && -e ${certificate} ]] ||
       die 2 \
@@ -592,6 +709,7 @@ main() {
   fi
   open_party "${folder}"
   if ((renew)); then choose_renewal; fi
+  need_plain "${key}" "${request}" "${certificate}"
   if [[ ! -e ${key} ]]; then
     create_key
   elif ! openssl pkey -in "${key}" -passin pass: -noout 2>/dev/null; then

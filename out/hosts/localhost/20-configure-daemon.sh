@@ -593,15 +593,15 @@ digest_of_pem() { # digest_of_pem PEM
 }
 
 # Sorts the certificates of a file into CAs and announcements.
-sort_certificates() { # sort_certificates FILE; sets authorities, announcements
+sort_certificates() { # sort_certificates FILE; sets roots, announcements
   local certificate
   local -a certificates=()
-  authorities=()
+  roots=()
   announcements=()
   read_certificates "$1" || return 1
   for certificate in "${certificates[@]}"; do
     if is_signed_by "${certificate}" "${certificate}"; then
-      authorities+=("${certificate}")
+      roots+=("${certificate}")
     else
       announcements+=("${certificate}")
     fi
@@ -624,10 +624,10 @@ announcer_of() { # announcer_of CA CA ANNOUNCEMENT
 # Prints why two CAs are refused of which one has announced the other.
 why_not_announced() { # why_not_announced ANNOUNCER INSTALLED CERTIFICATE
   local authority
-  local -a authorities=() announcements=()
+  local -a roots=() announcements=()
   if [[ -f $2 ]]; then
-    sort_certificates "$2" || authorities=()
-    for authority in "${authorities[@]}"; do
+    sort_certificates "$2" || roots=()
+    for authority in "${roots[@]}"; do
       if [[ ${authority} == "$1" ]]; then return; fi
     done
   elif [[ -f $3 ]] && is_signed_by "$(cat -- "$3")" "$1"; then
@@ -639,33 +639,33 @@ why_not_announced() { # why_not_announced ANNOUNCER INSTALLED CERTIFICATE
 
 why_not_trusted() { # why_not_trusted BUNDLE INSTALLED [CERTIFICATE]
   local announcer
-  local -a authorities=() announcements=()
+  local -a roots=() announcements=()
   if [[ ! -f $1 ]] ||
     (($(stat --dereference --format '%s' -- "$1") > 65536)); then
     printf 'it is not a file of 64 KiB at most\n'
   elif ! sort_certificates "$1"; then
     printf 'it holds something else than certificates as openssl writes them\n'
-  elif ! are_of_ca_profile "${authorities[@]}" "${announcements[@]}"; then
+  elif ! are_of_ca_profile "${roots[@]}" "${announcements[@]}"; then
     printf 'it holds a certificate that is not of a CA of this kind\n'
-  elif ((${#authorities[@]} == 2 && ${#announcements[@]} == 1)); then
-    announcer=$(announcer_of "${authorities[@]}" "${announcements[@]}")
+  elif ((${#roots[@]} == 2 && ${#announcements[@]} == 1)); then
+    announcer=$(announcer_of "${roots[@]}" "${announcements[@]}")
     if [[ -z ${announcer} ]]; then
       printf 'it holds two CAs, and neither has announced the other\n'
     elif [[ ! $1 -ef $2 ]]; then
       why_not_announced "${announcer}" "$2" "${3:-}"
     fi
-  elif ((${#authorities[@]} != 1 || ${#announcements[@]} != 0)); then
+  elif ((${#roots[@]} != 1 || ${#announcements[@]} != 0)); then
     printf 'it holds %d CAs and %d announcements; expected is one CA, or,' \
-      "${#authorities[@]}" "${#announcements[@]}"
+      "${#roots[@]}" "${#announcements[@]}"
     printf ' while the CA is rolled over, two and the announcement of one\n'
   fi
 }
 
 ca_digests_of() { # ca_digests_of BUNDLE
   local certificate
-  local -a authorities=() announcements=()
+  local -a roots=() announcements=()
   sort_certificates "$1" || return 1
-  for certificate in "${authorities[@]}"; do
+  for certificate in "${roots[@]}"; do
     digest_of_pem "${certificate}"
   done
 }
