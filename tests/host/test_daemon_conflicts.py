@@ -11,6 +11,7 @@ import pytest
 
 from generator.lab import Host, Lab, Result, difference
 from generator.lab.image import tag
+from tests.host.authority import DAY, issue, real_authority
 from tests.host.support import (
     BUSYBOX,
     CERTIFICATE_STEPS,
@@ -22,11 +23,13 @@ from tests.host.support import (
     WORK,
     arguments,
     install,
+    main_pid,
     make_certificates,
     refuses,
     setup,
     site,
     stops,
+    watched,
 )
 
 pytestmark = pytest.mark.no_probe_image
@@ -89,6 +92,9 @@ def test_daemon_json_may_not_set_what_the_flags_set(ready: Host) -> None:
             said = ready.run(["bash", SCRIPT, "--check"], check=False).stderr
             assert said == f"{ERROR} {message.format(path, option)}; {UNTOUCHED}\n"
         refused(ready, message.format(path, "hosts"))
+        ready.write(path, '{"tls": true, "tlscert": "/b", "hosts": ["fd://"]}\n')
+        all_of_them = f'{path} sets "tls", "tlscert", "hosts" too, and dockerd refuses both'
+        refused(ready, f"{all_of_them}; remove those keys and run this again")
         ready.write(path, '{"debug": true, "labels": ["hosts=many"]}\n')
         assert ready.run(["bash", SCRIPT, "--check"], check=False).status == 3
 
@@ -132,6 +138,129 @@ def test_docker_opts_may_not_set_what_the_flags_set(ready: Host, value: str, fou
         refused(ready, f"{path} passes {found} to dockerd too; remove it there")
 
 
+# ---- The unit, as systemd reads it ------------------------------------------
+
+UNIT = "/etc/systemd/system/docker.service"
+SOCKET = "/etc/systemd/system/docker.socket.d/site.conf"
+
+
+def write_unit(host: Host, command: str) -> None:
+    """Let the unit be the stock one with another command; nothing is restarted."""
+    stock = host.read("/lib/systemd/system/docker.service")
+    host.write(UNIT, re.sub(r"^ExecStart=.*$", lambda _: f"ExecStart={command}", stock, flags=re.MULTILINE))
+    host.run(["systemctl", "daemon-reload"])
+
+
+def test_words_of_the_unit_are_in_the_drop_in_as_they_stand(ready: Host) -> None:
+    words = '/usr/sbin/dockerd -H fd:// \\\n  # why\n  --label "site=Hall  2" \\\n  $DOCKER_OPTS'
+    with kept(ready, UNIT):
+        write_unit(ready, words)
+        result = ready.run(["bash", SCRIPT, "--check"], check=False)
+        assert result.status == 3, result.stderr
+        assert '\n  --label \\\n  "site=Hall  2" \\\n  $DOCKER_OPTS\nEND\n' in result.stdout
+
+
+def test_a_command_that_only_leads_to_dockerd_is_refused(ready: Host) -> None:
+    with kept(ready, UNIT):
+        write_unit(ready, "/usr/bin/env dockerd -H fd://")
+        said = "docker.service starts /usr/bin/env dockerd, and not dockerd itself; correct the ExecStart= of"
+        refused(ready, f"{said} {UNIT}")
+
+
+def test_a_file_of_options_in_a_word_of_its_own_is_read(ready: Host) -> None:
+    path = "/etc/docker/site.json"
+    with kept(ready, UNIT, path):
+        ready.write(path, '{"hosts": ["fd://"]}\n')
+        write_unit(ready, f"/usr/sbin/dockerd --config-file {path}")
+        refused(ready, f'{path} sets "hosts" too, and dockerd refuses both; remove that key and run this again')
+
+
+@pytest.mark.parametrize("text", ['"-H tcp://0.0.0.0:4243"', '"--dns 192.0.2.53 \\\n  -H tcp://0.0.0.0:4243"'])
+def test_a_variable_of_any_name_may_not_set_what_the_flags_set(ready: Host, text: str) -> None:
+    path = "/etc/default/docker"
+    with kept(ready, UNIT, path):
+        ready.write(path, f"docker_opts1={text}\n")
+        write_unit(ready, "/usr/sbin/dockerd -H fd:// $docker_opts1")
+        refused(ready, f"{path} passes -H to dockerd too; remove it there")
+
+
+def test_what_no_word_of_the_command_passes_on_is_no_obstacle(ready: Host) -> None:
+    path = "/etc/default/docker"
+    with kept(ready, path, "/etc/systemd/system/docker.service.d"):
+        ready.write(path, f'{ready.read(path)}NO_PROXY="localhost,REG-HQ.example.net"\n')
+        ready.write(
+            "/etc/systemd/system/docker.service.d/proxy.conf",
+            '[Service]\nEnvironment="HTTPS_PROXY=http://PROXY-HA.example.net:3128" "NO_PROXY=REG-HQ.example.net"\n',
+        )
+        ready.run(["systemctl", "daemon-reload"])
+        assert ready.run(["bash", SCRIPT, "--check"], check=False).status == 3
+
+
+@pytest.mark.parametrize(
+    ("socket", "json", "now", "later"),
+    [
+        ("SocketGroup=root\nSocketMode=0600", "", "root:root 0600", "root:docker 0660"),
+        ("SocketGroup=ops", "", "root:ops 0660", "root:docker 0660"),
+        ("", '{"group": "ops"}', "root:docker 0660", "root:ops 0660"),
+    ],
+    ids=["narrower", "another group", "daemon.json"],
+)
+def test_who_may_use_the_local_socket_stays(ready: Host, socket: str, json: str, now: str, later: str) -> None:
+    with kept(ready, "/etc/docker/daemon.json", "/etc/systemd/system/docker.socket.d"):
+        ready.write(SOCKET, f"[Socket]\n{socket}\n")
+        if json:
+            ready.write("/etc/docker/daemon.json", json)
+        ready.run(["systemctl", "daemon-reload"])
+        refused(
+            ready,
+            f"docker.socket makes /run/docker.sock {now}, and dockerd without -H fd:// would make it {later}; set "
+            'SocketUser=, SocketGroup= and SocketMode= (systemctl edit docker.socket) and "group" in '
+            "/etc/docker/daemon.json to the same",
+        )
+
+
+def test_a_service_that_nothing_would_start_is_refused(ready: Host) -> None:
+    with kept(ready, "/etc/systemd/system"):
+        ready.run(["rm", "/etc/systemd/system/multi-user.target.wants/docker.service"])
+        ready.run(["systemctl", "daemon-reload"])
+        refused(
+            ready,
+            "docker.service is disabled: after the next start of this machine nothing would listen on "
+            "127.0.0.1:2376; run: systemctl enable docker.service",
+        )
+        ready.run(["ln", "-s", "/dev/null", UNIT])
+        ready.run(["systemctl", "daemon-reload"])
+        refused(
+            ready,
+            "docker.service is masked, so that nothing can start it; run: systemctl unmask docker.service",
+        )
+
+
+@pytest.mark.parametrize("release", ["trixie"], indirect=True)
+def test_what_dockerd_says_of_its_file_is_said_before_the_restart(ready: Host) -> None:
+    path = "/etc/docker/daemon.json"
+    with kept(ready, path):
+        ready.write(path, '{"no-such-key": true}\n')
+        result = configure(ready)
+        assert result.status == 2, result.stderr
+        assert f"dockerd would not start with {path}: " in result.stderr
+        assert "no-such-key" in result.stderr
+        assert not ready.exists(TLS)
+
+
+@pytest.mark.parametrize("folder", ["/etc/docker", "/etc/systemd/system", "/root/docker-tls/hosts"])
+def test_folders_that_others_can_change_are_refused(ready: Host, folder: str) -> None:
+    mode = ready.run(["stat", "--format=%a", folder]).stdout.strip()
+    ready.run(["chmod", "o+w", folder])
+    try:
+        result = configure(ready)
+        assert result.status == 2, result.stderr
+        assert folder in result.stderr
+        assert not ready.exists(TLS)
+    finally:
+        ready.run(["chmod", mode, folder])
+
+
 # ---- The place to listen ----------------------------------------------------
 
 
@@ -165,6 +294,20 @@ def listener(host: Host, place: str) -> Iterator[int]:
         yield int(host.run(["systemctl", "show", "--property=MainPID", "--value", "listener"]).stdout)
     finally:
         host.run(["systemctl", "stop", "listener"])
+
+
+def test_a_port_that_a_socket_unit_holds_is_told_with_its_name(ready: Host) -> None:
+    unit = "/etc/systemd/system/other.socket"
+    with kept(ready, unit, unit.replace(".socket", ".service")):
+        ready.write(unit, "[Socket]\nListenStream=127.0.0.1:2376\n")
+        ready.write(unit.replace(".socket", ".service"), "[Service]\nExecStart=/bin/true\n")
+        ready.bash("systemctl daemon-reload; systemctl start other.socket")
+        refused(
+            ready,
+            "systemd listens on port 2376 for other.socket; take its ListenStream= out (systemctl cat other.socket "
+            "shows it), or set another port in the site file",
+        )
+        ready.run(["systemctl", "stop", "other.socket"])
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
@@ -279,6 +422,33 @@ def test_a_place_for_the_files_that_is_somebody_elses(ready: Host, kind: str) ->
             ready,
             f"{TLS} is there and not made by this script; move it away, or set tls_directory in the site file",
         )
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_what_somebody_else_made_is_not_undone(ready: Host, kind: str) -> None:
+    previous = f"{TLS}.previous"
+    make = {"folder": f"mkdir -p {TLS}.previous/mine {TLS}", "file": f"touch {TLS}.previous {TLS}"}
+    make["link"] = f"ln -s /srv/certificates {TLS}; ln -s /srv {previous}"
+    with kept(ready, TLS, previous):
+        ready.bash(make[kind])
+        result, changes = watched(ready, ["bash", SCRIPT, "--undo", "--yes"])
+        assert (result.status, changes) == (0, "")
+        ready.run(["rm", "-rf", TLS])
+        refused(
+            ready,
+            f"{previous} is there and not made by this script, which keeps the previous state there; move it away",
+        )
+
+
+def test_a_bundle_with_a_second_ca_is_not_installed(ready: Host) -> None:
+    path = f"{FOLDER}/ca-public.pem"
+    with kept(ready, path):
+        make_certificates(ready, "--dir", "/run/second-ca")
+        ready.bash(f"cat /run/second-ca/ca/ca-public.pem >>{path}")
+        result = configure(ready)
+        assert result.status == 2
+        assert f"{ERROR} {path} is not installed: it holds 2 CAs and 0 announcements" in result.stderr
+        assert not ready.exists(TLS)
 
 
 # ---- The way back -----------------------------------------------------------
@@ -413,6 +583,70 @@ def test_a_drop_in_that_another_made_for_something_else_is_kept(configured: Host
     assert "PROXY=here" in configured.read(path)
     configured.run(["rm", path])
     configured.run(["systemctl", "daemon-reload"])
+
+
+def commands(text: str) -> list[str]:
+    """Return the lines of the commands that a run printed, without what it was told."""
+    return [line.removeprefix("+ ") for line in text.splitlines() if not line.startswith((DAEMON, "error:"))]
+
+
+def test_check_prints_every_command_of_a_renewal(configured: Host) -> None:
+    configured.run(["bash", "/root/out/hosts/localhost/10-request-certificate.sh", "--renew", "--new-key"])
+    configured.run(["bash", "/root/out/ca/20-sign-servers.sh", "--passphrase-file", "/root/passphrase"])
+    checked = configured.run(["bash", SCRIPT, "--check"], check=False)
+    assert checked.status == 3, checked.stderr
+    done = configure(configured)
+    assert done.status == 0, done.stderr
+    assert commands(checked.stdout) == commands(done.stderr)
+    assert f"rmdir -- {FOLDER}/renewal" in commands(checked.stdout)
+    assert "CA certificate sha256: " in done.stderr
+
+
+def test_folders_that_were_not_there_are_made_and_go(configured: Host, tmp_path: Path) -> None:
+    text = site().replace("    listen:", "    tls_directory: /srv/made/deep/tls\n    listen:", 1)
+    install(configured, tmp_path, text, "/root/deep")
+    configured.run(["mkdir", "-m", "0750", "/srv/there"], check=False)
+    assert configure(configured, "--undo").status == 0
+    # The folder of the drop-in was there, and is empty now.
+    configured.bash("rm -rf /etc/systemd/system/docker.service.d; mkdir /etc/systemd/system/docker.service.d")
+    before = configured.snapshot(["/etc", "/srv"])
+    result = configure(configured, script=f"/root/deep/{DAEMON}")
+    assert result.status == 0, result.stderr
+    modes = configured.run(["stat", "--format=%a %U", "/srv/made", "/srv/made/deep"]).stdout
+    assert modes == "755 root\n755 root\n"
+    assert configure(configured, script=f"/root/deep/{DAEMON}").stderr == f"{DAEMON}: nothing to do\n"
+    assert configure(configured, "--undo", script=f"/root/deep/{DAEMON}").status == 0
+    assert difference(before, configured.snapshot(["/etc", "/srv"])) == []
+    assert configure(configured).status == 0
+
+
+def test_a_client_that_has_ended_does_not_roll_the_switch_back(configured: Host) -> None:
+    certificate = f"{WORK}/clients/client/client-certificate.pem"
+    key = f"{WORK}/clients/client/client-key.pem"
+    with kept(configured, certificate, key):
+        pair = issue(real_authority(configured), begins=-9 * DAY, ends=-DAY)
+        configured.write(certificate, pair.certificate_pem)
+        configured.write(key, pair.key_pem, 0o600)
+        assert configure(configured, "--undo").status == 0
+        result = configure(configured)
+        assert result.status == 0, result.stderr
+        assert f"{DAEMON}: no client's valid files are here: " in result.stderr
+
+
+def test_a_folder_of_docker_that_is_a_link_is_one_folder(configured: Host) -> None:
+    configured.bash("mkdir -p /srv/etc; mv /etc/docker /srv/etc/docker; ln -s /srv/etc/docker /etc/docker")
+    try:
+        pid = main_pid(configured)
+        assert configure(configured).stderr == f"{DAEMON}: nothing to do\n"
+        assert main_pid(configured) == pid
+        with kept(configured, f"{FOLDER}/certificate.pem"):
+            sign(configured, f"{FOLDER}/certificate.pem", "-1 days")
+            with fake_dockerd(configured, "--tlsverify"):
+                assert configure(configured).status == 1
+        assert configured.exists(f"{TLS}/certificate.pem")
+        assert ping(configured)
+    finally:
+        configured.bash("rm /etc/docker; mv /srv/etc/docker /etc/docker")
 
 
 # ---- The way back to an earlier configuration ------------------------------

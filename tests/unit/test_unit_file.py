@@ -1,0 +1,179 @@
+"""Facts about how the daemon's scripts read a unit, its variables and dockerd's answers: the functions alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.sites import TEMPLATES
+
+PARTS = ("common", "drop_in", "daemon_conflicts", "daemon_log")
+CONSTANTS = """
+set -Eeuo pipefail; shopt -s inherit_errexit; export LC_ALL=C
+script=hosts/localhost/20-configure-daemon.sh listen=127.0.0.1:2376 icc=true userns_remap='' cursor='' flags=()
+the_unit=$1
+daemon_property() {
+  case $1 in
+    FragmentPath) printf '%s\\n' "${the_unit}" ;;
+    EnvironmentFiles) printf '%s (ignore_errors=yes)\\n' "${the_unit}" ;;
+    Environment) printf '%s\\n' "${environment:-}" ;;
+    *) return 1 ;;
+  esac
+}
+"""
+
+
+def call(path: Path, code: str, parts: tuple[str, ...] = PARTS) -> tuple[int, str, str]:
+    """Run bash with the parts and a unit that lies at a path; return its status and what it says."""
+    text = [(TEMPLATES / "parts" / f"{part}.sh").read_text() for part in parts]
+    script = "\n".join((CONSTANTS, *text, function("is_refusal"), code))
+    done = subprocess.run(["bash", "-c", script, "bash", str(path)], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def function(name: str) -> str:
+    """Return the text of a function of the daemon's script."""
+    found = re.search(rf"^{name}\(\) {{.*?^}}$", (TEMPLATES / "configure-daemon.sh").read_text(), re.DOTALL | re.M)
+    assert found is not None
+    return found[0]
+
+
+def kept(path: Path, command: str) -> tuple[int, list[str], str]:
+    """Return what stays of a unit's ExecStart=, beside the status and the error."""
+    folder = path / "bin"
+    folder.mkdir()
+    (folder / "dockerd").write_text("")
+    (folder / "dockerd").chmod(0o755)
+    unit = path / "docker.service"
+    unit.write_text(command.replace("DOCKERD", str(folder / "dockerd")))
+    status, out, error = call(unit, 'read_stock_command; printf \'%s\\n\' "${config_file}" "${kept[@]}"')
+    return status, out.splitlines(), error
+
+
+JSON = "/etc/docker/daemon.json"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ExecStart=DOCKERD -H fd:// --debug $OPTS\n", [JSON, "--debug", "$OPTS"]),
+        ('ExecStart=DOCKERD --label "site=Hall  2"\n', [JSON, "--label", '"site=Hall  2"']),
+        ("ExecStart=DOCKERD --label='a \"b\"  c' x\\ y\n", [JSON, "--label='a \"b\"  c'", "x\\ y"]),
+        ("ExecStart = DOCKERD \\\n  # why\n ; why\n  --debug \\\n --ipv6\n", [JSON, "--debug", "--ipv6"]),
+        ("ExecStart=/bin/other\nExecStart=\nExecStart=DOCKERD --debug\n", [JSON, "--debug"]),
+        ("ExecStart=DOCKERD --config-file /srv/a.json\n", ["/srv/a.json", "--config-file", "/srv/a.json"]),
+        ("ExecStart=DOCKERD --config-file=/srv/a.json\n", ["/srv/a.json", "--config-file=/srv/a.json"]),
+        ('ExecStart=DOCKERD "-H" "fd://" --host=tcp://x --host tcp://y -Htcp://z -D\n', [JSON, "-D"]),
+        ("ExecStart=DOCKERD --debug", [JSON, "--debug"]),
+    ],
+    ids=["words", "quoted", "both quotes", "comments", "last", "file in two", "file in one", "hosts", "no line end"],
+)
+def test_words_of_the_unit_stay_byte_for_byte(tmp_path: Path, text: str, words: list[str]) -> None:
+    assert kept(tmp_path, f"[Service]\n{text}") == (0, words, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ExecStart=/usr/bin/env dockerd --debug\n", "starts /usr/bin/env dockerd, and not dockerd itself"),
+        ("ExecStart=-DOCKERD --debug\n", "and not dockerd itself"),
+        ("ExecStart=/usr/bin/podman system service\n", "starts /usr/bin/podman system, and not dockerd itself"),
+        ('ExecStart=DOCKERD --label "a b\n', "a quote has no end in docker.service"),
+        ("ExecStart=DOCKERD --tlsverify\n", "passes --tlsverify itself"),
+        ("ExecStart=DOCKERD -DH tcp://0.0.0.0:1\n", "passes -DH itself"),
+        ("ExecStart=DOCKERD --debug ; DOCKERD\n", "passes ; itself"),
+    ],
+    ids=["wrapper", "prefix", "podman", "quote", "own option", "shorthands", "two commands"],
+)
+def test_what_is_not_understood_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    status, words, error = kept(tmp_path, f"[Service]\n{text}")
+    assert (status, words) == (2, [])
+    assert said in error
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ('docker_opts1="-H tcp://0.0.0.0:4243"\n', "-H"),
+        ('docker_opts1="--dns 192.0.2.53 \\\n  -H tcp://0.0.0.0:4243"\n', "-H"),
+        ('docker_opts1="--dns 192.0.2.53\n  -H tcp://0.0.0.0:4243"\n', "-H"),
+        ("# docker_opts1 \\\ndocker_opts1=--tlsverify=false\n", "--tls"),
+        ("# docker_opts1=-H tcp://0.0.0.0:4243\n", ""),
+        ('NO_PROXY="localhost -H,REG-HQ.example.net"\ndocker_opts1=--debug\n', ""),
+        ('docker_opts1="--http-proxy=http://PROXY-HA.example.net"\n', ""),
+    ],
+    ids=["any name", "continued", "in quotes", "after a comment", "comment", "not passed on", "not a word"],
+)
+def test_only_a_word_of_a_variable_that_is_passed_on_counts(tmp_path: Path, text: str, passes: str) -> None:
+    path = tmp_path / "docker"
+    path.write_text(text)
+    status, _, error = call(path, "kept=('--debug' '$docker_opts1'); check_environment")
+    said = f"error: hosts/localhost/20-configure-daemon.sh: {path} passes {passes} to dockerd too; remove it there; "
+    assert (status, error) == ((2, f"{said}nothing was changed\n") if passes else (0, ""))
+
+
+@pytest.mark.parametrize(
+    ("environment", "status"),
+    [("HTTPS_PROXY=http://PROXY-HA.example.net NO_PROXY=a", 0), ('A=b "OPTS=--debug -H tcp://x"', 2)],
+    ids=["proxy", "passed on"],
+)
+def test_environment_lines_are_read_as_words(tmp_path: Path, environment: str, status: int) -> None:
+    (tmp_path / "docker").write_text("")
+    code = f"environment='{environment}' kept=('${{OPTS}}'); check_environment"
+    assert call(tmp_path / "docker", code)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("alert", "client", "log", "is_refusal"),
+    [
+        ("alert bad certificate", "", None, True),
+        ("alert certificate required", "", None, True),
+        ("alert handshake failure", "client", "client didn't provide a certificate", True),
+        ("alert handshake failure", "", "client didn't provide a certificate", True),
+        ("alert handshake failure", "client", None, True),
+        ("alert handshake failure", "", None, False),
+        ("alert handshake failure", "client", "no cipher suite supported by both", False),
+        ("alert internal error", "client", "client didn't provide a certificate", False),
+        ("errno=104", "client", None, False),
+    ],
+)
+def test_what_counts_as_a_refusal(tmp_path: Path, alert: str, client: str, log: str | None, is_refusal: bool) -> None:
+    """dockerd of Go 1.26 calls a missing certificate a handshake failure over TLS 1.2."""
+    cursor = "" if log is None else "cursor"
+    code = f"""
+    cursor='{cursor}'; refusal_in_log() {{ printf '%s' "{log or ""}"; }}
+    if is_refusal 'ssl3_read_bytes:{alert}:SSL {alert} number' '{client}'; then printf yes; else printf no; fi
+    """
+    assert call(tmp_path, code)[1] == ("yes" if is_refusal else "no")
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "group"),
+    [
+        ("", "", "docker"),
+        ("--group ops", "", "ops"),
+        ("-G ops", "", "ops"),
+        ("--group=ops", "", "ops"),
+        ("--debug", '{"group" : "ops"}', "ops"),
+        ("--debug", '{"group": ""}', "root"),
+    ],
+)
+def test_the_group_that_dockerd_gives_its_socket(tmp_path: Path, words: str, settings: str, group: str) -> None:
+    code = f"kept=({words}); settings='{settings}'; group_of_dockerd"
+    assert call(tmp_path, code) == (0, f"{group}\n", "")
+
+
+def test_all_that_keeps_icc_from_working_is_named_at_once(tmp_path: Path) -> None:
+    code = """
+    kept=(--bridge=none); config_file=/etc/docker/daemon.json; settings='{"iptables" : false, "bridge": "none"}'
+    icc=false; check_settings
+    """
+    status, _, error = call(tmp_path, code)
+    assert status == 2
+    assert (
+        '"iptables": false in /etc/docker/daemon.json, --bridge=none in the unit of docker.service, "bridge": "none" in'
+        in error
+    )
