@@ -26,7 +26,6 @@ from tests.host.support import (
     main_pid,
     make_certificates,
     refuses,
-    setup,
     site,
     stops,
     watched,
@@ -733,23 +732,6 @@ def test_without_dockerd_it_says_so(container: Host) -> None:
             f"{ERROR} there is no dockerd in /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; run this on "
             "a Docker host whose docker.service starts dockerd as root",
         )
-
-
-def test_without_dockerd_setup_makes_the_certificates_and_lists_the_rest(container: Host) -> None:
-    with away(container, "/usr/sbin/dockerd"):
-        result = setup(container, *UNATTENDED, check=False)
-    assert result.status == 0, result.stderr
-    lines = result.stderr.splitlines()
-    assert [line.split()[1] for line in lines if line.endswith(" on the Docker host: no dockerd here")] == [
-        "hosts/localhost/20-configure-daemon.sh",
-        "hosts/localhost/40-show-namespaces.sh",
-        "hosts/localhost/90-verify.sh",
-        "clients/client/90-verify.sh",
-    ]
-    done = re.findall(r"^\[\d/6\] (\S+) \.\.\. ok ", result.stderr, re.MULTILINE)
-    assert done == [*CERTIFICATE_STEPS, CLIENT]
-    assert container.exists(f"{FOLDER}/certificate.pem")
-    container.run(["rm", "-rf", WORK, "/root/.docker"])
 
 
 def test_without_openssl_every_script_says_which_package(container: Host) -> None:
