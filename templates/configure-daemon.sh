@@ -339,7 +339,6 @@ apply() {
   confirm_restart "${userns_remap}" "$(warning)"
   find_remap_data "${userns_remap}"
   save_replaced
-  leaves=$(state_left)
   if ! is_generation_whole "${generation}"; then
     install_generation "${generation}"
   fi
@@ -349,7 +348,6 @@ apply() {
   if [[ ${verb} != check ]]; then wait_for_daemon; fi
   [[ -z ${problem} ]] || roll_back "${problem}"
   remove_previous
-  leaves=$(state_left)
   finish_renewal
   remove_generations "${generation}"
   remove_request

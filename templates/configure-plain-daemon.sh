@@ -126,7 +126,6 @@ apply() {
   find_remap_data "${userns_remap}"
   note_certificates
   save_replaced
-  leaves=$(state_left)
   install_drop_in
   restart_docker || roll_back 'docker.service did not start'
   if [[ ${verb} != check ]]; then wait_for_daemon; fi

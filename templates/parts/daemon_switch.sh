@@ -5,19 +5,6 @@
 # ones are proven. While it exists, a run was interrupted: the next one
 # finishes the work.
 
-# What a failure leaves, as it is then: on_error tells it.
-state_left() {
-  if [[ ${verb} == check ]] || ((! changed)); then
-    printf 'nothing was changed\n'
-  elif is_previous_ours; then
-    printf '%s holds the previous state; run this again to finish\n' \
-      "${previous}"
-  else
-    printf 'the commands above were run; run this again to finish\n'
-  fi
-}
-trap 'leaves=$(state_left); on_error "${LINENO}" "${BASH_COMMAND}"' ERR
-
 # What root writes to must be root's alone, and so must every folder above.
 need_system_folder() { # need_system_folder FOLDER
   local path=$1 problem

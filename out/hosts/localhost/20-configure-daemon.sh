@@ -2036,19 +2036,6 @@ is_drop_in_ours() {
 # ones are proven. While it exists, a run was interrupted: the next one
 # finishes the work.
 
-# What a failure leaves, as it is then: on_error tells it.
-state_left() {
-  if [[ ${verb} == check ]] || ((! changed)); then
-    printf 'nothing was changed\n'
-  elif is_previous_ours; then
-    printf '%s holds the previous state; run this again to finish\n' \
-      "${previous}"
-  else
-    printf 'the commands above were run; run this again to finish\n'
-  fi
-}
-trap 'leaves=$(state_left); on_error "${LINENO}" "${BASH_COMMAND}"' ERR
-
 # What root writes to must be root's alone, and so must every folder above.
 need_system_folder() { # need_system_folder FOLDER
   local path=$1 problem
@@ -2595,7 +2582,6 @@ apply() {
   confirm_restart "${userns_remap}" "$(warning)"
   find_remap_data "${userns_remap}"
   save_replaced
-  leaves=$(state_left)
   if ! is_generation_whole "${generation}"; then
     install_generation "${generation}"
   fi
@@ -2605,7 +2591,6 @@ apply() {
   if [[ ${verb} != check ]]; then wait_for_daemon; fi
   [[ -z ${problem} ]] || roll_back "${problem}"
   remove_previous
-  leaves=$(state_left)
   finish_renewal
   remove_generations "${generation}"
   remove_request
