@@ -188,7 +188,12 @@ def show_namespaces(host: Host) -> Step:
         looks_at=("probe-image.tar",),
         needs_root=True,
         needs="probe-image",
-        effects=Effects(files=(HOST_LOCK, JUNIT), commands=IN_CONTAINERS, temporary=PROBE_FOLDERS, starts=CONTAINERS),
+        effects=Effects(
+            files=(HOST_LOCK, JUNIT),
+            commands=IN_CONTAINERS,
+            temporary=(*PROBE_FOLDERS, "/tmp/RANDOM/"),  # noqa: S108 - mktemp(1) makes it
+            starts=("throwaway containers and an image; a network where docker has no default bridge",),
+        ),
         undo="removes what a killed run left; nothing else stays",
     )
 
@@ -228,7 +233,7 @@ def watch_expiry(names: Names, host: Host) -> Step:
         effects=Effects(
             files=tuple(files),
             temporary=("/tmp/RANDOM/",),  # noqa: S108 - mktemp(1) makes it
-            units=tuple(f"dockseal-watch-expiry.{kind}" for kind in WATCH_UNITS),
+            units=("dockseal-watch-expiry.timer",),
             commands=(
                 "systemctl daemon-reload",
                 "systemctl enable --now dockseal-watch-expiry.timer",

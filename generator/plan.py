@@ -198,7 +198,7 @@ def _back_up_ca(names: Names) -> Step:
                 File(names.ca_serial, "operator", "0600"),
                 lock(""),
             ),
-            temporary=("/tmp/RANDOM/",),  # noqa: S108 - mktemp(1) makes it
+            temporary=("/tmp/RANDOM/", "ca/SHA256SUMS"),  # noqa: S108 - mktemp(1) makes it
             commands=("openssl enc",),
         ),
         undo="nothing to undo: the file of --to, or the CA of --restore, stays",

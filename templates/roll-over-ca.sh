@@ -98,8 +98,8 @@ write_authorities() {
   run rm -f -- "${announcement}" "${authorities}.new"
   announce "${announcement}"
   print_line "cat ${parts[*]} ${announcement} >${authorities}.new"
+  add_to_ledger announcement "${announcement}" "${parts[0]}"
   if [[ ${verb} != check ]]; then
-    add_to_ledger announcement "${announcement}" "${parts[0]}"
     set -o noclobber
     cat -- "${parts[@]}" "${announcement}" >"${authorities}.new"
     set +o noclobber

@@ -393,8 +393,9 @@ lock() { # lock FILE
 
 # Opens the folder of one party below DIR, for this run alone.
 open_party() { # open_party FOLDER
-  local part
-  for part in "${dir}" "${1%/*}" "$1"; do open_folder "${part}"; done
+  open_folder "${dir}"
+  if [[ ${1%/*} != "${dir}" ]]; then open_folder "${1%/*}"; fi
+  open_folder "$1"
   if [[ ${verb} != check ]]; then lock "$1/.lock"; fi
 }
 

@@ -1,0 +1,247 @@
+"""What the scripts declare is what they do, what --check prints is what they run, and --undo leaves no trace."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from generator.lab import Host
+from generator.steps import Step
+from tests.host.support import NAME, PASSPHRASE_FILE, WORK, install, site
+from tests.host.traces import LISTENS, printed, traced
+from tests.sites import plan
+
+pytestmark = pytest.mark.one_release
+
+TEXTFILES = "/var/lib/textfiles"
+SITE = site(more="    shell_profile: .bashrc\n").replace(
+    "clients:",
+    f"""\
+    userns_remap: default
+    textfile_directory: {TEXTFILES}
+    networks:
+      - {{name: front, icc: false, subnet: 10.201.5.0/24}}
+clients:""",
+)
+STEPS: dict[str, Step] = {step.path: step for step in plan(SITE).steps}
+CREATE, SERVERS, CLIENTS, ROLL, BACK_UP, LIST = (
+    f"ca/{name}.sh"
+    for name in (
+        "10-create-ca",
+        "20-sign-servers",
+        "30-sign-clients",
+        "60-roll-over-ca",
+        "70-back-up-ca",
+        "80-list-certificates",
+    )
+)
+REQUEST, DAEMON, NETWORKS, SHOW, WATCH, VERIFY = (
+    f"hosts/{NAME}/{name}.sh"
+    for name in (
+        "10-request-certificate",
+        "20-configure-daemon",
+        "30-create-networks",
+        "40-show-namespaces",
+        "60-watch-expiry",
+        "90-verify",
+    )
+)
+CLIENT_REQUEST, CLIENT, CLIENT_EXPIRY, CLIENT_VERIFY = (
+    f"clients/client/{name}.sh"
+    for name in ("10-request-certificate", "20-configure-client", "60-check-expiry", "90-verify")
+)
+ASKS = (CREATE, SERVERS, CLIENTS, ROLL, BACK_UP)
+JUNIT, BACKUP = "/root/junit.xml", "/root/ca.backup"
+SIGN = [(SERVERS,), (CLIENTS,), (DAEMON,), (CLIENT,)]
+# One life of a machine that is CA, host and client: every script, in an order in which an operator may run it.
+LIFE: list[tuple[str, ...]] = [
+    *((path,) for path in (CREATE, REQUEST, SERVERS, CLIENT_REQUEST, CLIENTS, DAEMON, NETWORKS, CLIENT)),
+    *((path, "--junit", JUNIT) for path in (SHOW, VERIFY, CLIENT_VERIFY)),
+    *((path,) for path in (WATCH, LIST, CLIENT_EXPIRY)),
+    (WATCH, "--now"),
+    (BACK_UP, "--to", BACKUP),
+    *((path, "--renew", "--new-key") for path in (REQUEST, CLIENT_REQUEST)),
+    *SIGN,
+    (ROLL, "--begin"),
+    *SIGN,
+    (ROLL, "--switch"),
+    *((path, "--renew") for path in (REQUEST, CLIENT_REQUEST)),
+    *SIGN,
+    (ROLL, "--finish"),
+    *SIGN,
+    *((path, "--undo") for path in (WATCH, SHOW, CLIENT, NETWORKS, DAEMON)),
+    *((path, "--undo", "--remove-keys") for path in (ROLL, CLIENTS, CLIENT_REQUEST, SERVERS, REQUEST, CREATE)),
+    ("", "mv", f"{WORK}/ca", "/root/ca-that-was-lost"),
+    (BACK_UP, "--restore", BACKUP),
+]
+# Whoever had a file of the name before has it back after --undo: these are the copies of the meantime.
+HAD = """
+mkdir -p "$1" /root/.docker; chmod 0755 /root/.docker
+for name in ca cert key; do echo "mine" >"/root/.docker/$name.pem"; done
+"""
+# A request must be hostile for this one: test_certificates.py.
+NOT_IN_A_QUIET_LIFE = {f"{WORK}/ca/refused.txt"}
+STARTED = """
+systemctl show --property=Id,InvocationID,NRestarts docker.service docker.socket dockseal-watch-expiry.timer \
+  dockseal-watch-expiry.service | paste -sd ' ' | sed 's/  /\\n/g'
+"""
+MADE = 'docker events --since "$1" --until "$(date +%s)" --format "{{.Type}} {{.Action}}" | sort --unique'
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a script: what --check printed before it and changed, and what came of it."""
+
+    argv: tuple[str, ...]
+    status: int
+    said: str
+    would: list[str] | None
+    checked: set[str]
+    did: list[str]
+    changed: set[str]
+    units: set[str]
+    made: set[str]
+
+
+def invocations(host: Host) -> dict[str, str]:
+    return dict(re.findall(r"Id=(\S+).*?InvocationID=(\S*)", host.bash(STARTED).stdout))
+
+
+def states(host: Host, step: Step) -> dict[str, str]:
+    """Return inode and time of change of each file that a step declares, for those that dockerd or systemd write."""
+    paths = [absolute(path) for path in step.writes]
+    lines = host.run(["stat", "--format=%n %i %Z", "--", *paths], check=False).stdout.splitlines()
+    return dict(line.split(" ", 1) for line in lines)
+
+
+def run_one(host: Host, argv: tuple[str, ...]) -> Run:
+    """Run a script with --check where it can be, then without; both are traced."""
+    path, *words = argv
+    step = STEPS[path]
+    base = ["bash", f"/root/out/{path}", *words, *(("--passphrase-file", PASSPHRASE_FILE) if path in ASKS else ())]
+    would, checked = None, set[str]()
+    if not {"--undo", "--now"} & set(words):
+        found = traced(host, [*base, "--check"])
+        assert found.status in (0, 3), found.said
+        would, checked = printed(found.output, ""), found.changed
+    before, files, since = invocations(host), states(host, step), host.run(["date", "+%s"]).stdout.strip()
+    found = traced(host, [*base, "--yes"])
+    after = invocations(host)
+    written = {name for name, state in states(host, step).items() if files.get(name) != state}
+    units = {unit for unit in before.keys() | after.keys() if before.get(unit) != after.get(unit)}
+    made = set(host.bash(MADE, since, check=False).stdout.splitlines())
+    did = printed(found.said, "+ ")
+    return Run(argv, found.status, found.said, would, checked, did, found.changed | written, units, made)
+
+
+@pytest.fixture(scope="module")
+def life(host: Host, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    """Run every script of a site, each traced."""
+    install(host, tmp_path_factory.mktemp("effects"), SITE)
+    host.bash(HAD, TEXTFILES)
+    runs = []
+    for argv in LIFE:
+        if argv[0]:
+            runs.append(run_one(host, argv))
+            assert runs[-1].status == 0, f"{argv}\n{runs[-1].said}"
+        else:
+            host.bash('[[ ! -e $2 ]] || "$@"', *argv[1:])
+    return runs
+
+
+def absolute(path: str) -> str:
+    """Return a declared path on the machine of this test."""
+    if path.startswith("FILE"):
+        return {"FILE (--to)": BACKUP, "FILE (--junit)": JUNIT, "FILE (--restore)": BACKUP}[path]
+    path = re.sub("^~", "/root", path)
+    return path if path.startswith("/") else f"{WORK}/{path}"
+
+
+def plain(path: str) -> str:
+    """Return a path that changed as it is declared: without `.new`, and with words for what only the run knows."""
+    path = re.sub(r"\.new(?=/|$)", "", path)
+    path = re.sub(r"^/tmp/tmp\.\w+(/.*)?$", "/tmp/RANDOM", path)
+    path = re.sub(r"^(/run/dockseal-probe)\.\w+(/.*)?$", r"\1.RANDOM", path)
+    path = re.sub(r"-[0-9a-f]{16}(?=/|$)", "-DIGEST", path)
+    path = re.sub(r"/[0-9a-f]{64}(?=/|$)", "/DIGEST", path)
+    return re.sub(r"/retired-[0-9A-F]{16}(?=/|$)", "/retired-SERIAL", path)
+
+
+def declared(step: Step) -> set[str]:
+    effects = step.effects
+    return {
+        absolute(path).rstrip("/") for path in (*step.writes, *effects.removes, *effects.temporary, *effects.undoes)
+    }
+
+
+def of(life: list[Run], path: str) -> list[Run]:
+    return [run for run in life if run.argv[0] == path]
+
+
+@pytest.mark.parametrize("path", STEPS)
+def test_a_script_changes_nothing_that_it_does_not_declare(life: list[Run], path: str) -> None:
+    named = declared(STEPS[path])
+    inside = tuple(f"{absolute(name)}" for name in STEPS[path].effects.temporary)
+    changed = {plain(name) for run in of(life, path) for name in run.changed} - {LISTENS}
+    # Folders that lead to a file are made and removed with it.
+    assert {
+        name
+        for name in changed - named
+        if not any(one.startswith(f"{name}/") for one in named) and not name.startswith(inside)
+    } == set()
+
+
+@pytest.mark.parametrize("path", STEPS)
+def test_what_a_script_declares_it_does(life: list[Run], path: str) -> None:
+    changed = {plain(name) for run in of(life, path) for name in run.changed}
+    files = {absolute(name).rstrip("/") for name in (*STEPS[path].writes, *STEPS[path].effects.temporary)}
+    assert files - changed - NOT_IN_A_QUIET_LIFE == set()
+
+
+def test_what_is_declared_to_be_removed_is_removed_by_a_script(life: list[Run]) -> None:
+    changed = {plain(name) for run in life for name in run.changed}
+    assert {absolute(name) for step in STEPS.values() for name in step.effects.removes} - changed == set()
+
+
+@pytest.mark.parametrize("path", STEPS)
+def test_a_script_starts_what_it_declares_and_nothing_else(life: list[Run], path: str) -> None:
+    effects = STEPS[path].effects
+    assert {unit for run in of(life, path) for unit in run.units} == set(effects.units)
+    made = {what for run in of(life, path) for what in run.made}
+    started = " ".join(effects.starts)
+    assert ("container create" in made, "image import" in made) == ("containers" in started, "image" in started)
+    assert ("network create" in made) == (bool(effects.networks) or "networks" in started)
+    listens = any(LISTENS in run.changed for run in of(life, path))
+    assert listens == ("a TLS server" in started)
+
+
+@pytest.mark.parametrize("path", STEPS)
+def test_check_changes_nothing(life: list[Run], path: str) -> None:
+    """A back-up is read into a folder for the purpose, which is removed."""
+    assert {plain(name) for run in of(life, path) for name in run.checked} <= {"/tmp/RANDOM"}
+
+
+def comparable(commands: list[str]) -> list[str]:
+    """Return commands without what is random: digests, and the line of a certificate that is not there yet."""
+    text = "\0".join(commands)
+    for pattern, word in (
+        (r"-[0-9a-f]{16}\b", "-DIGEST"),
+        (r"retired-[0-9A-F]{16}\b", "retired-SERIAL"),
+        (r"# a line for (\S+) is added to ([^\0]+)", r"line \1 \2"),
+        (r"cat >>(\S+) <<'END'\n[0-9A-F]+ (\S+) [^\0]*\nEND", r"line \2 \1"),
+    ):
+        text = re.sub(pattern, word, text)
+    return text.split("\0")
+
+
+# test_namespaces.py follows the throwaway containers, whose names come from docker.
+CHECKED = sorted({argv[0] for argv in LIFE if argv[0]} - {SHOW})
+
+
+@pytest.mark.parametrize("path", CHECKED)
+def test_apply_runs_the_commands_that_check_printed(life: list[Run], path: str) -> None:
+    for run in of(life, path):
+        if run.would is not None:
+            assert comparable(run.did) == comparable(run.would), run.argv
