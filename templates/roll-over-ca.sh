@@ -229,11 +229,17 @@ need_named() { # need_named PARTY...
 }
 
 finish_roll_over() {
-  local old
+  local old text
   local -a behind=()
   [[ ! -e ${next} ]] || die 2 "the CA is not switched yet: --switch; ${leaves}"
   if [[ ! -e ${previous} ]]; then return; fi
-  mapfile -t behind < <(parties_left_behind)
+  [[ -f ${ledger} ]] ||
+    die 2 \
+      "there is no ledger ${ledger}, which says who has a certificate of the" \
+      'new CA: bring it back, or run ca/20-sign-servers.sh and' \
+      "ca/30-sign-clients.sh, which write it anew; ${leaves}"
+  text=$(parties_left_behind)
+  if [[ -n ${text} ]]; then mapfile -t behind <<<"${text}"; fi
   need_named "${behind[@]}"
   note "without a certificate of the new CA, and refused from then on:" \
     "${behind[*]:-nobody}"
@@ -249,11 +255,15 @@ finish_roll_over() {
 # ---- The verbs --------------------------------------------------------------
 
 undo() {
+  local file
   [[ ! -e ${previous} ]] ||
     note "the switch is not undone: go on with --finish"
   if [[ -e ${authorities} && ! -e ${previous} ]]; then
     run rm -f -- "${authorities}"
   fi
+  for file in ca-extensions.cnf announcement.srl announcement.pem.new; do
+    remove_file "${next}/${file}"
+  done
   undo_working_files "${next}/${ca_certificate_file}" "${next}/${ca_key_file}"
   undo_folder "${next}"
   finish

@@ -506,7 +506,7 @@ is_of_profile() { # is_of_profile CERTIFICATE NAMES PURPOSE
 # True when the CA issued the certificate for these names and this purpose
 # (sslserver or sslclient) and nothing else, and it is valid now.
 is_good_certificate() { # is_good_certificate CERTIFICATE CA NAMES PURPOSE
-  [[ -f $1 && -f $2 ]] &&
+  [[ -f $1 && -f $2 ]] && (($(stat --format '%s' -- "$1") <= 65536)) &&
     openssl verify -x509_strict -purpose "$4" -CAfile "$2" "$1" &>/dev/null &&
     is_of_profile "$1" "$3" "$4"
 }
@@ -1348,7 +1348,10 @@ undo() {
     done
     undo_folder "${folder}/renewal"
     undo_folder "${folder}"
+    part=$(new_certificate_of "${row}")
+    remove_file "${part}"
   done
+  remove_file "${dir}/ca/${extensions_file}"
 }
 
 # What is left of a certificate that was handed out by a run that was killed.

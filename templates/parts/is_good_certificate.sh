@@ -43,7 +43,7 @@ is_of_profile() { # is_of_profile CERTIFICATE NAMES PURPOSE
 # True when the CA issued the certificate for these names and this purpose
 # (sslserver or sslclient) and nothing else, and it is valid now.
 is_good_certificate() { # is_good_certificate CERTIFICATE CA NAMES PURPOSE
-  [[ -f $1 && -f $2 ]] &&
+  [[ -f $1 && -f $2 ]] && (($(stat --format '%s' -- "$1") <= 65536)) &&
     openssl verify -x509_strict -purpose "$4" -CAfile "$2" "$1" &>/dev/null &&
     is_of_profile "$1" "$3" "$4"
 }

@@ -85,8 +85,9 @@ choose_renewal() {
 
 undo() {
   local file renewal=${folder}/renewal
-  for file in "${request}" "${renewal}/${request_file}"; do
-    if [[ -e ${file} ]]; then run rm -f -- "${file}"; fi
+  for file in "${folder}" "${renewal}"; do
+    remove_file "${file}/${request_file}"
+    remove_file "${file}/request.cnf"
   done
   undo_working_files "${renewal}/${key_file}" "${renewal}/${certificate_file}" \
     "${folder}/previous/${key_file}" "${folder}/previous/${certificate_file}" \

@@ -383,7 +383,10 @@ undo() {
     done
     undo_folder "${folder}/renewal"
     undo_folder "${folder}"
+    part=$(new_certificate_of "${row}")
+    remove_file "${part}"
   done
+  remove_file "${dir}/ca/${extensions_file}"
 }
 
 # What is left of a certificate that was handed out by a run that was killed.

@@ -351,6 +351,10 @@ def test_only_who_is_named_is_shut_out(machine: Machine) -> None:
     machine.run(ROLL_OVER, "--switch")
     machine.run(REQUEST, "--renew")
     machine.run(SIGN_SERVERS)
+    ledger = machine.work / "ca/ledger.txt"
+    ledger.rename(machine.work / "kept")
+    assert "there is no ledger" in machine.run(ROLL_OVER, "--finish", check=False).stderr
+    (machine.work / "kept").rename(ledger)
     done = machine.run(ROLL_OVER, "--finish", check=False)
     assert (done.returncode, "--shut-out clients/client;" in done.stderr) == (2, True), done.stderr
     assert (machine.work / "ca/previous").exists()

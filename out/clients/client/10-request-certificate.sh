@@ -499,7 +499,7 @@ is_of_profile() { # is_of_profile CERTIFICATE NAMES PURPOSE
 # True when the CA issued the certificate for these names and this purpose
 # (sslserver or sslclient) and nothing else, and it is valid now.
 is_good_certificate() { # is_good_certificate CERTIFICATE CA NAMES PURPOSE
-  [[ -f $1 && -f $2 ]] &&
+  [[ -f $1 && -f $2 ]] && (($(stat --format '%s' -- "$1") <= 65536)) &&
     openssl verify -x509_strict -purpose "$4" -CAfile "$2" "$1" &>/dev/null &&
     is_of_profile "$1" "$3" "$4"
 }
@@ -675,8 +675,9 @@ choose_renewal() {
 
 undo() {
   local file renewal=${folder}/renewal
-  for file in "${request}" "${renewal}/${request_file}"; do
-    if [[ -e ${file} ]]; then run rm -f -- "${file}"; fi
+  for file in "${folder}" "${renewal}"; do
+    remove_file "${file}/${request_file}"
+    remove_file "${file}/request.cnf"
   done
   undo_working_files "${renewal}/${key_file}" "${renewal}/${certificate_file}" \
     "${folder}/previous/${key_file}" "${folder}/previous/${certificate_file}" \
