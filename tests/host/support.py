@@ -63,10 +63,10 @@ KEYS = ["id", "result", "what", "asked", "evidence", "remedy", "benchmark"]
 # What every run of a verify script in these tests is given.
 VERIFY_OPTIONS: dict[str, tuple[str, ...]] = {VERIFY_HOST: (), VERIFY_CLIENT: ()}
 
-# A file's time of change cannot be set back: whatever is written or replaced shows.
+# A file's time of change cannot be set back: whatever is written or replaced shows. What a run locks is no change.
 WATCH = r"""
 state() {
-  find /etc /root -type d -printf '%p %m %U\n' -o -printf '%p %i %C@ %m %l\n' | sort
+  find /etc /root -type d -printf '%p %m %U\n' -o ! -name .lock -printf '%p %i %C@ %m %l\n' | sort
   systemctl show --property=MainPID,ActiveEnterTimestampMonotonic docker.service docker.socket 2>/dev/null
 }
 before=$(state)
