@@ -15,7 +15,7 @@ import click
 
 from faults.cases import Case, all_cases
 from faults.injector import FAULTS, Fault, Injector, Part, hosts_of, inject
-from faults.results import Row, merged, read_json, renewed, summary, table, write_json
+from faults.results import Row, merged, read_json, readme_table, renewed, summary, table, write_json
 from generator.lab import RELEASES, Lab
 from generator.lab.errors import LabError
 
@@ -56,6 +56,9 @@ def main(only: tuple[str, ...], script: str, release: str, sample: int, hosts: i
         for problem in row.problems:
             click.echo(f"lost: {row.fault}: {row.script}: {problem}")
     click.echo(summary(rows))
+    if json_file is not None:
+        click.echo(f"\nThe README's table of {json_file}:\n")
+        click.echo("\n".join(readme_table(read_json(json_file), {fault.name: fault.what for fault in FAULTS})))
     sys.exit(LOST if any(row.lost for row in rows) else 0)
 
 
