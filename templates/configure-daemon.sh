@@ -218,9 +218,18 @@ ask() { # ask S_CLIENT_OPTION...
   ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" "${ca}" "$@"
 }
 
+# A client that has ended says nothing of the daemon.
+find_good_client() {
+  local client
+  client=$(find_client)
+  if [[ -n ${client} ]] && is_good_client "${client}"; then
+    printf '%s\n' "${client}"
+  fi
+}
+
 mutual_problem() {
   local client answer
-  client=$(find_client)
+  client=$(find_good_client)
   mark_log
   if [[ -n ${client} ]]; then
     answer=$(ask -cert "${client}/${client_certificate_file}" \
@@ -367,7 +376,7 @@ note_what_holds() {
   note \
     'dockerd answers clients of this CA, and refuses a client without a' \
     'certificate'
-  [[ -n $(find_client) ]] ||
+  [[ -n $(find_good_client) ]] ||
     note \
       "no client's valid files are here: clients/NAME/90-verify.sh shows that" \
       'a client gets an answer'
