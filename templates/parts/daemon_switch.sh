@@ -263,7 +263,7 @@ why_no_dockerd() {
     IFS= read -r -n 2 begins <"${command}" || begins=''
   fi
   # podman's is a script.
-  if [[ ${begins} == '#!' ]] && command -v podman >/dev/null; then
+  if [[ ${begins} == '#!' && -x /usr/bin/podman ]]; then
     printf 'the docker command here is podman, which has none; '
   elif [[ -e /snap/bin/docker ]]; then
     printf 'the one of a snap is not supported; '

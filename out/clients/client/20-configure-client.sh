@@ -700,7 +700,7 @@ choose_pair() {
 # The pair that was in use is kept in the folder previous.
 keep_previous_pair() {
   local file
-  if [[ -e ${folder}/previous.new ]]; then
+  if [[ -e ${folder}/previous.new || -L ${folder}/previous.new ]]; then
     run rm -rf -- "${folder}/previous.new"
   fi
   run mkdir -m 0700 -- "${folder}/previous.new"

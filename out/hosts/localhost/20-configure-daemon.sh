@@ -715,7 +715,7 @@ choose_pair() {
 # The pair that was in use is kept in the folder previous.
 keep_previous_pair() {
   local file
-  if [[ -e ${folder}/previous.new ]]; then
+  if [[ -e ${folder}/previous.new || -L ${folder}/previous.new ]]; then
     run rm -rf -- "${folder}/previous.new"
   fi
   run mkdir -m 0700 -- "${folder}/previous.new"
@@ -1069,19 +1069,28 @@ ask_in_plain_text() { # ask_in_plain_text PATH
   timeout 10 cat <&"${connection}" 2>/dev/null || true
 }
 
-# Prints the folder of a client whose key and certificate are on this machine.
-# One that has ended says nothing of the daemon.
+is_good_client() { # is_good_client FOLDER
+  local certificate=$1/${client_certificate_file}
+  [[ -z $(why_not_valid "${certificate}" "${ca}" sslclient) ]] &&
+    has_same_key "${certificate}" "$1/${client_key_file}"
+}
+
+# Prints the folder of a client whose key and certificate are on this machine:
+# of one whose certificate is valid, where there is one.
 find_client() {
-  local folder certificate
+  local folder found=''
   for folder in "${client_folders[@]}"; do
-    certificate=${dir}/${folder}/${client_certificate_file}
-    if [[ -r ${dir}/${folder}/${client_key_file} && -r ${certificate} &&
-      -z $(why_not_valid "${certificate}" "${ca}" sslclient) ]] &&
-      has_same_key "${certificate}" "${dir}/${folder}/${client_key_file}"; then
-      printf '%s\n' "${dir}/${folder}"
-      return
+    folder=${dir}/${folder}
+    if [[ -r ${folder}/${client_key_file} &&
+      -r ${folder}/${client_certificate_file} ]]; then
+      if is_good_client "${folder}"; then
+        printf '%s\n' "${folder}"
+        return
+      fi
+      found=${found:-${folder}}
     fi
   done
+  if [[ -n ${found} ]]; then printf '%s\n' "${found}"; fi
 }
 
 # D16, with absolute paths: under systemd the working directory is /.
@@ -2294,7 +2303,7 @@ why_no_dockerd() {
     IFS= read -r -n 2 begins <"${command}" || begins=''
   fi
   # podman's is a script.
-  if [[ ${begins} == '#!' ]] && command -v podman >/dev/null; then
+  if [[ ${begins} == '#!' && -x /usr/bin/podman ]]; then
     printf 'the docker command here is podman, which has none; '
   elif [[ -e /snap/bin/docker ]]; then
     printf 'the one of a snap is not supported; '
@@ -2461,9 +2470,18 @@ ask() { # ask S_CLIENT_OPTION...
   ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" "${ca}" "$@"
 }
 
+# A client that has ended says nothing of the daemon.
+find_good_client() {
+  local client
+  client=$(find_client)
+  if [[ -n ${client} ]] && is_good_client "${client}"; then
+    printf '%s\n' "${client}"
+  fi
+}
+
 mutual_problem() {
   local client answer
-  client=$(find_client)
+  client=$(find_good_client)
   mark_log
   if [[ -n ${client} ]]; then
     answer=$(ask -cert "${client}/${client_certificate_file}" \
@@ -2610,7 +2628,7 @@ note_what_holds() {
   note \
     'dockerd answers clients of this CA, and refuses a client without a' \
     'certificate'
-  [[ -n $(find_client) ]] ||
+  [[ -n $(find_good_client) ]] ||
     note \
       "no client's valid files are here: clients/NAME/90-verify.sh shows that" \
       'a client gets an answer'

@@ -617,19 +617,28 @@ ask_in_plain_text() { # ask_in_plain_text PATH
   timeout 10 cat <&"${connection}" 2>/dev/null || true
 }
 
-# Prints the folder of a client whose key and certificate are on this machine.
-# One that has ended says nothing of the daemon.
+is_good_client() { # is_good_client FOLDER
+  local certificate=$1/${client_certificate_file}
+  [[ -z $(why_not_valid "${certificate}" "${ca}" sslclient) ]] &&
+    has_same_key "${certificate}" "$1/${client_key_file}"
+}
+
+# Prints the folder of a client whose key and certificate are on this machine:
+# of one whose certificate is valid, where there is one.
 find_client() {
-  local folder certificate
+  local folder found=''
   for folder in "${client_folders[@]}"; do
-    certificate=${dir}/${folder}/${client_certificate_file}
-    if [[ -r ${dir}/${folder}/${client_key_file} && -r ${certificate} &&
-      -z $(why_not_valid "${certificate}" "${ca}" sslclient) ]] &&
-      has_same_key "${certificate}" "${dir}/${folder}/${client_key_file}"; then
-      printf '%s\n' "${dir}/${folder}"
-      return
+    folder=${dir}/${folder}
+    if [[ -r ${folder}/${client_key_file} &&
+      -r ${folder}/${client_certificate_file} ]]; then
+      if is_good_client "${folder}"; then
+        printf '%s\n' "${folder}"
+        return
+      fi
+      found=${found:-${folder}}
     fi
   done
+  if [[ -n ${found} ]]; then printf '%s\n' "${found}"; fi
 }
 
 # D16, with absolute paths: under systemd the working directory is /.
