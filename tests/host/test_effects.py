@@ -160,7 +160,7 @@ def absolute(path: str) -> str:
 
 
 def plain(path: str) -> str:
-    """Return a path that changed as it is declared, with words for what only the run knows; "" for what is not whole."""
+    """Return a changed path as it is declared, with words for what only the run knows; "" for what is not whole."""
     if path.endswith(".new"):
         return ""
     path = path.replace(".new/", "/")
