@@ -27,6 +27,7 @@ from tests.host.support import (
 pytestmark = [pytest.mark.no_probe_image, pytest.mark.one_release]
 CREATE, REQUEST, SIGN = CERTIFICATE_STEPS[:3]
 UNTOUCHED = "nothing was changed"
+PARTLY = "the lines above that begin with + were run, the last one perhaps in part; run this again to finish"
 WITH_PASSPHRASE = ("--passphrase-file", PASSPHRASE_FILE)
 OTHER = "/root/other"  # a working folder in which there is nothing yet
 
@@ -136,9 +137,9 @@ def test_neither_terminal_nor_passphrase_file(ready: Host) -> None:
 @pytest.mark.parametrize(
     ("content", "mode", "message"),
     [
-        (PASSPHRASE, 0o640, "others can read /run/bad; run: chmod 600 /run/bad"),
-        (PASSPHRASE, 0o604, "others can read /run/bad; run: chmod 600 /run/bad"),
-        ("", 0o600, "passphrase file /run/bad is empty"),
+        (PASSPHRASE, 0o640, f"others can read /run/bad; run: chmod 600 /run/bad; {UNTOUCHED}"),
+        (PASSPHRASE, 0o604, f"others can read /run/bad; run: chmod 600 /run/bad; {UNTOUCHED}"),
+        ("", 0o600, f"passphrase file /run/bad is empty; {UNTOUCHED}"),
         ("\n", 0o600, f"the passphrase has 0 characters, at least 12 are needed; {UNTOUCHED}"),
         (None, 0, "passphrase file /run/bad cannot be read"),
     ],
@@ -220,7 +221,7 @@ def test_a_disk_that_is_full_while_a_key_is_written(ready: Host, step: str, key:
     with full_folder(ready) as folder:
         result = ready.run(script(step, "--dir", folder, *words), check=False)
         assert result.status == 1
-        said = f"error: {step}: {folder}/{key}.new is not a whole key; is the disk full? {UNTOUCHED}"
+        said = f"error: {step}: {folder}/{key}.new is not a whole key; is the disk full? {PARTLY}"
         assert result.stderr.splitlines()[-1] == said
         assert not ready.exists(f"{folder}/{key}")
         ready.run(["rm", f"{folder}/fill"])

@@ -288,7 +288,7 @@ def test_a_request_with_extensions_is_made_again(machine: Machine) -> None:
     machine.openssl("req", "-new", "-subj", "/CN=localhost", *more)
     refused(machine, "it asks for extensions, and they are for the CA to decide; make it again with 10-request")
     machine.run(REQUEST)
-    assert "Requested Extensions" not in machine.openssl("req", "-in", request, "-noout", "-text").stdout
+    assert "Extension Request" not in machine.openssl("asn1parse", "-in", request).stdout
     assert len(request.read_text()) <= len(plain) + 8
     machine.run(SIGN_SERVERS)
 
