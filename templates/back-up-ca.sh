@@ -217,7 +217,7 @@ restore() {
     unpack "${scratch}/archive" "${folder}.new"
     if [[ -n ${problem} ]]; then
       rm -rf -- "${folder}.new"
-      die 2 "refused ${restore_from}: ${problem}; ${leaves}"
+      die 2 "refused ${restore_from}: ${problem}; nothing was restored"
     fi
   fi
   run rm -f -- "${folder}.new/${sums}"

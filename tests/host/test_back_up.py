@@ -55,7 +55,7 @@ def restore(path: str, *words: str) -> list[str]:
 
 
 def said(reason: str, path: str) -> str:
-    return f"error: {STEP}: refused {path}: {reason}; nothing was changed"
+    return f"error: {STEP}: refused {path}: {reason}; nothing was restored"
 
 
 def test_it_says_what_it_has_proven_and_what_a_loss_means(ready: Host) -> None:
@@ -68,7 +68,7 @@ def test_it_says_what_it_has_proven_and_what_a_loss_means(ready: Host) -> None:
 
 def test_the_restored_ca_is_the_same_and_signs(elsewhere: Host) -> None:
     elsewhere.run(restore(FILE))
-    assert elsewhere.run(["diff", "-r", f"{WORK}/ca", f"{ELSEWHERE}/ca"]).stdout == ""
+    assert elsewhere.run(["diff", "-r", "--exclude=.lock", f"{WORK}/ca", f"{ELSEWHERE}/ca"]).stdout == ""
     for step in CERTIFICATE_STEPS[3:]:
         words = SIGN if step.startswith("ca/") else ()
         elsewhere.run(["bash", f"/root/out/{step}", "--dir", ELSEWHERE, *words])
@@ -90,7 +90,7 @@ def refused(host: Host, path: str, reason: str, *words: str) -> None:
     result = host.run(restore(path, *words), check=False)
     assert result.status == 2
     assert result.stderr.endswith(f"{said(reason, path)}\n"), result.stderr
-    host.bash('rmdir "$1"', ELSEWHERE)
+    host.bash('rm "$1/.lock"; rmdir "$1"', ELSEWHERE)
     assert difference(before, host.snapshot(("/root", "/tmp", "/etc"))) == []
 
 
@@ -112,7 +112,7 @@ def test_a_damaged_file_is_refused(elsewhere: Host, how: str) -> None:
     result = elsewhere.run(restore("/run/bad"), check=False)
     assert result.status == 2
     assert "refused /run/bad: " in result.stderr
-    assert "nothing was changed" in result.stderr
+    assert "nothing was restored" in result.stderr
     assert elsewhere.run(["ls", ELSEWHERE]).stdout == ""
 
 
