@@ -413,7 +413,7 @@ LOST = re.compile(
 
 def verify(host: Host, script: str = VERIFY) -> tuple[int, list[Control]]:
     """Run a verify script; return its exit status and its controls of networks."""
-    result = host.run(["bash", script, "--json"], check=False)
+    result = host.run(["bash", script, "--json"], check=False, timeout=600)
     assert result.stderr == ""
     found = [json.loads(line) for line in result.stdout.splitlines()]
     return result.status, [control for control in found if control["id"].startswith("ICC-")]
