@@ -524,6 +524,15 @@ check() {
   finish_or_wait ''
 }
 
+# The scripts remove the working folder with the last of their files. On a host
+# without certificates none of them has any there.
+remove_empty_folder() {
+  if [[ -d ${dir} && $(ls -A -- "${dir}") == .lock ]]; then
+    run rm -f -- "${dir}/.lock"
+    run rmdir -- "${dir}"
+  fi
+}
+
 undo() {
   local number place=0
   local -a options=(--undo)
@@ -541,6 +550,7 @@ undo() {
     place=$((place + 1))
     run_one "${place}" "${chosen[number]}" "${options[@]}"
   done
+  remove_empty_folder
   note 'undone'
 }
 
