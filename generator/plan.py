@@ -167,7 +167,7 @@ def _roll_over_ca(names: Names) -> Step:
                 ),
                 File("ca/retired-SERIAL/", "operator", "0700"),
             ),
-            temporary=("ca/next/ca-extensions.cnf", "ca/next/announcement.pem", "ca/next/announcement.srl"),
+            temporary=("ca/next/ca-extensions.cnf", "ca/next/announcement.srl"),
             commands=(*create.effects.commands, "openssl x509"),
         ),
         undo="after --begin: lists the next CA and keeps it, unless --remove-keys; later stages are not undone",

@@ -9,8 +9,7 @@
 # Writes:     DIR/ca/: ca-private.pem, ca-public.pem, ledger.txt, .lock,
 #             authorities.pem, retired-SERIAL/; DIR/ca/next/: ca-private.pem,
 #             ca-public.pem; DIR/ca/previous/: ca-private.pem, ca-public.pem
-# Temporary:  DIR/ca/next/: ca-extensions.cnf, announcement.pem,
-#             announcement.srl
+# Temporary:  DIR/ca/next/: ca-extensions.cnf, announcement.srl
 # Restarts:   nothing
 # Needs root: no
 # Undo:       after --begin: lists the next CA and keeps it, unless
