@@ -46,7 +46,7 @@ CASES = {
     "client-with-links": (site(more="    shell_profile: .bashrc\n"), LINKED),
 }
 # dockerd makes this user, and what was made in its namespaces is kept with it: --undo says so.
-KEPT = {"userns": (*ACCOUNTS, *(f"{path}-" for path in ACCOUNTS))}
+KEPT = {"userns": ("/run/adduser", *ACCOUNTS, *(f"{path}-" for path in ACCOUNTS))}
 WATCH = "hosts/localhost/60-watch-expiry.sh"
 # Empty, and gone with the next start of the machine.
 LOCK = "+ file /run/dockseal.lock  f 600 0:0 e3b0c44298fc"
