@@ -15,6 +15,8 @@ hosts:
 clients:
   - {name: admin, key: ed25519}
 """
+# A log of refused requests, and a report that is asked for.
+ON_OCCASION = {"ca/refused.txt", "FILE (--junit)"}
 
 
 def test_the_certificate_steps_leave_the_files_that_the_manifest_says(tmp_path: Path) -> None:
@@ -37,9 +39,9 @@ def test_the_certificate_steps_leave_the_files_that_the_manifest_says(tmp_path: 
     found = {
         str(path.relative_to(work)): f"{path.stat().st_mode & 0o7777:04o}" for path in work.rglob("*") if path.is_file()
     }
-    locks = {path: mode for path, mode in found.items() if path.endswith(".lock")}
-    assert set(locks.values()) == {"0600"}
-    assert {path: mode for path, mode in found.items() if path not in locks} == declared
+    assert found == {
+        path: mode for path, mode in declared.items() if path not in ON_OCCASION and "/renewal/" not in path
+    }
 
 
 def test_a_request_is_signed_unattended_while_another_is_waited_for(tmp_path: Path) -> None:
@@ -51,10 +53,10 @@ def test_a_request_is_signed_unattended_while_another_is_waited_for(tmp_path: Pa
     work = ["--dir", tmp_path / "docker-tls"]
     sign = [out / "setup.sh", "--as", "ca", "--passphrase-file", passphrase, *work]
     request = [out / "hosts/second.example.com/10-request-certificate.sh", *work]
-    for words in (sign, request, sign):
+    for words, status in ((sign, 5), (request, 0), (sign, 5)):
         argv = ["bash", *map(str, words)]
         done = subprocess.run(argv, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == status, done.stderr
     assert "waiting for the request of docker.example.com" in done.stderr
     assert (tmp_path / "docker-tls/hosts/second.example.com/certificate.pem").exists()
     assert not (tmp_path / "docker-tls/hosts/docker.example.com").exists()

@@ -382,7 +382,7 @@ holder_of() { # holder_of FILE
 lock() { # lock FILE
   local lock_fd
   exec {lock_fd}>>"$1"
-  chmod 0600 -- "$1"
+  if [[ $(stat --format '%a' -- "$1") != 600 ]]; then chmod 0600 -- "$1"; fi
   if ! flock --nonblock "${lock_fd}"; then
     note "another run holds $1 (process $(holder_of "$1")); waiting for it"
     flock "${lock_fd}"
