@@ -80,7 +80,11 @@ class Injector:
         found: list[Attempt] = []
         while len(found) < len(places):
             some = places[len(found) : len(found) + AT_ONCE]
-            found += self.drive(verb, *itertools.chain.from_iterable(some))
+            told = self.drive(verb, *itertools.chain.from_iterable(some))
+            # An engine that is overloaded can let go of a driver that still works.
+            if len(told) != len(some):
+                raise LabError(f"{self.case}: {verb}: {len(told)} of {len(some)} places were told of")
+            found += told
             if len(places) > AT_ONCE:
                 self.say(f"    {verb}: {self.case}: {len(found)} of {len(places)}")
         return found
