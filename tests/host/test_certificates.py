@@ -56,6 +56,13 @@ clients:
 """
 
 
+CLOCKED = ("openssl", "date")
+WRONG_CLOCK = """\
+#!/bin/dash
+exec faketime -f {clock} "/usr/bin/${{0##*/}}" "$@"
+"""
+
+
 @dataclass(frozen=True)
 class Made:
     """The working folder of a site on a host, and what is in it."""
@@ -74,11 +81,15 @@ class Made:
         return x509.load_pem_x509_certificate(self.read(FILES[kind][0]))
 
     def step(self, *names: str, check: bool = True, clock: str = "") -> Result:
-        """Run steps of this site; `clock` is how far the machine's clock is off."""
+        """Run steps of this site; `clock` is how far off the clock is of the two programs that look at it."""
         self.files.clear()
-        faked = ["faketime", "-f", clock] if clock else []
-        words = [*faked, "bash", f"{self.folder}-out/setup.sh", "--dir", self.folder, *UNATTENDED]
-        return self.host.run([*words, *(STEPS[name] for name in names)], check=check)
+        words = ["bash", f"{self.folder}-out/setup.sh", "--dir", self.folder, *UNATTENDED]
+        for program in CLOCKED if clock else ():
+            self.host.write(f"/usr/local/sbin/{program}", WRONG_CLOCK.format(clock=clock), 0o755)
+        result = self.host.run([*words, *(STEPS[name] for name in names)], check=False)
+        self.host.run(["rm", "-f", *(f"/usr/local/sbin/{program}" for program in CLOCKED)])
+        assert result.status == 0 or not check, result.stderr
+        return result
 
     def render(self, text: str, scratch: Path) -> None:
         self.host.run(["rm", "-rf", f"{self.folder}-out"])
