@@ -62,7 +62,7 @@ class Host:
         *,
         input: str | bytes | None = None,
         check: bool = True,
-        timeout: float = 120,
+        timeout: float = 600,
         cwd: str = "/root",
         env: Mapping[str, str] | None = None,
         user: str | None = None,
@@ -77,7 +77,7 @@ class Host:
             env=self.engine.env,
         )
 
-    def bash(self, script: str, *words: str, check: bool = True, timeout: float = 120) -> Result:
+    def bash(self, script: str, *words: str, check: bool = True, timeout: float = 600) -> Result:
         """Run a piece of bash on the host; `words` are its $1, $2 and so on."""
         argv = ["bash", "-euo", "pipefail", "-c", script, "bash", *words]
         return self.run(argv, check=check, timeout=timeout)

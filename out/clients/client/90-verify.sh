@@ -1549,9 +1549,9 @@ verify_files() {
 # Prints each CA in a bundle, with the digest that people compare.
 list_bundle() { # list_bundle BUNDLE
   local authority
-  local -a authorities=() announcements=()
+  local -a roots=() announcements=()
   sort_certificates "$1" || return 0
-  for authority in "${authorities[@]}"; do
+  for authority in "${roots[@]}"; do
     printf 'sha256 %s: %s\n' "$(digest_of_pem "${authority}")" \
       "$(openssl x509 -noout -subject <<<"${authority}")"
   done
