@@ -347,6 +347,18 @@ why_replaceable() { # why_replaceable FOLDER
   done < <(namei --long -- "$1" | tail --lines=+2)
 }
 
+# Below DIR no link is followed: a folder that was carried here may hold one.
+need_no_links() { # need_no_links PATH
+  local path=${dir} part
+  local -a parts
+  IFS=/ read -r -a parts <<<"${1#"${dir}"/}"
+  for part in "${parts[@]}"; do
+    path+=/${part}
+    [[ ! -L ${path} ]] ||
+      die 2 "${path} is a link; put what it leads to in its place"
+  done
+}
+
 need_safe() { # need_safe FOLDER
   local problem
   problem=$(why_unsafe "$1")
@@ -366,6 +378,7 @@ need_safe_parent() { # need_safe_parent FOLDER
 
 # Makes a working folder; refuses one that somebody else could change.
 open_folder() { # open_folder FOLDER
+  if [[ $1 == "${dir}"/* ]]; then need_no_links "$1"; fi
   if [[ ! -d $1 ]]; then
     need_safe_parent "$1"
     # Another first run may have made it by now: -p finds no fault with that.
@@ -396,6 +409,9 @@ holder_of() { # holder_of FILE
 # can open a file can lock it: this one is its owner's alone.
 lock() { # lock FILE
   local lock_fd
+  # One that was carried here may be anything.
+  [[ ! -L $1 && (! -e $1 || -f $1) ]] ||
+    die 2 "$1 is not a regular file; remove it and run this again"
   exec {lock_fd}>>"$1"
   if [[ $(stat --format '%a' -- "$1") != 600 ]]; then chmod 0600 -- "$1"; fi
   if ! flock --nonblock "${lock_fd}"; then
@@ -644,6 +660,7 @@ undo_working_files() { # undo_working_files FILE...
   local file
   for file in "$@"; do
     [[ -e ${file} || -L ${file} ]] || continue
+    need_no_links "${file%/*}"
     if ((remove_keys)); then
       remove_file "${file}"
     else
@@ -665,6 +682,7 @@ is_left_empty() { # is_left_empty FOLDER
 # killed run may have removed some of them.
 undo_folder() { # undo_folder FOLDER
   local path=$1
+  need_no_links "$1"
   while [[ ${path}/ == "${dir}"/* ]]; do
     if [[ -e ${path} || -L ${path} ]]; then
       if ! is_left_empty "${path}"; then return; fi
@@ -1284,14 +1302,15 @@ authorities_for() { # authorities_for FILE
 
 hand_out_authorities() { # hand_out_authorities ROW
   local file=${dir}/${party_folder}/${table[$1]}/${ca_certificate_file}
-  local authorities
+  local authorities problem
   authorities=$(authorities_for "${file}")
   if [[ -f ${file} && ! -L ${file} ]] &&
     cmp --quiet -- "${file}" "${authorities}"; then
     return
   fi
-  run cp --remove-destination -T -- "${authorities}" "${file}.new"
-  run chmod 0644 -- "${file}.new"
+  problem=$(why_unsafe "${file%/*}")
+  [[ -z ${problem} ]] || die 2 "${problem}; ${leaves}"
+  run install -m 0644 -T -- "${authorities}" "${file}.new"
   run sync -- "${file}.new"
   run mv -fT -- "${file}.new" "${file}"
 }
@@ -1337,6 +1356,7 @@ undo() {
   for ((row = 0; row < ${#table[@]}; row += 4)); do
     folder=${dir}/${party_folder}/${table[row]}
     for part in "${folder}" "${folder}/renewal"; do
+      need_no_links "${part}"
       if [[ -e ${part}/${extensions_file} ]]; then
         run rm -f -- "${part}/${extensions_file}"
       fi

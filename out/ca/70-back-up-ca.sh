@@ -302,6 +302,18 @@ why_replaceable() { # why_replaceable FOLDER
   done < <(namei --long -- "$1" | tail --lines=+2)
 }
 
+# Below DIR no link is followed: a folder that was carried here may hold one.
+need_no_links() { # need_no_links PATH
+  local path=${dir} part
+  local -a parts
+  IFS=/ read -r -a parts <<<"${1#"${dir}"/}"
+  for part in "${parts[@]}"; do
+    path+=/${part}
+    [[ ! -L ${path} ]] ||
+      die 2 "${path} is a link; put what it leads to in its place"
+  done
+}
+
 need_safe() { # need_safe FOLDER
   local problem
   problem=$(why_unsafe "$1")
@@ -321,6 +333,7 @@ need_safe_parent() { # need_safe_parent FOLDER
 
 # Makes a working folder; refuses one that somebody else could change.
 open_folder() { # open_folder FOLDER
+  if [[ $1 == "${dir}"/* ]]; then need_no_links "$1"; fi
   if [[ ! -d $1 ]]; then
     need_safe_parent "$1"
     # Another first run may have made it by now: -p finds no fault with that.
@@ -351,6 +364,9 @@ holder_of() { # holder_of FILE
 # can open a file can lock it: this one is its owner's alone.
 lock() { # lock FILE
   local lock_fd
+  # One that was carried here may be anything.
+  [[ ! -L $1 && (! -e $1 || -f $1) ]] ||
+    die 2 "$1 is not a regular file; remove it and run this again"
   exec {lock_fd}>>"$1"
   if [[ $(stat --format '%a' -- "$1") != 600 ]]; then chmod 0600 -- "$1"; fi
   if ! flock --nonblock "${lock_fd}"; then

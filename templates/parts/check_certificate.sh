@@ -14,6 +14,9 @@ check_certificate() {
         "${signer} there, and bring ${certificate_file} and" \
         "${ca_certificate_file} back; ${leaves}"
   done
+  for file in "${key}" "${certificate}" "${ca}"; do
+    [[ -f ${file} ]] || die 2 "${file} is not a regular file; ${leaves}"
+  done
   problem=$(why_not_valid "${certificate}" "${ca}" "${purpose}")
   [[ -z ${problem} ]] ||
     die 2 "${certificate} is not valid here: ${problem}; ${leaves}"

@@ -288,29 +288,6 @@ need_daemon() { # need_daemon BY_HAND
   if [[ ${verb} != check ]]; then lock /run/dockseal.lock; fi
 }
 
-# Prints where dockerd was told to listen besides the site's places: a file or a
-# variable that is read only at its start may say so.
-other_listeners() {
-  local word last='' places='' socket=' unix:///var/run/docker.sock '
-  while IFS= read -r word; do
-    case ${last} in
-      -H | --host) places+=" ${word}" ;;
-      *)
-        case ${word} in
-          --host=*) places+=" ${word#*=}" ;;
-          -H?*) places+=" ${word#-H}" ;;
-          *) ;;
-        esac
-        ;;
-    esac
-    last=${word}
-  done < <(running_arguments)
-  places+=' '
-  places=${places/"${socket}"/ }
-  places=${places/" tcp://${listen} "/ }
-  printf '%s\n' "${places}"
-}
-
 # Prints what does not hold of the running dockerd's command line, or nothing.
 flags_problem() {
   local places

@@ -10,7 +10,9 @@ find_client() {
   local folder found=''
   for folder in "${client_folders[@]}"; do
     folder=${dir}/${folder}
-    if [[ -r ${folder}/${client_key_file} &&
+    if [[ -f ${folder}/${client_key_file} &&
+      -f ${folder}/${client_certificate_file} &&
+      -r ${folder}/${client_key_file} &&
       -r ${folder}/${client_certificate_file} ]]; then
       if is_good_client "${folder}"; then
         printf '%s\n' "${folder}"

@@ -2,6 +2,7 @@
 
 # Makes a working folder; refuses one that somebody else could change.
 open_folder() { # open_folder FOLDER
+  if [[ $1 == "${dir}"/* ]]; then need_no_links "$1"; fi
   if [[ ! -d $1 ]]; then
     need_safe_parent "$1"
     # Another first run may have made it by now: -p finds no fault with that.

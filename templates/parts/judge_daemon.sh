@@ -17,10 +17,12 @@ verify_daemon_files() {
 # What it was started with, and what the kernel says of where it listens: flags
 # come from variables, from daemon.json and from socket units too.
 verify_flags() { # verify_flags [CIS_ITEM]
-  local problem='' flag what="dockerd runs with -H tcp://${listen}"
+  local problem='' places flag what="dockerd runs with -H tcp://${listen}"
   for flag in "${flags[@]}"; do what+=" ${flag%%=/*}"; done
   asked='tr "\0" "\n" </proc/MAINPID/cmdline; cat /proc/net/tcp /proc/net/tcp6'
   is_running_with_flags || problem='dockerd runs without them; '
+  places=$(other_listeners)
+  [[ ${places} == ' ' ]] || problem+="it was told to listen on${places}too; "
   problem+=$(listener_problem)
   judge DAEMON-1 "${what}, and listens nowhere else" "${problem%; }" \
     "$(running_arguments)" "${remove_listener}" "${1:-}"

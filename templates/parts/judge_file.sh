@@ -31,6 +31,12 @@ file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
     return
   }
   mode=$((8#${found##* }))
+  # The group's bits are then what any user of the list may have.
+  if (((mode & 8#070) != 0)) && [[ $(ls -ldL -- "$1") == ??????????+* ]]; then
+    printf '%s has an access control list: getfacl shows it, setfacl -b' "$1"
+    printf ' removes it\n'
+    return
+  fi
   owner=${found%%:*}
   group=${found#*:}
   group=${group% *}

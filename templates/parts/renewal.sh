@@ -13,7 +13,13 @@ is_renewal_awaited() {
 # killed run may have moved one of them already: then it is found at its place.
 choose_pair() {
   local renewed_key=${folder}/renewal/${key_file}
-  local renewed_certificate=${folder}/renewal/${certificate_file}
+  local renewed_certificate=${folder}/renewal/${certificate_file} file
+  need_no_links "${folder}/renewal"
+  for file in "${renewed_key}" "${renewed_certificate}" "${key}" \
+    "${certificate}"; do
+    [[ ! -e ${file} || -f ${file} ]] ||
+      die 2 "${file} is not a regular file; ${leaves}"
+  done
   [[ -e ${renewed_key} ]] || renewed_key=${key}
   [[ -e ${renewed_certificate} ]] || renewed_certificate=${certificate}
   [[ -e ${renewed_key} && -e ${renewed_certificate} ]] || return 0

@@ -86,6 +86,7 @@ choose_renewal() {
 undo() {
   local file renewal=${folder}/renewal
   for file in "${folder}" "${renewal}"; do
+    need_no_links "${file}"
     remove_file "${file}/${request_file}"
     remove_file "${file}/request.cnf"
   done

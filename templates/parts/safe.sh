@@ -32,6 +32,18 @@ why_replaceable() { # why_replaceable FOLDER
   done < <(namei --long -- "$1" | tail --lines=+2)
 }
 
+# Below DIR no link is followed: a folder that was carried here may hold one.
+need_no_links() { # need_no_links PATH
+  local path=${dir} part
+  local -a parts
+  IFS=/ read -r -a parts <<<"${1#"${dir}"/}"
+  for part in "${parts[@]}"; do
+    path+=/${part}
+    [[ ! -L ${path} ]] ||
+      die 2 "${path} is a link; put what it leads to in its place"
+  done
+}
+
 need_safe() { # need_safe FOLDER
   local problem
   problem=$(why_unsafe "$1")

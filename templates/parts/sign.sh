@@ -322,14 +322,15 @@ authorities_for() { # authorities_for FILE
 
 hand_out_authorities() { # hand_out_authorities ROW
   local file=${dir}/${party_folder}/${table[$1]}/${ca_certificate_file}
-  local authorities
+  local authorities problem
   authorities=$(authorities_for "${file}")
   if [[ -f ${file} && ! -L ${file} ]] &&
     cmp --quiet -- "${file}" "${authorities}"; then
     return
   fi
-  run cp --remove-destination -T -- "${authorities}" "${file}.new"
-  run chmod 0644 -- "${file}.new"
+  problem=$(why_unsafe "${file%/*}")
+  [[ -z ${problem} ]] || die 2 "${problem}; ${leaves}"
+  run install -m 0644 -T -- "${authorities}" "${file}.new"
   run sync -- "${file}.new"
   run mv -fT -- "${file}.new" "${file}"
 }
@@ -375,6 +376,7 @@ undo() {
   for ((row = 0; row < ${#table[@]}; row += 4)); do
     folder=${dir}/${party_folder}/${table[row]}
     for part in "${folder}" "${folder}/renewal"; do
+      need_no_links "${part}"
       if [[ -e ${part}/${extensions_file} ]]; then
         run rm -f -- "${part}/${extensions_file}"
       fi

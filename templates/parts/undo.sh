@@ -13,6 +13,7 @@ undo_working_files() { # undo_working_files FILE...
   local file
   for file in "$@"; do
     [[ -e ${file} || -L ${file} ]] || continue
+    need_no_links "${file%/*}"
     if ((remove_keys)); then
       remove_file "${file}"
     else
@@ -34,6 +35,7 @@ is_left_empty() { # is_left_empty FOLDER
 # killed run may have removed some of them.
 undo_folder() { # undo_folder FOLDER
   local path=$1
+  need_no_links "$1"
   while [[ ${path}/ == "${dir}"/* ]]; do
     if [[ -e ${path} || -L ${path} ]]; then
       if ! is_left_empty "${path}"; then return; fi

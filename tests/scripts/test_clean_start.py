@@ -274,3 +274,56 @@ def test_a_link_that_has_a_temporary_name_is_not_written_through(out: Path, tmp_
     create(out, tmp_path / "work", passphrase)
     assert victim.read_text() == "precious\n"
     assert victim.stat().st_mode & 0o777 == 0o644
+
+
+# ---- Folders that were carried here -----------------------------------------
+
+
+@pytest.mark.parametrize("where", ["hosts", "hosts/docker.example.com", "hosts/docker.example.com/renewal"])
+def test_a_link_below_the_working_folder_is_not_followed(
+    out: Path, tmp_path: Path, passphrase: Path, where: str
+) -> None:
+    """Neither to write there nor to remove what is there."""
+    work, other = tmp_path / "work", tmp_path / "other"
+    create(out, work, passphrase)
+    names = ("ca-public.pem", "request.csr", "server-key.pem", "certificate.pem")
+    for folder in (other, other / "docker.example.com"):
+        folder.mkdir(mode=0o700)
+        for name in names:
+            secret(folder / name, b"precious\n")
+    link = work / where
+    link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (work / "hosts", work / "hosts/docker.example.com"):
+        if folder.is_dir():
+            folder.chmod(0o700)
+    link.symlink_to(other)
+    for words in ((SIGN, "--passphrase-file", passphrase), (SIGN, "--undo", "--remove-keys"), (REQUEST,)):
+        run(out / words[0], "--dir", work, *words[1:])
+    for script in (SIGN, REQUEST):
+        done = run(out / script, "--dir", work, "--undo", "--remove-keys")
+        assert done.returncode == 2
+        assert f"{link} is a link" in done.stderr
+    found = {path.read_text() for path in other.rglob("*.*") if path.is_file()}
+    assert found == {"precious\n"}
+    assert sum(path.is_file() for path in other.rglob("*")) == 2 * len(names)
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
+def test_a_lock_that_is_no_file_is_refused(out: Path, tmp_path: Path, kind: str) -> None:
+    folder, victim = tmp_path / "work/hosts/docker.example.com", tmp_path / "victim"
+    folder.mkdir(parents=True)
+    for path in (folder, folder.parent, folder.parent.parent):
+        path.chmod(0o700)
+    victim.write_text("precious\n")
+    victim.chmod(0o644)
+    lock = folder / ".lock"
+    if kind == "link":
+        lock.symlink_to(victim)
+    elif kind == "fifo":
+        os.mkfifo(lock)
+    else:
+        lock.mkdir()
+    done = run(out / REQUEST, "--dir", tmp_path / "work")
+    assert done.returncode == 2
+    assert f"{lock} is not a regular file" in done.stderr
+    assert victim.stat().st_mode & 0o777 == 0o644

@@ -332,6 +332,18 @@ why_replaceable() { # why_replaceable FOLDER
   done < <(namei --long -- "$1" | tail --lines=+2)
 }
 
+# Below DIR no link is followed: a folder that was carried here may hold one.
+need_no_links() { # need_no_links PATH
+  local path=${dir} part
+  local -a parts
+  IFS=/ read -r -a parts <<<"${1#"${dir}"/}"
+  for part in "${parts[@]}"; do
+    path+=/${part}
+    [[ ! -L ${path} ]] ||
+      die 2 "${path} is a link; put what it leads to in its place"
+  done
+}
+
 need_safe() { # need_safe FOLDER
   local problem
   problem=$(why_unsafe "$1")
@@ -351,6 +363,7 @@ need_safe_parent() { # need_safe_parent FOLDER
 
 # Makes a working folder; refuses one that somebody else could change.
 open_folder() { # open_folder FOLDER
+  if [[ $1 == "${dir}"/* ]]; then need_no_links "$1"; fi
   if [[ ! -d $1 ]]; then
     need_safe_parent "$1"
     # Another first run may have made it by now: -p finds no fault with that.
@@ -381,6 +394,9 @@ holder_of() { # holder_of FILE
 # can open a file can lock it: this one is its owner's alone.
 lock() { # lock FILE
   local lock_fd
+  # One that was carried here may be anything.
+  [[ ! -L $1 && (! -e $1 || -f $1) ]] ||
+    die 2 "$1 is not a regular file; remove it and run this again"
   exec {lock_fd}>>"$1"
   if [[ $(stat --format '%a' -- "$1") != 600 ]]; then chmod 0600 -- "$1"; fi
   if ! flock --nonblock "${lock_fd}"; then
@@ -550,6 +566,7 @@ undo_working_files() { # undo_working_files FILE...
   local file
   for file in "$@"; do
     [[ -e ${file} || -L ${file} ]] || continue
+    need_no_links "${file%/*}"
     if ((remove_keys)); then
       remove_file "${file}"
     else
@@ -571,6 +588,7 @@ is_left_empty() { # is_left_empty FOLDER
 # killed run may have removed some of them.
 undo_folder() { # undo_folder FOLDER
   local path=$1
+  need_no_links "$1"
   while [[ ${path}/ == "${dir}"/* ]]; do
     if [[ -e ${path} || -L ${path} ]]; then
       if ! is_left_empty "${path}"; then return; fi
@@ -676,6 +694,7 @@ choose_renewal() {
 undo() {
   local file renewal=${folder}/renewal
   for file in "${folder}" "${renewal}"; do
+    need_no_links "${file}"
     remove_file "${file}/${request_file}"
     remove_file "${file}/request.cnf"
   done

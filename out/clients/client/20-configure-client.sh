@@ -333,6 +333,18 @@ why_replaceable() { # why_replaceable FOLDER
   done < <(namei --long -- "$1" | tail --lines=+2)
 }
 
+# Below DIR no link is followed: a folder that was carried here may hold one.
+need_no_links() { # need_no_links PATH
+  local path=${dir} part
+  local -a parts
+  IFS=/ read -r -a parts <<<"${1#"${dir}"/}"
+  for part in "${parts[@]}"; do
+    path+=/${part}
+    [[ ! -L ${path} ]] ||
+      die 2 "${path} is a link; put what it leads to in its place"
+  done
+}
+
 need_safe() { # need_safe FOLDER
   local problem
   problem=$(why_unsafe "$1")
@@ -416,6 +428,9 @@ holder_of() { # holder_of FILE
 # can open a file can lock it: this one is its owner's alone.
 lock() { # lock FILE
   local lock_fd
+  # One that was carried here may be anything.
+  [[ ! -L $1 && (! -e $1 || -f $1) ]] ||
+    die 2 "$1 is not a regular file; remove it and run this again"
   exec {lock_fd}>>"$1"
   if [[ $(stat --format '%a' -- "$1") != 600 ]]; then chmod 0600 -- "$1"; fi
   if ! flock --nonblock "${lock_fd}"; then
@@ -495,6 +510,9 @@ check_certificate() {
         "${file} is not here: carry ${folder}/${request_file} to the CA, run" \
         "${signer} there, and bring ${certificate_file} and" \
         "${ca_certificate_file} back; ${leaves}"
+  done
+  for file in "${key}" "${certificate}" "${ca}"; do
+    [[ -f ${file} ]] || die 2 "${file} is not a regular file; ${leaves}"
   done
   problem=$(why_not_valid "${certificate}" "${ca}" "${purpose}")
   [[ -z ${problem} ]] ||
@@ -688,7 +706,13 @@ is_renewal_awaited() {
 # killed run may have moved one of them already: then it is found at its place.
 choose_pair() {
   local renewed_key=${folder}/renewal/${key_file}
-  local renewed_certificate=${folder}/renewal/${certificate_file}
+  local renewed_certificate=${folder}/renewal/${certificate_file} file
+  need_no_links "${folder}/renewal"
+  for file in "${renewed_key}" "${renewed_certificate}" "${key}" \
+    "${certificate}"; do
+    [[ ! -e ${file} || -f ${file} ]] ||
+      die 2 "${file} is not a regular file; ${leaves}"
+  done
   [[ -e ${renewed_key} ]] || renewed_key=${key}
   [[ -e ${renewed_certificate} ]] || renewed_certificate=${certificate}
   [[ -e ${renewed_key} && -e ${renewed_certificate} ]] || return 0

@@ -731,6 +731,18 @@ why_replaceable() { # why_replaceable FOLDER
   done < <(namei --long -- "$1" | tail --lines=+2)
 }
 
+# Below DIR no link is followed: a folder that was carried here may hold one.
+need_no_links() { # need_no_links PATH
+  local path=${dir} part
+  local -a parts
+  IFS=/ read -r -a parts <<<"${1#"${dir}"/}"
+  for part in "${parts[@]}"; do
+    path+=/${part}
+    [[ ! -L ${path} ]] ||
+      die 2 "${path} is a link; put what it leads to in its place"
+  done
+}
+
 need_safe() { # need_safe FOLDER
   local problem
   problem=$(why_unsafe "$1")
@@ -970,6 +982,12 @@ file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
     return
   }
   mode=$((8#${found##* }))
+  # The group's bits are then what any user of the list may have.
+  if (((mode & 8#070) != 0)) && [[ $(ls -ldL -- "$1") == ??????????+* ]]; then
+    printf '%s has an access control list: getfacl shows it, setfacl -b' "$1"
+    printf ' removes it\n'
+    return
+  fi
   owner=${found%%:*}
   group=${found#*:}
   group=${group% *}

@@ -370,6 +370,18 @@ why_replaceable() { # why_replaceable FOLDER
   done < <(namei --long -- "$1" | tail --lines=+2)
 }
 
+# Below DIR no link is followed: a folder that was carried here may hold one.
+need_no_links() { # need_no_links PATH
+  local path=${dir} part
+  local -a parts
+  IFS=/ read -r -a parts <<<"${1#"${dir}"/}"
+  for part in "${parts[@]}"; do
+    path+=/${part}
+    [[ ! -L ${path} ]] ||
+      die 2 "${path} is a link; put what it leads to in its place"
+  done
+}
+
 need_safe() { # need_safe FOLDER
   local problem
   problem=$(why_unsafe "$1")
@@ -392,6 +404,7 @@ need_safe_folders() {
   local folder
   if [[ -d ${dir} ]]; then need_safe "${dir}"; fi
   for folder in "${script%/*}" "${client_folders[@]}"; do
+    need_no_links "${dir}/${folder}"
     if [[ -d ${dir}/${folder} ]]; then need_safe "${dir}/${folder}"; fi
   done
 }
@@ -417,6 +430,9 @@ holder_of() { # holder_of FILE
 # can open a file can lock it: this one is its owner's alone.
 lock() { # lock FILE
   local lock_fd
+  # One that was carried here may be anything.
+  [[ ! -L $1 && (! -e $1 || -f $1) ]] ||
+    die 2 "$1 is not a regular file; remove it and run this again"
   exec {lock_fd}>>"$1"
   if [[ $(stat --format '%a' -- "$1") != 600 ]]; then chmod 0600 -- "$1"; fi
   if ! flock --nonblock "${lock_fd}"; then
@@ -510,6 +526,9 @@ check_certificate() {
         "${file} is not here: carry ${folder}/${request_file} to the CA, run" \
         "${signer} there, and bring ${certificate_file} and" \
         "${ca_certificate_file} back; ${leaves}"
+  done
+  for file in "${key}" "${certificate}" "${ca}"; do
+    [[ -f ${file} ]] || die 2 "${file} is not a regular file; ${leaves}"
   done
   problem=$(why_not_valid "${certificate}" "${ca}" "${purpose}")
   [[ -z ${problem} ]] ||
@@ -703,7 +722,13 @@ is_renewal_awaited() {
 # killed run may have moved one of them already: then it is found at its place.
 choose_pair() {
   local renewed_key=${folder}/renewal/${key_file}
-  local renewed_certificate=${folder}/renewal/${certificate_file}
+  local renewed_certificate=${folder}/renewal/${certificate_file} file
+  need_no_links "${folder}/renewal"
+  for file in "${renewed_key}" "${renewed_certificate}" "${key}" \
+    "${certificate}"; do
+    [[ ! -e ${file} || -f ${file} ]] ||
+      die 2 "${file} is not a regular file; ${leaves}"
+  done
   [[ -e ${renewed_key} ]] || renewed_key=${key}
   [[ -e ${renewed_certificate} ]] || renewed_certificate=${certificate}
   [[ -e ${renewed_key} && -e ${renewed_certificate} ]] || return 0
@@ -1081,7 +1106,9 @@ find_client() {
   local folder found=''
   for folder in "${client_folders[@]}"; do
     folder=${dir}/${folder}
-    if [[ -r ${folder}/${client_key_file} &&
+    if [[ -f ${folder}/${client_key_file} &&
+      -f ${folder}/${client_certificate_file} &&
+      -r ${folder}/${client_key_file} &&
       -r ${folder}/${client_certificate_file} ]]; then
       if is_good_client "${folder}"; then
         printf '%s\n' "${folder}"
@@ -1126,6 +1153,29 @@ is_running_with_flags() {
   for flag in "tcp://${listen}" "${flags[@]}"; do
     [[ ${arguments} == *$'\n'"${flag}"$'\n'* ]] || return 1
   done
+}
+
+# Prints where dockerd was told to listen besides the site's places: a file or a
+# variable that is read only at its start may say so.
+other_listeners() {
+  local word last='' places='' socket=' unix:///var/run/docker.sock '
+  while IFS= read -r word; do
+    case ${last} in
+      -H | --host) places+=" ${word}" ;;
+      *)
+        case ${word} in
+          --host=*) places+=" ${word#*=}" ;;
+          -H?*) places+=" ${word#-H}" ;;
+          *) ;;
+        esac
+        ;;
+    esac
+    last=${word}
+  done < <(running_arguments)
+  places+=' '
+  places=${places/"${socket}"/ }
+  places=${places/" tcp://${listen} "/ }
+  printf '%s\n' "${places}"
 }
 
 # ---- Who listens where: the kernel's own tables -----------------------------
@@ -2326,29 +2376,6 @@ need_daemon() { # need_daemon BY_HAND
       "there is no docker.service; install dockerd's systemd unit; ${leaves}"
   # One daemon, one run, whatever the working folder.
   if [[ ${verb} != check ]]; then lock /run/dockseal.lock; fi
-}
-
-# Prints where dockerd was told to listen besides the site's places: a file or a
-# variable that is read only at its start may say so.
-other_listeners() {
-  local word last='' places='' socket=' unix:///var/run/docker.sock '
-  while IFS= read -r word; do
-    case ${last} in
-      -H | --host) places+=" ${word}" ;;
-      *)
-        case ${word} in
-          --host=*) places+=" ${word#*=}" ;;
-          -H?*) places+=" ${word#-H}" ;;
-          *) ;;
-        esac
-        ;;
-    esac
-    last=${word}
-  done < <(running_arguments)
-  places+=' '
-  places=${places/"${socket}"/ }
-  places=${places/" tcp://${listen} "/ }
-  printf '%s\n' "${places}"
 }
 
 # Prints what does not hold of the running dockerd's command line, or nothing.

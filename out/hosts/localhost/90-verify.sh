@@ -629,7 +629,9 @@ find_client() {
   local folder found=''
   for folder in "${client_folders[@]}"; do
     folder=${dir}/${folder}
-    if [[ -r ${folder}/${client_key_file} &&
+    if [[ -f ${folder}/${client_key_file} &&
+      -f ${folder}/${client_certificate_file} &&
+      -r ${folder}/${client_key_file} &&
       -r ${folder}/${client_certificate_file} ]]; then
       if is_good_client "${folder}"; then
         printf '%s\n' "${folder}"
@@ -674,6 +676,29 @@ is_running_with_flags() {
   for flag in "tcp://${listen}" "${flags[@]}"; do
     [[ ${arguments} == *$'\n'"${flag}"$'\n'* ]] || return 1
   done
+}
+
+# Prints where dockerd was told to listen besides the site's places: a file or a
+# variable that is read only at its start may say so.
+other_listeners() {
+  local word last='' places='' socket=' unix:///var/run/docker.sock '
+  while IFS= read -r word; do
+    case ${last} in
+      -H | --host) places+=" ${word}" ;;
+      *)
+        case ${word} in
+          --host=*) places+=" ${word#*=}" ;;
+          -H?*) places+=" ${word#-H}" ;;
+          *) ;;
+        esac
+        ;;
+    esac
+    last=${word}
+  done < <(running_arguments)
+  places+=' '
+  places=${places/"${socket}"/ }
+  places=${places/" tcp://${listen} "/ }
+  printf '%s\n' "${places}"
 }
 
 # ---- Subordinate ids: what containers get in place of the host's ------------
@@ -883,6 +908,18 @@ why_replaceable() { # why_replaceable FOLDER
   done < <(namei --long -- "$1" | tail --lines=+2)
 }
 
+# Below DIR no link is followed: a folder that was carried here may hold one.
+need_no_links() { # need_no_links PATH
+  local path=${dir} part
+  local -a parts
+  IFS=/ read -r -a parts <<<"${1#"${dir}"/}"
+  for part in "${parts[@]}"; do
+    path+=/${part}
+    [[ ! -L ${path} ]] ||
+      die 2 "${path} is a link; put what it leads to in its place"
+  done
+}
+
 need_safe() { # need_safe FOLDER
   local problem
   problem=$(why_unsafe "$1")
@@ -905,6 +942,7 @@ need_safe_folders() {
   local folder
   if [[ -d ${dir} ]]; then need_safe "${dir}"; fi
   for folder in "${script%/*}" "${client_folders[@]}"; do
+    need_no_links "${dir}/${folder}"
     if [[ -d ${dir}/${folder} ]]; then need_safe "${dir}/${folder}"; fi
   done
 }
@@ -1336,6 +1374,12 @@ file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
     return
   }
   mode=$((8#${found##* }))
+  # The group's bits are then what any user of the list may have.
+  if (((mode & 8#070) != 0)) && [[ $(ls -ldL -- "$1") == ??????????+* ]]; then
+    printf '%s has an access control list: getfacl shows it, setfacl -b' "$1"
+    printf ' removes it\n'
+    return
+  fi
   owner=${found%%:*}
   group=${found#*:}
   group=${group% *}
@@ -1374,10 +1418,12 @@ verify_daemon_files() {
 # What it was started with, and what the kernel says of where it listens: flags
 # come from variables, from daemon.json and from socket units too.
 verify_flags() { # verify_flags [CIS_ITEM]
-  local problem='' flag what="dockerd runs with -H tcp://${listen}"
+  local problem='' places flag what="dockerd runs with -H tcp://${listen}"
   for flag in "${flags[@]}"; do what+=" ${flag%%=/*}"; done
   asked='tr "\0" "\n" </proc/MAINPID/cmdline; cat /proc/net/tcp /proc/net/tcp6'
   is_running_with_flags || problem='dockerd runs without them; '
+  places=$(other_listeners)
+  [[ ${places} == ' ' ]] || problem+="it was told to listen on${places}too; "
   problem+=$(listener_problem)
   judge DAEMON-1 "${what}, and listens nowhere else" "${problem%; }" \
     "$(running_arguments)" "${remove_listener}" "${1:-}"
@@ -1547,6 +1593,9 @@ holder_of() { # holder_of FILE
 # can open a file can lock it: this one is its owner's alone.
 lock() { # lock FILE
   local lock_fd
+  # One that was carried here may be anything.
+  [[ ! -L $1 && (! -e $1 || -f $1) ]] ||
+    die 2 "$1 is not a regular file; remove it and run this again"
   exec {lock_fd}>>"$1"
   if [[ $(stat --format '%a' -- "$1") != 600 ]]; then chmod 0600 -- "$1"; fi
   if ! flock --nonblock "${lock_fd}"; then
