@@ -1302,14 +1302,13 @@ authorities_for() { # authorities_for FILE
 
 hand_out_authorities() { # hand_out_authorities ROW
   local file=${dir}/${party_folder}/${table[$1]}/${ca_certificate_file}
-  local authorities problem
+  local authorities
   authorities=$(authorities_for "${file}")
   if [[ -f ${file} && ! -L ${file} ]] &&
     cmp --quiet -- "${file}" "${authorities}"; then
     return
   fi
-  problem=$(why_unsafe "${file%/*}")
-  [[ -z ${problem} ]] || die 2 "${problem}; ${leaves}"
+  if [[ -d ${file%/*} ]]; then need_safe "${file%/*}"; fi
   run install -m 0644 -T -- "${authorities}" "${file}.new"
   run sync -- "${file}.new"
   run mv -fT -- "${file}.new" "${file}"
