@@ -192,6 +192,13 @@ BREAKS = {
         "take away every other -H",
         restarts=True,
     ),
+    "dockerd listens on another local socket too": Break(
+        with_flags("-H", "unix:///run/open.sock"),
+        {"DAEMON-1"},
+        "it was told to listen on unix:///run/open.sock too",
+        "take away every other -H",
+        restarts=True,
+    ),
     "dockerd listens on every address of another port too": Break(
         with_flags("-H", "tcp://0.0.0.0:2377"),
         {"DAEMON-1"},
