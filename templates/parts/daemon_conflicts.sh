@@ -65,13 +65,12 @@ check_settings() {
       "${found#, }; remove that key and run this again; ${leaves}"
 }
 
-# From 23.0 on dockerd itself says what is wrong with its file.
+# From 23.0 on dockerd itself says what is wrong with its file. It is not given
+# the flags: the certificates that they name are not installed yet.
 check_config_file() {
   local text
   [[ -e ${config_file} ]] || return 0
-  text=$(dockerd --validate --config-file "${config_file}" \
-    -H unix:///var/run/docker.sock -H "tcp://${listen}" "${flags[@]}" \
-    2>&1) && return 0
+  text=$(dockerd --validate --config-file "${config_file}" 2>&1) && return 0
   [[ ${text} != *'unknown flag: --validate'* ]] || return 0
   die 2 \
     "dockerd would not start with ${config_file}: ${text##*$'\n'}; correct" \
