@@ -114,12 +114,12 @@ owner_of() { # owner_of KEY_SHA256 PARTY
   [[ ${asked[$1]:-$2} == "$2" ]] || printf '%s\n' "${asked[$1]}"
 }
 
-# A party whose key and certificate are here asks with that key, or with that of
-# its own renewal: signing another one over it would leave it without.
+# A party whose key is here asks with that key, or with that of its own renewal:
+# a certificate for another one would leave it without.
 other_key_problem() { # other_key_problem REQUEST PARTY
   local folder=${dir}/$2 key requested
   key=${folder}/${key_file}
-  [[ -f ${key} && -e ${folder}/${certificate_file} ]] || return 0
+  [[ -f ${key} ]] || return 0
   if [[ $1 == */renewal/* && -f ${folder}/renewal/${key_file} ]]; then
     key=${folder}/renewal/${key_file}
   fi

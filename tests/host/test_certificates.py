@@ -59,7 +59,8 @@ clients:
 CLOCKED = ("openssl", "date")
 WRONG_CLOCK = """\
 #!/bin/dash
-exec faketime -f {clock} "/usr/bin/${{0##*/}}" "$@"
+PATH=/usr/bin:/bin
+exec faketime -f {clock} "$(command -v "${{0##*/}}")" "$@"
 """
 
 

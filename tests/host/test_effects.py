@@ -87,7 +87,7 @@ STARTED = """
 systemctl show --property=Id,InvocationID,NRestarts docker.service docker.socket dockseal-watch-expiry.timer \
   dockseal-watch-expiry.service | paste -sd ' ' | sed 's/  /\\n/g'
 """
-MADE = 'docker events --since "$1" --until "$(date +%s)" --format "{{.Type}} {{.Action}}" | sort --unique'
+MADE = 'docker events --since "$1" --until "$(date +%s.%N)" --format "{{.Type}} {{.Action}}" | sort --unique'
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def run_one(host: Host, argv: tuple[str, ...]) -> Run:
         found = traced(host, [*base, "--check"])
         assert found.status in (0, 3), found.said
         would, checked = printed(found.output, ""), found.changed
-    before, files, since = invocations(host), states(host, step), host.run(["date", "+%s"]).stdout.strip()
+    before, files, since = invocations(host), states(host, step), host.run(["date", "+%s.%N"]).stdout.strip()
     found = traced(host, [*base, "--yes"])
     after = invocations(host)
     written = {name for name, state in states(host, step).items() if files.get(name) != state}

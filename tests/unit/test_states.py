@@ -19,22 +19,23 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(out: Path, work: Path) -> str:
-    """Make a request where something stops it; return what the script said."""
+    """Make a request with descriptors below 10 alone, and a lock has a higher one; return what the script said."""
     script = out / FOLDER / "10-request-certificate.sh"
-    result = subprocess.run(["bash", script, "--dir", work], capture_output=True, text=True, check=False)
+    words = ["bash", "-c", 'ulimit -n 10; exec bash "$@"', "bash", script, "--dir", work]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert result.returncode == 1
+    assert not (work / FOLDER / "server-key.pem").exists()
     return result.stderr.splitlines()[-1]
 
 
 def test_after_a_change_the_state_is_what_was_printed(out: Path, tmp_path: Path) -> None:
-    (tmp_path / FOLDER / "request.csr").mkdir(parents=True)
-    for part in (tmp_path / "hosts", tmp_path / FOLDER):
-        part.chmod(0o700)
     assert run(out, tmp_path).endswith(DONE)
 
 
 def test_the_state_before_the_first_change_is_that_nothing_was_changed(out: Path, tmp_path: Path) -> None:
-    (tmp_path / FOLDER / ".lock").mkdir(parents=True)
+    (tmp_path / FOLDER).mkdir(parents=True)
+    for part in (tmp_path / "hosts", tmp_path / FOLDER):
+        part.chmod(0o700)
     assert "state: nothing was changed" in run(out, tmp_path)
 
 
