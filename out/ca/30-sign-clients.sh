@@ -1094,12 +1094,12 @@ owner_of() { # owner_of KEY_SHA256 PARTY
   [[ ${asked[$1]:-$2} == "$2" ]] || printf '%s\n' "${asked[$1]}"
 }
 
-# A party whose key and certificate are here asks with that key, or with that of
-# its own renewal: signing another one over it would leave it without.
+# A party whose key is here asks with that key, or with that of its own renewal:
+# a certificate for another one would leave it without.
 other_key_problem() { # other_key_problem REQUEST PARTY
   local folder=${dir}/$2 key requested
   key=${folder}/${key_file}
-  [[ -f ${key} && -e ${folder}/${certificate_file} ]] || return 0
+  [[ -f ${key} ]] || return 0
   if [[ $1 == */renewal/* && -f ${folder}/renewal/${key_file} ]]; then
     key=${folder}/renewal/${key_file}
   fi
@@ -1118,6 +1118,15 @@ refuse() { # refuse REQUEST REASON
   die 6 "refused $1: $2; ${leaves}"
 }
 
+# What is handed out takes the place of a file, never of a folder.
+need_room() { # need_room FOLDER
+  local name
+  for name in "${ca_certificate_file}" "${certificate_file}" \
+    "renewal/${certificate_file}"; do
+    need_plain "$1/${name}" "$1/${name}.new"
+  done
+}
+
 # Sorts the rows into told (they know which CA to trust), to_sign (row, folder)
 # and waiting (no request is here yet). A request that is refused stops the
 # script before anything is signed.
@@ -1125,6 +1134,7 @@ check_requests() {
   local row folder
   for ((row = 0; row < ${#table[@]}; row += 4)); do
     folder=${dir}/${party_folder}/${table[row]}
+    need_room "${folder}"
     if [[ -e ${folder}/renewal/${request_file} ||
       -L ${folder}/renewal/${request_file} ]]; then
       check_request "${row}" "${folder}/renewal"

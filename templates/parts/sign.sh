@@ -138,6 +138,15 @@ refuse() { # refuse REQUEST REASON
   die 6 "refused $1: $2; ${leaves}"
 }
 
+# What is handed out takes the place of a file, never of a folder.
+need_room() { # need_room FOLDER
+  local name
+  for name in "${ca_certificate_file}" "${certificate_file}" \
+    "renewal/${certificate_file}"; do
+    need_plain "$1/${name}" "$1/${name}.new"
+  done
+}
+
 # Sorts the rows into told (they know which CA to trust), to_sign (row, folder)
 # and waiting (no request is here yet). A request that is refused stops the
 # script before anything is signed.
@@ -145,6 +154,7 @@ check_requests() {
   local row folder
   for ((row = 0; row < ${#table[@]}; row += 4)); do
     folder=${dir}/${party_folder}/${table[row]}
+    need_room "${folder}"
     if [[ -e ${folder}/renewal/${request_file} ||
       -L ${folder}/renewal/${request_file} ]]; then
       check_request "${row}" "${folder}/renewal"

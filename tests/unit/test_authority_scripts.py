@@ -315,6 +315,38 @@ def test_a_certificate_whose_key_is_here_is_not_signed_over(machine: Machine) ->
     assert (machine.work / "clients/client/renewal/client-certificate.pem").exists()
 
 
+def test_a_key_that_is_here_is_asked_with_before_its_first_certificate_too(machine: Machine) -> None:
+    request = asking(machine)
+    own = request.read_bytes()
+    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key"]
+    machine.openssl("req", "-new", "-subj", "/CN=localhost", *new, "-out", request)
+    refused(machine, "the key of this party is here")
+    request.write_bytes(own)
+    machine.run(SIGN_SERVERS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ca-public.pem",
+        "ca-public.pem.new",
+        "certificate.pem",
+        "certificate.pem.new",
+        "renewal/certificate.pem",
+    ],
+)
+def test_nothing_is_handed_out_over_a_folder(machine: Machine, name: str) -> None:
+    request = asking(machine)
+    folder = request.parent / name
+    folder.mkdir(parents=True)
+    folder.parent.chmod(0o700)
+    done = machine.run(SIGN_SERVERS, check=False)
+    assert (done.returncode, f"{folder}: it is not a regular file; nothing was changed" in done.stderr) == (2, True)
+    assert request.exists()
+    folder.rmdir()
+    machine.run(SIGN_SERVERS)
+
+
 # ---- What is there, and what is awaited -------------------------------------
 
 
