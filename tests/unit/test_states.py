@@ -21,7 +21,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(out: Path, work: Path) -> str:
     """Make a request with descriptors below 10 alone, and a lock has a higher one; return what the script said."""
     script = out / FOLDER / "10-request-certificate.sh"
-    words = ["bash", "-c", 'ulimit -n 10; exec bash "$@"', "bash", script, "--dir", work]
+    words = ["bash", "-c", 'ulimit -n 10; exec bash "$@"', "bash", str(script), "--dir", str(work)]
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert not (work / FOLDER / "server-key.pem").exists()
