@@ -214,8 +214,9 @@ daemon_problem() {
   userns_problem
 }
 
-ask() { # ask S_CLIENT_OPTION...
-  ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" "${ca}" "$@"
+ask() { # ask S_CLIENT_OPTION...: after mark_log
+  ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" "${ca}" \
+    "${from_own_port[@]}" "$@"
 }
 
 # A client that has ended says nothing of the daemon.
@@ -230,8 +231,8 @@ find_good_client() {
 mutual_problem() {
   local client answer
   client=$(find_good_client)
-  mark_log
   if [[ -n ${client} ]]; then
+    mark_log
     answer=$(ask -cert "${client}/${client_certificate_file}" \
       -key "${client}/${client_key_file}")
     is_answer "${answer}" || {
@@ -240,6 +241,7 @@ mutual_problem() {
       return
     }
   fi
+  mark_log
   answer=$(ask)
   if is_answer "${answer}"; then
     printf 'a client without a certificate was not refused: it got an answer\n'

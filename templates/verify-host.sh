@@ -183,8 +183,9 @@ verify_files() {
 
 # ---- Handshakes -------------------------------------------------------------
 
-ask() { # ask S_CLIENT_OPTION...
-  ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" "${ca}" "$@"
+ask() { # ask S_CLIENT_OPTION...: after mark_log
+  ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" "${ca}" \
+    "${from_own_port[@]}" "$@"
 }
 
 # The positive control. The refusals below mean nothing without it.
@@ -214,7 +215,7 @@ find_log() {
   has_log=0
   mark_log
   ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" \
-    "${scratch}/other-ca.pem" >/dev/null
+    "${scratch}/other-ca.pem" "${from_own_port[@]}" >/dev/null
   if [[ -n $(refusal_in_log) ]]; then has_log=1; fi
 }
 

@@ -1,23 +1,35 @@
-# Sets cursor to the end of the daemon's log.
+# Sets cursor to the end of the daemon's log, and own_port to a free one that
+# the kernel does not give out: in the log it tells our next connection from
+# those of others.
 mark_log() {
+  local hex used address=${probe_address}
   cursor=$(journalctl --unit docker.service --quiet --lines 0 --show-cursor \
     2>/dev/null || true)
   cursor=${cursor#*cursor: }
+  used=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null) || true
+  while :; do
+    own_port=$((20000 + RANDOM % 12000))
+    printf -v hex ':%04X ' "${own_port}"
+    if [[ ${used} != *"${hex}"* ]]; then break; fi
+  done
+  if [[ ${address} == *:* ]]; then address="[${address}]"; fi
+  from_own_port=(-bind "${address}:${own_port}")
 }
 
-# Prints what the daemon's log has said of a handshake since mark_log, and
+# Prints what the daemon's log has said of our handshake since mark_log, and
 # waits for it up to 5 seconds. Without a log, prints nothing.
 refusal_in_log() {
-  local text deadline=$((SECONDS + 5))
+  local line deadline=$((SECONDS + 5))
   [[ -n ${cursor} ]] || return 0
   while ((SECONDS < deadline)); do
-    text=$(journalctl --unit docker.service --quiet --output cat \
+    while IFS= read -r line; do
+      line=${line#*TLS handshake error from }
+      if [[ ${line} =~ ^[^\ ]+:${own_port}:\  ]]; then
+        printf '%s\n' "${line}"
+        return
+      fi
+    done < <(journalctl --unit docker.service --quiet --output cat \
       --after-cursor "${cursor}" 2>/dev/null || true)
-    if [[ ${text} == *'TLS handshake error'* ]]; then
-      text=${text#*TLS handshake error from }
-      printf '%s\n' "${text%%$'\n'*}"
-      return
-    fi
     sleep 0.1
   done
 }

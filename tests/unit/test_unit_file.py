@@ -151,6 +151,24 @@ def test_what_counts_as_a_refusal(tmp_path: Path, alert: str, client: str, log: 
 
 
 @pytest.mark.parametrize(
+    ("port", "log", "said"),
+    [
+        ("20001", "", ""),
+        ("20001", "127.0.0.1:40000: EOF", ""),
+        ("20001", "127.0.0.1:20001: EOF", "127.0.0.1:20001: EOF"),
+        ("20001", "[::1]:20001: EOF", "[::1]:20001: EOF"),
+        ("20001", "127.0.0.1:120001: EOF", ""),
+        ("20001", "127.0.0.1:40000: no :20001: here", ""),
+        ("20001", "127.0.0.1:40000: EOF\nnothing\n127.0.0.1:20001: tls: no", "127.0.0.1:20001: tls: no"),
+    ],
+)
+def test_only_our_own_connection_counts_in_the_log(tmp_path: Path, port: str, log: str, said: str) -> None:
+    lines = "\n".join(f"http: TLS handshake error from {line}" for line in log.splitlines())
+    code = f"cursor=cursor own_port={port}; journalctl() {{ printf '%s\\n' '{lines}'; }}; sleep() {{ SECONDS=9; }}"
+    assert call(tmp_path, f"{code}; refusal_in_log") == (0, f"{said}\n" * bool(said), "")
+
+
+@pytest.mark.parametrize(
     ("words", "settings", "group"),
     [
         ("", "", "docker"),

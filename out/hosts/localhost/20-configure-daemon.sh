@@ -1038,26 +1038,38 @@ explain_handshake() { # explain_handshake TEXT [LOG]
     printf 'client: %s: no known reason; %s\n' "${1%%$'\n'*}" "${read_log}"
 }
 
-# Sets cursor to the end of the daemon's log.
+# Sets cursor to the end of the daemon's log, and own_port to a free one that
+# the kernel does not give out: in the log it tells our next connection from
+# those of others.
 mark_log() {
+  local hex used address=${probe_address}
   cursor=$(journalctl --unit docker.service --quiet --lines 0 --show-cursor \
     2>/dev/null || true)
   cursor=${cursor#*cursor: }
+  used=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null) || true
+  while :; do
+    own_port=$((20000 + RANDOM % 12000))
+    printf -v hex ':%04X ' "${own_port}"
+    if [[ ${used} != *"${hex}"* ]]; then break; fi
+  done
+  if [[ ${address} == *:* ]]; then address="[${address}]"; fi
+  from_own_port=(-bind "${address}:${own_port}")
 }
 
-# Prints what the daemon's log has said of a handshake since mark_log, and
+# Prints what the daemon's log has said of our handshake since mark_log, and
 # waits for it up to 5 seconds. Without a log, prints nothing.
 refusal_in_log() {
-  local text deadline=$((SECONDS + 5))
+  local line deadline=$((SECONDS + 5))
   [[ -n ${cursor} ]] || return 0
   while ((SECONDS < deadline)); do
-    text=$(journalctl --unit docker.service --quiet --output cat \
+    while IFS= read -r line; do
+      line=${line#*TLS handshake error from }
+      if [[ ${line} =~ ^[^\ ]+:${own_port}:\  ]]; then
+        printf '%s\n' "${line}"
+        return
+      fi
+    done < <(journalctl --unit docker.service --quiet --output cat \
       --after-cursor "${cursor}" 2>/dev/null || true)
-    if [[ ${text} == *'TLS handshake error'* ]]; then
-      text=${text#*TLS handshake error from }
-      printf '%s\n' "${text%%$'\n'*}"
-      return
-    fi
     sleep 0.1
   done
 }
@@ -2492,8 +2504,9 @@ daemon_problem() {
   userns_problem
 }
 
-ask() { # ask S_CLIENT_OPTION...
-  ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" "${ca}" "$@"
+ask() { # ask S_CLIENT_OPTION...: after mark_log
+  ask_daemon "${probe_address}" "${listen_port}" "${probe_name}" "${ca}" \
+    "${from_own_port[@]}" "$@"
 }
 
 # A client that has ended says nothing of the daemon.
@@ -2508,8 +2521,8 @@ find_good_client() {
 mutual_problem() {
   local client answer
   client=$(find_good_client)
-  mark_log
   if [[ -n ${client} ]]; then
+    mark_log
     answer=$(ask -cert "${client}/${client_certificate_file}" \
       -key "${client}/${client_key_file}")
     is_answer "${answer}" || {
@@ -2518,6 +2531,7 @@ mutual_problem() {
       return
     }
   fi
+  mark_log
   answer=$(ask)
   if is_answer "${answer}"; then
     printf 'a client without a certificate was not refused: it got an answer\n'

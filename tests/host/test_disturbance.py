@@ -1,0 +1,78 @@
+"""Verification and the switch of dockerd while another user of the machine does what any user can."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from generator.lab import Host
+from tests.host.authority import DAY, SERVER, issue, real_authority
+from tests.host.support import NAME, TLS, UNATTENDED, VERIFY_HOST, install, setup, site, verify
+
+pytestmark = [pytest.mark.no_probe_image, pytest.mark.one_release]
+LOGGED = {f"TLS-{number}" for number in range(2, 8)}
+# Connections that break off before they are a handshake, a hundred a second.
+JUNK = """
+systemd-run --quiet --unit junk --property User=games bash -c '
+while :; do printf "this is no handshake" >/dev/tcp/127.0.0.1/2376; sleep 0.01; done'
+timeout 20 bash -c '
+until journalctl --unit docker.service --output cat --lines 1 | grep --quiet does.not.look; do :; done'
+"""
+
+
+@pytest.fixture(scope="module")
+def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A host that setup.sh has set up."""
+    install(host, tmp_path_factory.mktemp("site"), site())
+    setup(host, *UNATTENDED)
+    return host
+
+
+@pytest.fixture
+def junk(ready: Host) -> Iterator[None]:
+    """The same host while another user sends junk to dockerd's port."""
+    ready.bash(JUNK)
+    yield
+    ready.run(["systemctl", "stop", "junk.service"])
+
+
+def judge(host: Host) -> dict[str, dict[str, str]]:
+    """Run the host's verify script; return its controls by id."""
+    result = verify(host, VERIFY_HOST, "--json", "--no-containers")
+    assert result.stderr == ""
+    return {control["id"]: control for control in map(json.loads, result.stdout.splitlines())}
+
+
+def failed(found: dict[str, dict[str, str]]) -> set[str]:
+    """Return the ids of the controls that do not hold."""
+    return {name for name, control in found.items() if control["result"] == "FAIL"}
+
+
+# ---- Junk in dockerd's log --------------------------------------------------
+
+
+def test_a_refusal_is_judged_by_what_the_log_says_of_that_connection(ready: Host, junk: None) -> None:
+    found = judge(ready)
+    assert failed(found) == set(), found
+    for name in LOGGED:
+        assert "daemon: 127.0.0.1:" in found[name]["evidence"], found[name]
+
+
+def test_a_refusal_for_another_reason_is_still_found(ready: Host, junk: None) -> None:
+    """An expired certificate says nothing of what a server's certificate is refused for."""
+    path = f"{TLS}/certificate.pem"
+    key = serialization.load_pem_private_key(ready.read_bytes(f"{TLS}/server-key.pem"), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    pair = issue(real_authority(ready), NAME, SERVER, key=key, names=(NAME, "127.0.0.1"), begins=-9 * DAY, ends=-DAY)
+    ready.bash(f"cp -a {path} /run/good.pem")
+    ready.write(path, pair.certificate_pem)
+    found = judge(ready)
+    ready.bash(f"cp -a /run/good.pem {path}")
+    assert failed(found) & LOGGED == {"TLS-6"}
+    said = r"the daemon gave another reason: 127\.0\.0\.1:\d+: .*certificate has expired"
+    assert re.match(said, found["TLS-6"]["evidence"])
