@@ -48,6 +48,8 @@ readonly textfile_directory=@{textfile_directory}
 
 # ---- The check --------------------------------------------------------------
 
+# Where 20-configure-client.sh installs root's own client.
+readonly root_folder=/root/.docker
 readonly accepts=' --dir --now --yes --check --undo --remove-keys --help '
 readonly how_to_renew="bash ${script%/*}/10-request-certificate.sh --renew,\
  then setup.sh; on a site with a CA machine carry the request there"
@@ -70,7 +72,7 @@ check_served() {
     return
   fi
   check_life "${served}" "shown on ${address}:${listen_port}" "${how_to_renew}"
-  if [[ -e ${installed} ]] &&
+  if [[ -f ${installed} ]] &&
     ! is_same_certificate "${served}" "${installed}"; then
     too_late=1
     printf '             do: %s\n' \
@@ -135,7 +137,7 @@ check_now() {
     check_file "${dir}/${folder}/${client_certificate_file}" \
       "bash ${folder}/10-request-certificate.sh --renew, then setup.sh"
   done
-  check_file /root/.docker/cert.pem \
+  check_file "${root_folder}/cert.pem" \
     'clients/NAME/10-request-certificate.sh --renew, then setup.sh'
   write_textfile
   if ((too_late)); then exit 4; fi
@@ -263,7 +265,10 @@ main() {
   if ((now)) && [[ ${verb} != apply ]]; then
     die 2 "--now does not go with --${verb}"
   fi
-  if [[ ${verb} != undo ]]; then need_safe_folders; fi
+  if [[ ${verb} != undo ]]; then
+    need_safe_folders
+    if [[ -d ${root_folder} ]]; then need_safe "${root_folder}"; fi
+  fi
   if ((now)); then check_now; fi
   [[ -d /run/systemd/system ]] || die 2 "systemd is needed; ${leaves}"
   if [[ ${verb} != check ]]; then lock /run/dockseal.lock; fi

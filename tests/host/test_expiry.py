@@ -198,6 +198,29 @@ def test_a_folder_that_others_can_write_to_is_not_read(ready: Host, folder: str)
 
 
 @pytest.mark.one_release
+def test_the_folder_of_roots_client_is_judged_too(ready: Host) -> None:
+    """Its owner could let the service wait, or show it what he likes."""
+    ready.run(["chown", "games", "/root/.docker"])
+    results = [ready.run(["bash", f"/root/out/{WATCH}", *words], check=False) for words in ([], ["--now"])]
+    ready.run(["chown", "root", "/root/.docker"])
+    said = f"error: {WATCH}: /root/.docker belongs to another user; give another --dir\n"
+    assert [(one.status, one.stdout, one.stderr) for one in results] == [(2, "", said)] * 2
+
+
+PIPES = {f"{WORK}/clients/client/client-certificate.pem": (WATCH, "--now"), "/root/.docker/cert.pem": (CHECK,)}
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("path", PIPES)
+def test_a_pipe_is_not_waited_for(ready: Host, path: str) -> None:
+    ready.bash("mv $1 $1.away; mkfifo $1", path)
+    result = ready.run(["timeout", "20", "bash", f"/root/out/{PIPES[path][0]}", *PIPES[path][1:]], check=False)
+    ready.bash("mv $1.away $1", path)
+    assert result.status == 4
+    assert re.search(rf"^BAD +{path} is not a regular file\n +do: remove it; bash clients/", result.stdout, re.M)
+
+
+@pytest.mark.one_release
 def test_a_folder_that_the_service_could_not_see_is_refused(ready: Host) -> None:
     result = ready.run(["bash", f"/root/out/{WATCH}", "--dir", "/tmp/work"], check=False)
     said = f"error: {WATCH}: /tmp/work does not last, and the service has its own /tmp: give another\n"
