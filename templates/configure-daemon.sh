@@ -86,6 +86,8 @@ readonly icc=@{icc}
 
 #% include "parts/daemon_log.sh"
 
+#% include "parts/run_for.sh"
+
 #% include "parts/plain_http.sh"
 
 #% include "parts/find_client.sh"

@@ -38,6 +38,8 @@ readonly icc=@{icc}
 
 #% include "parts/confirm.sh"
 
+#% include "parts/run_for.sh"
+
 #% include "parts/plain_http.sh"
 
 # D01: the two sockets, and no option of TLS.

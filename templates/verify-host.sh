@@ -65,6 +65,8 @@ readonly -a networks=(
 
 #% include "parts/daemon_log.sh"
 
+#% include "parts/run_for.sh"
+
 #% include "parts/plain_http.sh"
 
 #% include "parts/find_client.sh"
@@ -319,8 +321,14 @@ verify_plain_http() {
     "${answer}" "run 20-configure-daemon.sh; dockerd must run with ${flags[0]}"
 }
 
+connect() { # connect ADDRESS PORT
+  local connection
+  exec {connection}<>"/dev/tcp/$1/$2"
+}
+
+# True when somebody takes a connection within 5 seconds.
 can_connect() { # can_connect ADDRESS PORT
-  (exec {connection}<>"/dev/tcp/$1/$2") 2>/dev/null
+  run_for 5 connect "$1" "$2" 2>/dev/null
 }
 
 # Refused connections, beside one to the TLS port that is accepted. The kernel

@@ -30,6 +30,8 @@ readonly -a networks=(
 
 #% include "parts/common.sh"
 
+#% include "parts/run_for.sh"
+
 #% include "parts/plain_http.sh"
 
 # D01: the two sockets, and no option of TLS.

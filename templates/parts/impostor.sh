@@ -1,3 +1,5 @@
+#% include "parts/run_for.sh"
+
 # ---- An impostor: a TLS server of another CA on a loopback port -------------
 
 # Prints the names and addresses of all hosts, for a certificate.
@@ -62,14 +64,17 @@ stop_impostor() {
   kill "${impostor_pids[@]}" 2>/dev/null || true
 }
 
+knock_at_impostor() {
+  local connection
+  exec {connection}<>"/dev/tcp/${impostor%:*}/${impostor#*:}"
+  printf 'this is no handshake\n' >&"${connection}"
+  read -r -t 10 -N 100 -u "${connection}"
+}
+
 # The impostor serves one connection after the other: once it has hung up on
 # this one, its log of those before is complete.
 wait_for_impostor() {
-  (
-    exec {connection}<>"/dev/tcp/${impostor%:*}/${impostor#*:}"
-    printf 'this is no handshake\n' >&"${connection}"
-    read -r -t 10 -N 100 -u "${connection}"
-  ) &>/dev/null || true
+  run_for 10 knock_at_impostor &>/dev/null || true
 }
 
 # ---- Folders for docker: links to the client's files, no copies -------------

@@ -16,6 +16,18 @@ from tests.host.support import NAME, TLS, UNATTENDED, VERIFY_HOST, install, setu
 
 pytestmark = [pytest.mark.no_probe_image, pytest.mark.one_release]
 LOGGED = {f"TLS-{number}" for number in range(2, 8)}
+# Who listens on port 2375 and takes no connection, with a queue that is full.
+FULL_QUEUE = """
+cat >/run/full.pl <<'END'
+use IO::Socket::INET;
+my $address = "127.0.0.1:2375";
+my $server = IO::Socket::INET->new(LocalAddr => $address, Listen => 1) or die;
+my @clients = map { IO::Socket::INET->new(PeerAddr => $address) or die } 1, 2;
+sleep;
+END
+systemd-run --quiet --unit full --property User=games perl /run/full.pl
+timeout 20 bash -c 'until ss -ltn | grep --quiet "2 *1 *127.0.0.1:2375"; do :; done'
+"""
 # Connections that break off before they are a handshake, a hundred a second.
 JUNK = """
 systemd-run --quiet --unit junk --property User=games bash -c '
@@ -76,3 +88,22 @@ def test_a_refusal_for_another_reason_is_still_found(ready: Host, junk: None) ->
     assert failed(found) & LOGGED == {"TLS-6"}
     said = r"the daemon gave another reason: 127\.0\.0\.1:\d+: .*certificate has expired"
     assert re.match(said, found["TLS-6"]["evidence"])
+
+
+# ---- Nobody takes the connection --------------------------------------------
+
+
+@pytest.fixture
+def full_queue(ready: Host) -> Iterator[None]:
+    """The same host where another user listens on port 2375 and takes no connection."""
+    ready.bash(FULL_QUEUE)
+    yield
+    ready.run(["systemctl", "stop", "full.service"])
+
+
+def test_who_takes_no_connection_on_port_2375_is_found_without_long_waits(ready: Host, full_queue: None) -> None:
+    argv = ["timeout", "90", "bash", f"/root/out/{VERIFY_HOST}", "--json", "--no-containers"]
+    result = ready.run(argv, check=False)
+    found = {control["id"]: control for control in map(json.loads, result.stdout.splitlines())}
+    assert (result.status, failed(found)) == (4, {"TLS-9"})
+    assert found["TLS-9"]["evidence"] == "something listens on 127.0.0.1:2375"

@@ -60,6 +60,7 @@ BUILTINS = {
 # Words that are known only at run time, and the functions whose purpose it is to run them.
 RUNNERS = {
     "run(dynamic)",
+    "run_for(dynamic)",
     "run_with_key(dynamic)",
     "run_with_passphrase(dynamic)",
     "run_one(dynamic)",

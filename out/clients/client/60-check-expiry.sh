@@ -323,10 +323,13 @@ report_bad() { # report_bad WHAT REMEDY
     "$(plain_text "$1")" "$(plain_text "$2")"
 }
 
-# A file that is not there is nobody's certificate here.
+# A file that is not there is nobody's certificate here. Reading a pipe would
+# wait for who writes to it.
 check_file() { # check_file CERTIFICATE REMEDY
   if [[ ! -e $1 ]]; then return; fi
-  if openssl x509 -in "$1" -noout 2>/dev/null; then
+  if [[ ! -f $1 ]]; then
+    report_bad "$1 is not a regular file" "remove it; $2"
+  elif openssl x509 -in "$1" -noout 2>/dev/null; then
     check_life "$1" "$1" "$2"
   else
     report_bad "$1 cannot be read as a certificate" "$2"

@@ -1007,6 +1007,17 @@ judge_file() { # judge_file ID FILE OWNER:GROUP WIDEST_MODE [CIS_ITEM]
     "chown $3 $2; chmod $4 $2" "${5:-}"
 }
 
+# Runs a command in the background and ends it after SECONDS: a connection waits
+# for minutes where the queue of who listens is full.
+run_for() { # run_for SECONDS COMMAND [ARGUMENT]...
+  local pid
+  "${@:2}" &
+  pid=$!
+  timeout "$1" tail --pid="${pid}" --sleep-interval=0.05 --follow /dev/null ||
+    kill "${pid}" 2>/dev/null || true
+  wait "${pid}" 2>/dev/null
+}
+
 # ---- An impostor: a TLS server of another CA on a loopback port -------------
 
 # Prints the names and addresses of all hosts, for a certificate.
@@ -1071,14 +1082,17 @@ stop_impostor() {
   kill "${impostor_pids[@]}" 2>/dev/null || true
 }
 
+knock_at_impostor() {
+  local connection
+  exec {connection}<>"/dev/tcp/${impostor%:*}/${impostor#*:}"
+  printf 'this is no handshake\n' >&"${connection}"
+  read -r -t 10 -N 100 -u "${connection}"
+}
+
 # The impostor serves one connection after the other: once it has hung up on
 # this one, its log of those before is complete.
 wait_for_impostor() {
-  (
-    exec {connection}<>"/dev/tcp/${impostor%:*}/${impostor#*:}"
-    printf 'this is no handshake\n' >&"${connection}"
-    read -r -t 10 -N 100 -u "${connection}"
-  ) &>/dev/null || true
+  run_for 10 knock_at_impostor &>/dev/null || true
 }
 
 # ---- Folders for docker: links to the client's files, no copies -------------

@@ -1091,19 +1091,32 @@ why_no_answer() { # why_no_answer ANSWER
   printf '%s; %s\n' "$(reason_in "$1")" "$(explain_handshake "$1" "${log}")"
 }
 
-# Asks in plain text and prints what comes back. A dockerd with TLS hangs up as
-# soon as it sees no handshake: writing on must not end the script.
-ask_in_plain_text() { # ask_in_plain_text PATH
-  local connection
+# Runs a command in the background and ends it after SECONDS: a connection waits
+# for minutes where the queue of who listens is full.
+run_for() { # run_for SECONDS COMMAND [ARGUMENT]...
+  local pid
+  "${@:2}" &
+  pid=$!
+  timeout "$1" tail --pid="${pid}" --sleep-interval=0.05 --follow /dev/null ||
+    kill "${pid}" 2>/dev/null || true
+  wait "${pid}" 2>/dev/null
+}
+
+# A dockerd with TLS hangs up as soon as it sees no handshake: writing on must
+# not end the script.
+send_plain_request() { # send_plain_request PATH
+  local connection text
   trap '' PIPE
-  if ! {
-    exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}"
-  } 2>/dev/null; then
-    return
-  fi
+  exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}"
   printf 'GET %s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' "$1" \
-    1>&"${connection}" 2>/dev/null || true
-  timeout 10 cat <&"${connection}" 2>/dev/null || true
+    1>&"${connection}" || true
+  read -r -t 5 -N 16384 -u "${connection}" text || true
+  printf '%s\n' "${text}"
+}
+
+# Asks in plain text and prints what comes back, its first 16 KiB.
+ask_in_plain_text() { # ask_in_plain_text PATH
+  run_for 10 send_plain_request "$1" 2>/dev/null || true
 }
 
 is_good_client() { # is_good_client FOLDER

@@ -463,10 +463,13 @@ report_bad() { # report_bad WHAT REMEDY
     "$(plain_text "$1")" "$(plain_text "$2")"
 }
 
-# A file that is not there is nobody's certificate here.
+# A file that is not there is nobody's certificate here. Reading a pipe would
+# wait for who writes to it.
 check_file() { # check_file CERTIFICATE REMEDY
   if [[ ! -e $1 ]]; then return; fi
-  if openssl x509 -in "$1" -noout 2>/dev/null; then
+  if [[ ! -f $1 ]]; then
+    report_bad "$1 is not a regular file" "remove it; $2"
+  elif openssl x509 -in "$1" -noout 2>/dev/null; then
     check_life "$1" "$1" "$2"
   else
     report_bad "$1 cannot be read as a certificate" "$2"
@@ -475,6 +478,8 @@ check_file() { # check_file CERTIFICATE REMEDY
 
 # ---- The check --------------------------------------------------------------
 
+# Where 20-configure-client.sh installs root's own client.
+readonly root_folder=/root/.docker
 readonly accepts=' --dir --now --yes --check --undo --remove-keys --help '
 readonly how_to_renew="bash ${script%/*}/10-request-certificate.sh --renew,\
  then setup.sh; on a site with a CA machine carry the request there"
@@ -497,7 +502,7 @@ check_served() {
     return
   fi
   check_life "${served}" "shown on ${address}:${listen_port}" "${how_to_renew}"
-  if [[ -e ${installed} ]] &&
+  if [[ -f ${installed} ]] &&
     ! is_same_certificate "${served}" "${installed}"; then
     too_late=1
     printf '             do: %s\n' \
@@ -562,7 +567,7 @@ check_now() {
     check_file "${dir}/${folder}/${client_certificate_file}" \
       "bash ${folder}/10-request-certificate.sh --renew, then setup.sh"
   done
-  check_file /root/.docker/cert.pem \
+  check_file "${root_folder}/cert.pem" \
     'clients/NAME/10-request-certificate.sh --renew, then setup.sh'
   write_textfile
   if ((too_late)); then exit 4; fi
@@ -690,7 +695,10 @@ main() {
   if ((now)) && [[ ${verb} != apply ]]; then
     die 2 "--now does not go with --${verb}"
   fi
-  if [[ ${verb} != undo ]]; then need_safe_folders; fi
+  if [[ ${verb} != undo ]]; then
+    need_safe_folders
+    if [[ -d ${root_folder} ]]; then need_safe "${root_folder}"; fi
+  fi
   if ((now)); then check_now; fi
   [[ -d /run/systemd/system ]] || die 2 "systemd is needed; ${leaves}"
   if [[ ${verb} != check ]]; then lock /run/dockseal.lock; fi

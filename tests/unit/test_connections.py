@@ -1,0 +1,107 @@
+"""Facts about connections to who takes none, or answers without end: the scripts wait for seconds, not for minutes."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from threading import Thread
+
+import pytest
+
+from tests.sites import TEMPLATES
+
+PARTS = ("run_for", "plain_http", "impostor")
+ASK = "probe_address=127.0.0.1 listen_port={port}; ask_in_plain_text /_ping"
+KNOCK = "impostor=127.0.0.1:{port}; wait_for_impostor"
+CONNECT = "if can_connect 127.0.0.1 {port}; then printf yes; else printf no; fi"
+LIMIT = 16384
+
+
+def script(code: str, port: int) -> list[str]:
+    """Return bash that runs a piece of code with the functions that connect."""
+    texts = [(TEMPLATES / "parts" / f"{part}.sh").read_text() for part in PARTS]
+    verify = (TEMPLATES / "verify-host.sh").read_text()
+    texts += re.findall(r"^(?:connect|can_connect)\(\) {.*?^}$", verify, re.DOTALL | re.MULTILINE)
+    text = "\n".join(("set -Eeuo pipefail", *texts, code.format(port=port))).replace("#%", "#")
+    return ["bash", "-c", text]
+
+
+def says(code: str, port: int) -> bytes:
+    """Run the code and return what it prints; it must not fail, complain, or take longer than half a minute."""
+    done = subprocess.run(script(code, port), capture_output=True, check=True, timeout=30)
+    assert done.stderr == b""
+    return done.stdout
+
+
+@pytest.fixture
+def full_port() -> Iterator[int]:
+    """A port whose queue is full: the kernel answers no further connection."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port: int = server.getsockname()[1]
+        for _ in range(3):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", port))
+        with pytest.raises(TimeoutError):
+            socket.create_connection(("127.0.0.1", port), timeout=1)
+        yield port
+
+
+@contextmanager
+def answering(octets: bytes, *, endless: bool = False) -> Iterator[int]:
+    """Answer each connection with the octets, once or until the other side hangs up; yield the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    try:
+                        connection.sendall(octets)
+                        while endless:
+                            connection.sendall(octets)
+                    except OSError:
+                        pass
+
+        thread = Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def test_a_full_queue_is_given_up(full_port: int) -> None:
+    """All three at the same time: each waits until its limit."""
+    with ThreadPoolExecutor() as pool:
+        said = pool.map(says, (ASK, KNOCK, CONNECT), [full_port] * 3)
+    assert [*said] == [b"", b"", b"no"]
+
+
+def test_who_answers_is_heard() -> None:
+    """The positive control of the test above."""
+    with answering(b"HTTP/1.1 200 OK\r\n\r\nOK") as port:
+        assert says(ASK, port) == b"HTTP/1.1 200 OK\r\n\r\nOK\n"
+        assert says(CONNECT, port) == b"yes"
+
+
+def test_an_answer_without_end_is_cut() -> None:
+    with answering(b"x\0" * 512, endless=True) as port:
+        assert says(ASK, port) == b"x" * LIMIT + b"\n"
+
+
+def test_nobody_there_is_no_connection() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
+        assert says(CONNECT, port) == b"no"
+        assert says(ASK, port) == b""
