@@ -181,14 +181,38 @@ verify_docker() { # verify_docker CONNECT DOCKER_HOST
   judge CLIENT-3 "docker ps on $2" "${problem}" "${text}" "${remedy}"
 }
 
-verify_context() { # verify_context CONNECT NAME
-  local text problem answered remedy='run 20-configure-client.sh again'
+# Prints in what a docker context differs from what 20-configure-client.sh made.
+difference_of_context() { # difference_of_context NAME DOCKER_HOST
+  local digest file host
+  host=$(context_host "$1") || {
+    printf 'client: there is no docker context %s: run %s\n' "$1" \
+      '20-configure-client.sh'
+    return
+  }
+  if [[ ${host} != "$2" ]]; then
+    printf 'it leads to %s, and the site says %s\n' "${host}" "$2"
+    return
+  fi
+  digest=$(printf '%s' "$1" | sha256sum)
+  for file in ca cert key; do
+    is_same_file "${docker_config}/${file}.pem" \
+      "${docker_config}/contexts/tls/${digest%% *}/docker/${file}.pem" ||
+      printf 'its %s.pem is not %s\n' "${file}" "${docker_config}/${file}.pem"
+  done
+}
+
+# A context that leads elsewhere is not followed.
+verify_context() { # verify_context CONNECT NAME DOCKER_HOST
+  local text='' problem answered remedy='run 20-configure-client.sh again'
   if ((! has_docker)); then
     report CLIENT-4 SKIP "docker --context $2 gets an answer" \
       'there is no docker client here' ''
     return
   fi
-  ask_docker_at "$1" --context "$2" version --format '{{.Server.Version}}'
+  problem=$(difference_of_context "$2" "$3")
+  if [[ -z ${problem} ]]; then
+    ask_docker_at "$1" --context "$2" version --format '{{.Server.Version}}'
+  fi
   judge CLIENT-4 "docker --context $2 gets an answer" "${problem}" \
     "server ${text}" "${remedy}"
 }
@@ -247,7 +271,7 @@ verify_host() { # verify_host NAME DOCKER_HOST CONNECT PORT
   answers=0
   verify_server "$3" "$4"
   verify_docker "$3" "$2"
-  verify_context "$3" "$1"
+  verify_context "$3" "$1" "$2"
   judge_copied_bundle "$1"
   if ((has_docker)); then verify_modes "$1" "$2"; fi
 }

@@ -2,6 +2,8 @@
 
 readonly docker_variable='DOCKER_(HOST|CONTEXT|TLS|TLS_VERIFY|CERT_PATH)'
 
+readonly set_beside='export DOCKER_TLS_VERIFY=1 beside it, or use --context'
+
 # Prints the value of a variable; a later one counts, as in the shell.
 value_of() { # value_of VARIABLE NAME=VALUE...
   local setting value=''
@@ -25,23 +27,24 @@ why_harmless() { # why_harmless NAME=VALUE...
   fi
 }
 
-# Judges variables by what docker does with them at the impostor.
-judge_variables() { # judge_variables ID WHAT PLACE NAME=VALUE...
-  local problem='' evidence setting
+# Tries what docker does with these variables at the impostor: adds to problem
+# and evidence of its caller.
+try_variables() { # try_variables PLACE NAME=VALUE...
+  local harmless setting wrong
   local -a with=()
-  asked='env'
-  evidence=$(why_harmless "${@:4}")
-  if [[ -z ${evidence} ]]; then
-    for setting in "${@:4}"; do
-      [[ ${setting} =~ ^DOCKER_(HOST|CONTEXT)= ]] || with+=("${setting}")
-    done
-    measure DOCKER_HOST=HOST "${with[@]}"
-    asked=$(typed "tcp://${impostor}" DOCKER_HOST=HOST "${with[@]}")
-    problem=$(problem_of "$3" "${@:4}")
-    evidence="docker said: ${said}"
+  harmless=$(why_harmless "${@:2}")
+  if [[ -n ${harmless} ]]; then
+    evidence+="$1: ${harmless}"$'\n'
+    return
   fi
-  judge "$1" "$2" "${problem}" "${evidence}" \
-    'export DOCKER_TLS_VERIFY=1 beside it, or unset it and use --context'
+  for setting in "${@:2}"; do
+    [[ ${setting} =~ ^DOCKER_(HOST|CONTEXT)= ]] || with+=("${setting}")
+  done
+  measure DOCKER_HOST=HOST "${with[@]}"
+  asked=$(typed "tcp://${impostor}" DOCKER_HOST=HOST "${with[@]}")
+  wrong=$(problem_of "$@")
+  problem+=${wrong:+${problem:+; }${wrong}}
+  evidence+="$1: docker said: ${said}"$'\n'
 }
 
 # Prints what docker does wrong, after measure.
@@ -56,41 +59,65 @@ problem_of() { # problem_of PLACE NAME=VALUE...
   fi
 }
 
-# Prints the docker variables that a shell profile sets, one a line. It is
-# read, not run: of other variables only HOME is known.
+# Only such a line of a profile is taken for what it says. A profile is read,
+# not run: of other variables only HOME is known.
+readonly value_form="\"?([$]HOME|[$]\{HOME\})?[A-Za-z0-9_:/.@%+,-]*\"?"
+readonly export_form="^ *export( +[A-Za-z_]+=${value_form})+ *(#.*)?\$"
+
+# Prints the docker variables that a shell profile exports, one a line.
 variables_in() { # variables_in FILE
   local line word
   local -a line_words
   while IFS= read -r line || [[ -n ${line} ]]; do
-    [[ ${line} =~ ^[[:space:]]*(export[[:space:]]+)?${docker_variable}= ]] ||
-      continue
-    read -r -a line_words <<<"${line%%[[:space:]]#*}"
+    [[ ${line} =~ ${export_form} ]] || continue
+    read -r -a line_words <<<"${line%%#*}"
     for word in "${line_words[@]}"; do
       [[ ${word} =~ ^${docker_variable}= ]] || continue
-      word=${word%;}
-      word=${word//[\"\']/}
+      word=${word//\"/}
       word=${word//\$\{HOME\}/"${HOME}"}
       printf '%s\n' "${word//\$HOME/"${HOME}"}"
     done
   done <"$1"
 }
 
-# All profiles of the user count together: one shell reads one, then another.
+# Prints each line of a shell profile that has to do with a docker variable and
+# that is not understood, with its place.
+unclear_lines() { # unclear_lines FILE
+  local line number=0
+  while IFS= read -r line || [[ -n ${line} ]]; do
+    number=$((number + 1))
+    if [[ ! ${line} =~ ${export_form} && ! ${line} =~ ^[[:space:]]*# &&
+      ${line} =~ ${docker_variable} ]]; then
+      printf '%s:%d: %s\n' "$1" "${number}" "${line}"
+    fi
+  done <"$1"
+}
+
+# Each profile by itself: a shell reads one, and not the others.
 verify_profiles() {
-  local file path found places=''
-  local -a settings=() of_file
-  for file in .profile .bash_profile .bashrc .zprofile .zshrc \
-    "${shell_profile}"; do
+  local file path found problem='' evidence='' unclear='' places=''
+  local what='no shell profile lets docker send plain text'
+  local -a settings
+  asked='env'
+  for file in .profile .bash_profile .bash_login .bashrc .zshenv .zprofile \
+    .zshrc .zlogin "${shell_profile}"; do
     path=${HOME}/${file}
-    if [[ ! -f ${path} || ${places} == *" ${path}"* ]]; then continue; fi
+    if [[ ! -f ${path} || ${places} == *" ${path} "* ]]; then continue; fi
+    places+=" ${path} "
+    found=$(unclear_lines "${path}")
+    unclear+=${found:+$'\n'${found}}
     found=$(variables_in "${path}")
     if [[ -z ${found} ]]; then continue; fi
-    mapfile -t of_file <<<"${found}"
-    settings+=("${of_file[@]}")
-    places+=" ${path}"
+    mapfile -t settings <<<"${found}"
+    try_variables "${path}" "${settings[@]}"
   done
-  judge_variables PLAIN-2 'no shell profile lets docker send plain text' \
-    "${places# }" "${settings[@]}"
+  if [[ -z ${problem} && -n ${unclear} ]]; then
+    report PLAIN-2 SKIP "${what}" \
+      "these lines are not judged; write export NAME=VALUE: ${unclear}" ''
+    return
+  fi
+  judge PLAIN-2 "${what}" "${problem}" "${evidence:-nothing sets one}" \
+    "${set_beside}"
 }
 
 is_current() { # is_current CONTEXT
@@ -140,15 +167,17 @@ verify_contexts() {
 }
 
 verify_plain_text() {
-  local setting
+  local setting problem='' evidence=''
   local -a settings=()
   for setting in "${caller_variables[@]}"; do
     if [[ ${setting} =~ ^${docker_variable}= ]]; then
       settings+=("${setting}")
     fi
   done
-  judge_variables PLAIN-1 'no variable lets docker send plain text' \
-    'the environment' "${settings[@]}"
+  asked='env'
+  try_variables 'the environment' "${settings[@]}"
+  judge PLAIN-1 'no variable lets docker send plain text' "${problem}" \
+    "${evidence}" "${set_beside}"
   verify_profiles
   verify_contexts
 }

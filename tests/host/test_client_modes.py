@@ -89,7 +89,8 @@ def mended(ready: Host) -> Iterator[Host]:
     """The same, put back after the test."""
     yield ready
     ready.bash(
-        "rm -rf /root/.docker /root/.config /root/.bashrc; cp -a /run/dot-docker /root/.docker; "
+        "rm -rf /root/.docker /root/.config /root/.bashrc /root/.bash_login /root/.z*; "
+        "cp -a /run/dot-docker /root/.docker; "
         "cp -a /run/dot-config /root/.config; cp -a /run/profile /root/.profile; "
         "if [ -e /run/bashrc ]; then cp -a /run/bashrc /root/.bashrc; fi"
     )
@@ -248,7 +249,14 @@ def test_the_callers_environment_is_judged(ready: Host, name: str) -> None:
 
 PROFILES: dict[str, tuple[str, str, str]] = {
     "a host alone": (".profile", f"export DOCKER_HOST={TCP}  # mine\n", f"DOCKER_HOST={TCP} and no "),
-    "quoted, without export": (".bashrc", f'DOCKER_HOST="{TCP}"; export DOCKER_HOST\n', f"DOCKER_HOST={TCP} and no "),
+    "quoted, behind another one": (".bashrc", f'export ONE=1 DOCKER_HOST="{TCP}"\n', f"DOCKER_HOST={TCP} and no "),
+    "TLS that is not exported": (
+        ".bashrc",
+        f"export DOCKER_HOST={TCP}\nDOCKER_TLS_VERIFY=1\n",
+        f"DOCKER_HOST={TCP} and no ",
+    ),
+    "of a login shell": (".bash_login", f"export DOCKER_HOST={TCP}\n", f"DOCKER_HOST={TCP} and no "),
+    "of another shell": (".zshenv", f"export DOCKER_HOST={TCP}\n", f"DOCKER_HOST={TCP} and no "),
     "the folder alone": (".bashrc", "export DOCKER_CERT_PATH=$HOME/.docker", f"DOCKER_CERT_PATH={HOME} and no "),
     "two in a line": (
         ".bashrc",
@@ -271,6 +279,35 @@ def test_a_shell_profile_is_judged(mended: Host, name: str) -> None:
     if evidence:
         wanted = f"/root/{file} sets {evidence}DOCKER_TLS_VERIFY: docker sends plain text"
         assert controls["PLAIN-2"]["evidence"] == wanted
+
+
+@pytest.mark.one_release
+def test_tls_in_the_profile_of_another_shell_does_not_help(mended: Host) -> None:
+    mended.write("/root/.zshrc", "export DOCKER_TLS_VERIFY=1\n")
+    mended.write("/root/.zlogin", f"export DOCKER_HOST={TCP}\n")
+    controls = verify(mended, SHORT)[1]
+    assert controls["PLAIN-2"]["evidence"] == (
+        f"/root/.zlogin sets DOCKER_HOST={TCP} and no DOCKER_TLS_VERIFY: docker sends plain text"
+    )
+
+
+UNCLEAR = {
+    "declare": f"declare -x DOCKER_HOST={TCP}",
+    "typeset": f"typeset -x DOCKER_HOST={TCP}",
+    "later": f"DOCKER_HOST={TCP}; export DOCKER_HOST",
+    "condition": f"[ -n x ] && export DOCKER_HOST={TCP}",
+    "command": "export DOCKER_HOST=$(cat /root/host)",
+    "unset": "unset DOCKER_TLS_VERIFY",
+}
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("line", UNCLEAR.values(), ids=UNCLEAR.keys())
+def test_a_line_that_is_not_understood_is_no_pass(mended: Host, line: str) -> None:
+    mended.write("/root/.zprofile", f"echo hello\n{line}\n")
+    status, controls = verify(mended, SHORT)
+    assert (status, controls["PLAIN-2"]["result"]) == (0, "SKIP")
+    assert f"/root/.zprofile:2: {line}" in controls["PLAIN-2"]["evidence"]
 
 
 def test_the_profile_that_the_site_names_is_judged_too(mended: Host, found: Found) -> None:
@@ -368,6 +405,23 @@ def test_the_clients_own_context_must_check_the_server(
     assert (status, failed(controls)) == (4, fails)
     assert controls["MODE-17"]["evidence"] == evidence
     assert "20-configure-client.sh" in controls["MODE-17"]["remedy"]
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (f"host=tcp://other.example:2376,{FILES}", f"it leads to tcp://other.example:2376, and the site says {TCP}"),
+        (f"host={TCP},ca=/run/other.pem,cert={HOME}/cert.pem,key={HOME}/key.pem", f"its ca.pem is not {HOME}/ca.pem"),
+    ],
+    ids=["another host", "another CA"],
+)
+def test_a_context_that_is_not_the_site_s_is_not_followed(mended: Host, options: str, said: str) -> None:
+    mended.run(["cp", f"{HOME}/cert.pem", "/run/other.pem"])
+    mended.run(["docker", "context", "rm", "--force", "localhost"])
+    mended.run(["docker", "context", "create", "localhost", "--docker", options])
+    controls = verify(mended)[1]
+    assert (controls["CLIENT-4"]["result"], controls["CLIENT-4"]["evidence"]) == ("FAIL", said)
 
 
 def test_without_the_context_its_mode_is_skipped_and_says_why(mended: Host) -> None:

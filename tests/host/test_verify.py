@@ -624,7 +624,7 @@ def test_every_control_of_a_good_client_holds(ready: Host) -> None:
         pytest.param("docker context rm --force localhost", {"CLIENT-4"}, id="the context is gone"),
         pytest.param(
             "openssl genpkey -algorithm ED25519 >/root/.docker/key.pem",
-            {"CCERT-2", "CLIENT-1", "CLIENT-2", "CLIENT-3"},
+            {"CCERT-2", "CLIENT-1", "CLIENT-2", "CLIENT-3", "CLIENT-4"},
             id="another key",
         ),
         pytest.param(
@@ -641,10 +641,10 @@ def test_a_control_of_the_client_fails_when(ready: Host, mended: list[bool], bas
 
 
 def test_a_client_that_trusts_another_ca_refuses_the_host(ready: Host, mended: list[bool]) -> None:
-    """The context has a copy of the right CA: it still gets an answer."""
+    """The context has a copy of the right CA, which is not the one in its place."""
     ready.write("/root/.docker/ca.pem", new_authority("dockseal CA").certificate_pem)
     status, found = judge(ready, VERIFY_CLIENT)
-    assert (status, failed(found)) == (4, {"CCERT-1", "CLIENT-1", "CLIENT-3", "CLIENT-6"})
+    assert (status, failed(found)) == (4, {"CCERT-1", "CLIENT-1", "CLIENT-3", "CLIENT-4", "CLIENT-6"})
     assert (
         "certificate verify failed" in found["CLIENT-1"]["evidence"] or "verify error" in found["CLIENT-1"]["evidence"]
     )
