@@ -1,13 +1,12 @@
 # A dockerd with TLS hangs up as soon as it sees no handshake: writing on must
 # not end the script.
 send_plain_request() { # send_plain_request PATH
-  local connection text
+  local connection
   trap '' PIPE
   exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}"
   printf 'GET %s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' "$1" \
     1>&"${connection}" || true
-  read -r -t 5 -N 16384 -u "${connection}" text || true
-  printf '%s\n' "${text}"
+  timeout 5 head --bytes=16384 <&"${connection}" | tr -d '\0' || true
 }
 
 # Asks in plain text and prints what comes back, its first 16 KiB.

@@ -42,6 +42,7 @@ PROGRAMS = {
         "date",
         "env",
         "getent",
+        "head",
         "id",
         "install",
         "ln",
