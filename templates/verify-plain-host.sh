@@ -94,8 +94,8 @@ verify_places() {
   while read -r place; do
     evidence+="$(place_text "${place}") "
   done < <(places_of_dockerd)
-  asked='cat /proc/net/tcp /proc/net/tcp6; ls -l /proc/MAINPID/fd'
-  judge HMODE-2 "dockerd listens on ${listen} and on no other TCP port" \
+  asked='cat /proc/net/{tcp,tcp6,unix}; ls -l /proc/MAINPID/fd'
+  judge HMODE-2 "dockerd listens on ${listen} and its own socket alone" \
     "${problem%; }" "${evidence% }" "${remove_listener}"
 }
 

@@ -19,7 +19,7 @@ verify_daemon_files() {
 verify_flags() { # verify_flags [CIS_ITEM]
   local problem='' places flag what="dockerd runs with -H tcp://${listen}"
   for flag in "${flags[@]}"; do what+=" ${flag%%=/*}"; done
-  asked='tr "\0" "\n" </proc/MAINPID/cmdline; cat /proc/net/tcp /proc/net/tcp6'
+  asked='tr "\0" "\n" </proc/MAINPID/cmdline; cat /proc/net/{tcp,tcp6,unix}'
   is_running_with_flags || problem='dockerd runs without them; '
   places=$(other_listeners)
   [[ ${places} == ' ' ]] || problem+="it was told to listen on${places}too; "
@@ -50,16 +50,48 @@ place_text() { # place_text HEX:PORT
   printf '[%s]:%d\n' "${text}" "${port}"
 }
 
+# Prints what dockerd has open.
+open_by_dockerd() {
+  local pid
+  pid=$(daemon_property MainPID)
+  stat --format '%N' "/proc/${pid}"/fd/* 2>/dev/null || true
+}
+
 # Prints the places in the kernel's tables where dockerd listens.
 places_of_dockerd() {
-  local text place inode pid
-  pid=$(daemon_property MainPID)
-  text=$(stat --format '%N' "/proc/${pid}"/fd/* 2>/dev/null) || true
+  local text place inode
+  text=$(open_by_dockerd)
   while read -r place inode; do
     if [[ ${text} == *"socket:[${inode}]"* ]]; then
       printf '%s\n' "${place}"
     fi
   done < <(listening_sockets)
+}
+
+# True for what dockerd has besides: the socket unit's, and those of its
+# plugins' metrics and of its networks.
+is_own_local_socket() { # is_own_local_socket PATH
+  [[ $1 == /run/docker.sock || $1 == /var/run/docker/metrics.sock ||
+    $1 =~ ^/var/run/docker/libnetwork/[0-9a-f]{12}\.sock$ ]]
+}
+
+# Prints on which other local sockets dockerd listens. The API's is the positive
+# control.
+local_listener_problem() {
+  local text inode path found=0
+  text=$(open_by_dockerd)
+  while read -r inode path; do
+    if [[ ${text} != *"socket:[${inode}]"* ]]; then
+      continue
+    elif [[ ${path} == /var/run/docker.sock ]]; then
+      found=1
+    elif ! is_own_local_socket "${path}"; then
+      printf 'it listens on %s too; ' "${path}"
+    fi
+  done < <(listening_local_sockets)
+  if ((! found)); then
+    printf 'it does not listen on /var/run/docker.sock; '
+  fi
 }
 
 # Prints ADDRESS:PORT of each port that a running container publishes. Without
@@ -81,8 +113,8 @@ published_places() {
   done
 }
 
-# Prints the network addresses of the socket units that start dockerd: systemd
-# listens there for it.
+# Prints where the socket units that start dockerd listen: systemd does so for
+# it.
 socket_unit_places() {
   local unit place
   local -a units
@@ -90,7 +122,7 @@ socket_unit_places() {
   for unit in "${units[@]}"; do
     if ! systemctl --quiet is-active "${unit}"; then continue; fi
     while read -r place _; do
-      if [[ -n ${place} && ${place} != [/@]* ]]; then
+      if [[ -n ${place} && ! ${place} =~ ^(/var)?/run/docker\.sock$ ]]; then
         printf '%s of %s\n' "${place}" "${unit}"
       fi
     done < <(systemctl show --property Listen --value "${unit}")
@@ -111,6 +143,7 @@ listener_problem() {
       printf 'it listens on %s too; ' "${text}"
     fi
   done < <(places_of_dockerd)
+  local_listener_problem
   while read -r place; do
     printf 'systemd listens for it on %s; ' "${place}"
   done < <(socket_unit_places)

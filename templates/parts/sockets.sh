@@ -22,6 +22,16 @@ listening_sockets() {
   done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
 }
 
+# Prints the inode and the path of each listening local socket; @ begins a name
+# that is no file's.
+listening_local_sockets() {
+  local kind inode path
+  while read -r _ _ _ kind _ _ inode path; do
+    # __SO_ACCEPTCON of linux/net.h.
+    [[ ${kind} != 00010000 ]] || printf '%s %s\n' "${inode}" "${path}"
+  done < <(cat /proc/net/unix)
+}
+
 is_listen_address() { # is_listen_address HEX: the site's, as the kernel has it
   local own
   own=$(reverse_octets "${listen_hex}")

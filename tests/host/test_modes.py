@@ -177,6 +177,12 @@ PLAIN_CONTROLS = {*(f"FILE-{number}" for number in range(4, 8)), "DAEMON-1", "HM
             id="another port is open too",
         ),
         pytest.param(
+            "sed -i '$s|$| -H unix:///run/open.sock|' {}",
+            {"DAEMON-1", "HMODE-2"},
+            "it listens on /run/open.sock too",
+            id="another local socket is open too",
+        ),
+        pytest.param(
             "sed -i 's|127.0.0.1:2375|0.0.0.0:2375 --tls=false|' {}",
             {"DAEMON-1", "HMODE-2"},
             "dockerd runs without them",
