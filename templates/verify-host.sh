@@ -176,6 +176,22 @@ verify_names() {
     "$(names_of "${certificate}")" 'renew it: make a request and sign it again'
 }
 
+# dockerd reads its files at its start only.
+verify_shown() {
+  local shown installed problem=''
+  asked="openssl s_client -connect ${probe_address}:${listen_port}"
+  shown=$(certificate_shown "${probe_address}" "${listen_port}" \
+    "${probe_name}")
+  installed=$(openssl x509 -in "${certificate}")
+  if [[ -z ${shown} ]]; then
+    problem="it shows none on ${probe_address}:${listen_port}"
+  elif [[ ${shown} != "${installed}" ]]; then
+    problem="it shows sha256 $(digest_of_pem "${shown}")"
+  fi
+  judge CERT-6 'dockerd shows the certificate that is installed' \
+    "${problem}" "sha256 $(digest_of_pem "${installed}")" "${restart_dockerd}"
+}
+
 verify_files() {
   judge_file FILE-1 "${ca}" root:root 444 '3.9 and 3.10'
   judge_file FILE-2 "${certificate}" root:root 444 '3.11 and 3.12'
@@ -377,6 +393,7 @@ main() {
   report_pair CERT "${certificate}" "${key}" "${ca}" sslserver
   verify_names
   verify_authorities
+  verify_shown
   verify_files
   if [[ ${daemon_mode} == mutual ]]; then
     verify_flags 2.7

@@ -1,5 +1,7 @@
 # ---- Which CAs dockerd trusts -----------------------------------------------
 
+readonly restart_dockerd='run: systemctl restart docker.service'
+
 # Prints the file of the CAs that the running dockerd trusts, or nothing. Of two
 # options the last one counts.
 trusted_file() {
@@ -29,16 +31,45 @@ strange_authorities() { # strange_authorities FILE
   done < <(ca_digests_of "$1")
 }
 
+# Prints when dockerd was started, in hundredths of a second since 1970: the
+# kernel counts them from its boot, in field 22 of proc_pid_stat(5).
+daemon_start() {
+  local pid text now uptime
+  local -a fields
+  pid=$(daemon_property MainPID)
+  text=$(cat -- "/proc/${pid}/stat")
+  read -r -a fields <<<"${text##*) }"
+  now=$(date '+%s%2N')
+  read -r uptime _ </proc/uptime
+  printf '%d\n' "$((now - 10#${uptime/./} + fields[19]))"
+}
+
+# Prints what changed after dockerd had read it, at its start. A time of change
+# cannot be set back; the folder's and its link's are those of a rename.
+unread_change() { # unread_change FILE
+  local start changed path
+  start=$(daemon_start)
+  while read -r changed path; do
+    if ((${changed/./} >= start)); then
+      printf '%s has changed since dockerd started and read it; ' "${path}"
+    fi
+  done < <(
+    stat --format '%.2Z %n' -- "${tls_directory}"
+    stat --dereference --format '%.2Z %n' -- "${tls_directory}" "$1"
+  )
+}
+
 verify_authorities() {
-  local file digests='' problem
+  local file digests='' problem remedy
   local what="every CA that dockerd trusts is the site's, or announced by it"
   if [[ ${daemon_mode} == server-only ]]; then
     report CERT-5 SKIP "${what}" \
       'mode server-only: no client certificate is asked for' ''
     return
   fi
+  remedy='carry ca-public.pem from the CA again; run 20-configure-daemon.sh'
   file=$(trusted_file)
-  asked="the sha256 of each certificate in ${file}, in DER"
+  asked="the sha256 of each certificate in ${file}, in DER; stat"
   if [[ ! -f ${file} ]]; then
     problem="dockerd trusts no file that is there: --tlscacert=${file}"
   else
@@ -49,8 +80,11 @@ verify_authorities() {
     else
       problem=$(strange_authorities "${file}")
     fi
+    if [[ -z ${problem} ]]; then
+      problem=$(unread_change "${file}")
+      remedy=${restart_dockerd}
+    fi
   fi
   judge CERT-5 "${what}" "${problem%; }" \
-    "sha256 ${digests//$'\n'/, sha256 }" \
-    'carry ca-public.pem from the CA again; run 20-configure-daemon.sh'
+    "sha256 ${digests//$'\n'/, sha256 }" "${remedy}"
 }

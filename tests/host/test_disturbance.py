@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from generator.lab import Host
 from tests.host.authority import DAY, SERVER, issue, real_authority
-from tests.host.support import NAME, TLS, UNATTENDED, VERIFY_HOST, install, setup, site, verify
+from tests.host.support import NAME, RESTART, TLS, UNATTENDED, VERIFY_HOST, install, setup, site, verify
 
 pytestmark = [pytest.mark.no_probe_image, pytest.mark.one_release]
 LOGGED = {f"TLS-{number}" for number in range(2, 8)}
@@ -84,7 +84,7 @@ def test_a_refusal_for_another_reason_is_still_found(ready: Host, junk: None) ->
     ready.bash(f"cp -a {path} /run/good.pem")
     ready.write(path, pair.certificate_pem)
     found = judge(ready)
-    ready.bash(f"cp -a /run/good.pem {path}")
+    ready.bash(f"cp -a /run/good.pem {path}; {RESTART}")
     assert failed(found) & LOGGED == {"TLS-6"}
     said = r"the daemon gave another reason: 127\.0\.0\.1:\d+: .*certificate has expired"
     assert re.match(said, found["TLS-6"]["evidence"])

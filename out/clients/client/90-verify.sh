@@ -463,14 +463,20 @@ ask_once() { # ask_once ADDRESS PORT NAME CA S_CLIENT_OPTION...
     true
 }
 
-# Prints the names of the certificate that a server shows, as Go lists them.
-names_shown() { # names_shown ADDRESS PORT NAME
-  local address=$1 text
+# Prints the certificate that a server shows, or nothing.
+certificate_shown() { # certificate_shown ADDRESS PORT NAME
+  local address=$1
   local -a name_options
   if [[ ${address} == *:* ]]; then address="[${address}]"; fi
   expect_name "$3"
-  text=$(timeout 10 openssl s_client -connect "${address}:$2" \
-    "${name_options[@]}" </dev/null 2>/dev/null |
+  timeout 10 openssl s_client -connect "${address}:$2" "${name_options[@]}" \
+    </dev/null 2>/dev/null | openssl x509 2>/dev/null || true
+}
+
+# Prints the names of the certificate that a server shows, as Go lists them.
+names_shown() { # names_shown ADDRESS PORT NAME
+  local text
+  text=$(certificate_shown "$@" |
     openssl x509 -noout -ext subjectAltName 2>/dev/null) || true
   text=${text#*$'\n'}
   text=${text//DNS:/}

@@ -804,14 +804,20 @@ ask_once() { # ask_once ADDRESS PORT NAME CA S_CLIENT_OPTION...
     true
 }
 
-# Prints the names of the certificate that a server shows, as Go lists them.
-names_shown() { # names_shown ADDRESS PORT NAME
-  local address=$1 text
+# Prints the certificate that a server shows, or nothing.
+certificate_shown() { # certificate_shown ADDRESS PORT NAME
+  local address=$1
   local -a name_options
   if [[ ${address} == *:* ]]; then address="[${address}]"; fi
   expect_name "$3"
-  text=$(timeout 10 openssl s_client -connect "${address}:$2" \
-    "${name_options[@]}" </dev/null 2>/dev/null |
+  timeout 10 openssl s_client -connect "${address}:$2" "${name_options[@]}" \
+    </dev/null 2>/dev/null | openssl x509 2>/dev/null || true
+}
+
+# Prints the names of the certificate that a server shows, as Go lists them.
+names_shown() { # names_shown ADDRESS PORT NAME
+  local text
+  text=$(certificate_shown "$@" |
     openssl x509 -noout -ext subjectAltName 2>/dev/null) || true
   text=${text#*$'\n'}
   text=${text//DNS:/}
@@ -1105,13 +1111,12 @@ run_for() { # run_for SECONDS COMMAND [ARGUMENT]...
 # A dockerd with TLS hangs up as soon as it sees no handshake: writing on must
 # not end the script.
 send_plain_request() { # send_plain_request PATH
-  local connection text
+  local connection
   trap '' PIPE
   exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}"
   printf 'GET %s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' "$1" \
     1>&"${connection}" || true
-  read -r -t 5 -N 16384 -u "${connection}" text || true
-  printf '%s\n' "${text}"
+  timeout 5 head --bytes=16384 <&"${connection}" | tr -d '\0' || true
 }
 
 # Asks in plain text and prints what comes back, its first 16 KiB.
@@ -1225,6 +1230,16 @@ listening_sockets() {
   while read -r _ place _ state _ _ _ _ _ inode _; do
     [[ ${state} != 0A ]] || printf '%s %s\n' "${place}" "${inode}"
   done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+}
+
+# Prints the inode and the path of each listening local socket; @ begins a name
+# that is no file's.
+listening_local_sockets() {
+  local kind inode path
+  while read -r _ _ _ kind _ _ inode path; do
+    # __SO_ACCEPTCON of linux/net.h.
+    [[ ${kind} != 00010000 ]] || printf '%s %s\n' "${inode}" "${path}"
+  done < <(cat /proc/net/unix)
 }
 
 is_listen_address() { # is_listen_address HEX: the site's, as the kernel has it

@@ -327,14 +327,20 @@ ask_once() { # ask_once ADDRESS PORT NAME CA S_CLIENT_OPTION...
     true
 }
 
-# Prints the names of the certificate that a server shows, as Go lists them.
-names_shown() { # names_shown ADDRESS PORT NAME
-  local address=$1 text
+# Prints the certificate that a server shows, or nothing.
+certificate_shown() { # certificate_shown ADDRESS PORT NAME
+  local address=$1
   local -a name_options
   if [[ ${address} == *:* ]]; then address="[${address}]"; fi
   expect_name "$3"
-  text=$(timeout 10 openssl s_client -connect "${address}:$2" \
-    "${name_options[@]}" </dev/null 2>/dev/null |
+  timeout 10 openssl s_client -connect "${address}:$2" "${name_options[@]}" \
+    </dev/null 2>/dev/null | openssl x509 2>/dev/null || true
+}
+
+# Prints the names of the certificate that a server shows, as Go lists them.
+names_shown() { # names_shown ADDRESS PORT NAME
+  local text
+  text=$(certificate_shown "$@" |
     openssl x509 -noout -ext subjectAltName 2>/dev/null) || true
   text=${text#*$'\n'}
   text=${text//DNS:/}
@@ -628,13 +634,12 @@ run_for() { # run_for SECONDS COMMAND [ARGUMENT]...
 # A dockerd with TLS hangs up as soon as it sees no handshake: writing on must
 # not end the script.
 send_plain_request() { # send_plain_request PATH
-  local connection text
+  local connection
   trap '' PIPE
   exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}"
   printf 'GET %s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' "$1" \
     1>&"${connection}" || true
-  read -r -t 5 -N 16384 -u "${connection}" text || true
-  printf '%s\n' "${text}"
+  timeout 5 head --bytes=16384 <&"${connection}" | tr -d '\0' || true
 }
 
 # Asks in plain text and prints what comes back, its first 16 KiB.
@@ -891,6 +896,16 @@ listening_sockets() {
   while read -r _ place _ state _ _ _ _ _ inode _; do
     [[ ${state} != 0A ]] || printf '%s %s\n' "${place}" "${inode}"
   done < <(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+}
+
+# Prints the inode and the path of each listening local socket; @ begins a name
+# that is no file's.
+listening_local_sockets() {
+  local kind inode path
+  while read -r _ _ _ kind _ _ inode path; do
+    # __SO_ACCEPTCON of linux/net.h.
+    [[ ${kind} != 00010000 ]] || printf '%s %s\n' "${inode}" "${path}"
+  done < <(cat /proc/net/unix)
 }
 
 is_listen_address() { # is_listen_address HEX: the site's, as the kernel has it
@@ -1311,6 +1326,8 @@ ca_digests_of() { # ca_digests_of BUNDLE
 
 # ---- Which CAs dockerd trusts -----------------------------------------------
 
+readonly restart_dockerd='run: systemctl restart docker.service'
+
 # Prints the file of the CAs that the running dockerd trusts, or nothing. Of two
 # options the last one counts.
 trusted_file() {
@@ -1340,16 +1357,45 @@ strange_authorities() { # strange_authorities FILE
   done < <(ca_digests_of "$1")
 }
 
+# Prints when dockerd was started, in hundredths of a second since 1970: the
+# kernel counts them from its boot, in field 22 of proc_pid_stat(5).
+daemon_start() {
+  local pid text now uptime
+  local -a fields
+  pid=$(daemon_property MainPID)
+  text=$(cat -- "/proc/${pid}/stat")
+  read -r -a fields <<<"${text##*) }"
+  now=$(date '+%s%2N')
+  read -r uptime _ </proc/uptime
+  printf '%d\n' "$((now - 10#${uptime/./} + fields[19]))"
+}
+
+# Prints what changed after dockerd had read it, at its start. A time of change
+# cannot be set back; the folder's and its link's are those of a rename.
+unread_change() { # unread_change FILE
+  local start changed path
+  start=$(daemon_start)
+  while read -r changed path; do
+    if ((${changed/./} >= start)); then
+      printf '%s has changed since dockerd started and read it; ' "${path}"
+    fi
+  done < <(
+    stat --format '%.2Z %n' -- "${tls_directory}"
+    stat --dereference --format '%.2Z %n' -- "${tls_directory}" "$1"
+  )
+}
+
 verify_authorities() {
-  local file digests='' problem
+  local file digests='' problem remedy
   local what="every CA that dockerd trusts is the site's, or announced by it"
   if [[ ${daemon_mode} == server-only ]]; then
     report CERT-5 SKIP "${what}" \
       'mode server-only: no client certificate is asked for' ''
     return
   fi
+  remedy='carry ca-public.pem from the CA again; run 20-configure-daemon.sh'
   file=$(trusted_file)
-  asked="the sha256 of each certificate in ${file}, in DER"
+  asked="the sha256 of each certificate in ${file}, in DER; stat"
   if [[ ! -f ${file} ]]; then
     problem="dockerd trusts no file that is there: --tlscacert=${file}"
   else
@@ -1360,10 +1406,13 @@ verify_authorities() {
     else
       problem=$(strange_authorities "${file}")
     fi
+    if [[ -z ${problem} ]]; then
+      problem=$(unread_change "${file}")
+      remedy=${restart_dockerd}
+    fi
   fi
   judge CERT-5 "${what}" "${problem%; }" \
-    "sha256 ${digests//$'\n'/, sha256 }" \
-    'carry ca-public.pem from the CA again; run 20-configure-daemon.sh'
+    "sha256 ${digests//$'\n'/, sha256 }" "${remedy}"
 }
 
 # Prints who is in a group, and whose own group it is, one a line.
@@ -1445,7 +1494,7 @@ verify_daemon_files() {
 verify_flags() { # verify_flags [CIS_ITEM]
   local problem='' places flag what="dockerd runs with -H tcp://${listen}"
   for flag in "${flags[@]}"; do what+=" ${flag%%=/*}"; done
-  asked='tr "\0" "\n" </proc/MAINPID/cmdline; cat /proc/net/tcp /proc/net/tcp6'
+  asked='tr "\0" "\n" </proc/MAINPID/cmdline; cat /proc/net/{tcp,tcp6,unix}'
   is_running_with_flags || problem='dockerd runs without them; '
   places=$(other_listeners)
   [[ ${places} == ' ' ]] || problem+="it was told to listen on${places}too; "
@@ -1476,16 +1525,48 @@ place_text() { # place_text HEX:PORT
   printf '[%s]:%d\n' "${text}" "${port}"
 }
 
+# Prints what dockerd has open.
+open_by_dockerd() {
+  local pid
+  pid=$(daemon_property MainPID)
+  stat --format '%N' "/proc/${pid}"/fd/* 2>/dev/null || true
+}
+
 # Prints the places in the kernel's tables where dockerd listens.
 places_of_dockerd() {
-  local text place inode pid
-  pid=$(daemon_property MainPID)
-  text=$(stat --format '%N' "/proc/${pid}"/fd/* 2>/dev/null) || true
+  local text place inode
+  text=$(open_by_dockerd)
   while read -r place inode; do
     if [[ ${text} == *"socket:[${inode}]"* ]]; then
       printf '%s\n' "${place}"
     fi
   done < <(listening_sockets)
+}
+
+# True for what dockerd has besides: the socket unit's, and those of its
+# plugins' metrics and of its networks.
+is_own_local_socket() { # is_own_local_socket PATH
+  [[ $1 == /run/docker.sock || $1 == /var/run/docker/metrics.sock ||
+    $1 =~ ^/var/run/docker/libnetwork/[0-9a-f]{12}\.sock$ ]]
+}
+
+# Prints on which other local sockets dockerd listens. The API's is the positive
+# control.
+local_listener_problem() {
+  local text inode path found=0
+  text=$(open_by_dockerd)
+  while read -r inode path; do
+    if [[ ${text} != *"socket:[${inode}]"* ]]; then
+      continue
+    elif [[ ${path} == /var/run/docker.sock ]]; then
+      found=1
+    elif ! is_own_local_socket "${path}"; then
+      printf 'it listens on %s too; ' "${path}"
+    fi
+  done < <(listening_local_sockets)
+  if ((! found)); then
+    printf 'it does not listen on /var/run/docker.sock; '
+  fi
 }
 
 # Prints ADDRESS:PORT of each port that a running container publishes. Without
@@ -1507,8 +1588,8 @@ published_places() {
   done
 }
 
-# Prints the network addresses of the socket units that start dockerd: systemd
-# listens there for it.
+# Prints where the socket units that start dockerd listen: systemd does so for
+# it.
 socket_unit_places() {
   local unit place
   local -a units
@@ -1516,7 +1597,7 @@ socket_unit_places() {
   for unit in "${units[@]}"; do
     if ! systemctl --quiet is-active "${unit}"; then continue; fi
     while read -r place _; do
-      if [[ -n ${place} && ${place} != [/@]* ]]; then
+      if [[ -n ${place} && ! ${place} =~ ^(/var)?/run/docker\.sock$ ]]; then
         printf '%s of %s\n' "${place}" "${unit}"
       fi
     done < <(systemctl show --property Listen --value "${unit}")
@@ -1537,6 +1618,7 @@ listener_problem() {
       printf 'it listens on %s too; ' "${text}"
     fi
   done < <(places_of_dockerd)
+  local_listener_problem
   while read -r place; do
     printf 'systemd listens for it on %s; ' "${place}"
   done < <(socket_unit_places)
@@ -3261,6 +3343,22 @@ verify_names() {
     "$(names_of "${certificate}")" 'renew it: make a request and sign it again'
 }
 
+# dockerd reads its files at its start only.
+verify_shown() {
+  local shown installed problem=''
+  asked="openssl s_client -connect ${probe_address}:${listen_port}"
+  shown=$(certificate_shown "${probe_address}" "${listen_port}" \
+    "${probe_name}")
+  installed=$(openssl x509 -in "${certificate}")
+  if [[ -z ${shown} ]]; then
+    problem="it shows none on ${probe_address}:${listen_port}"
+  elif [[ ${shown} != "${installed}" ]]; then
+    problem="it shows sha256 $(digest_of_pem "${shown}")"
+  fi
+  judge CERT-6 'dockerd shows the certificate that is installed' \
+    "${problem}" "sha256 $(digest_of_pem "${installed}")" "${restart_dockerd}"
+}
+
 verify_files() {
   judge_file FILE-1 "${ca}" root:root 444 '3.9 and 3.10'
   judge_file FILE-2 "${certificate}" root:root 444 '3.11 and 3.12'
@@ -3462,6 +3560,7 @@ main() {
   report_pair CERT "${certificate}" "${key}" "${ca}" sslserver
   verify_names
   verify_authorities
+  verify_shown
   verify_files
   if [[ ${daemon_mode} == mutual ]]; then
     verify_flags 2.7

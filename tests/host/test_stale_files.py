@@ -1,0 +1,102 @@
+"""What dockerd has read at its start, beside the files that stand there since: verification tells them apart."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from generator.lab import Host
+from tests.host.authority import DAY, SERVER, issue, new_authority, real_authority
+from tests.host.support import NAME, RESTART, TLS, UNATTENDED, VERIFY_HOST, install, setup, site, verify
+
+pytestmark = pytest.mark.no_probe_image
+CA = f"{TLS}/ca-public.pem"
+CERTIFICATE = f"{TLS}/certificate.pem"
+REMEDY = "run: systemctl restart docker.service"
+
+
+@pytest.fixture(scope="module")
+def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A host that setup.sh has set up."""
+    install(host, tmp_path_factory.mktemp("site"), site())
+    setup(host, *UNATTENDED)
+    return host
+
+
+def failures(host: Host) -> dict[str, dict[str, str]]:
+    """Return the controls of the host that do not hold, by id."""
+    result = verify(host, VERIFY_HOST, "--json", "--no-containers")
+    assert result.stderr == ""
+    found = map(json.loads, result.stdout.splitlines())
+    return {control["id"]: control for control in found if control["result"] == "FAIL"}
+
+
+# How the file that dockerd read is left behind: $1 is it, $2 what is put there.
+CHANGES = {
+    "it is written again": 'cat "$2" >"$1"',
+    "another file takes its place": 'cp "$2" "$1.new"; chmod 444 "$1.new"; touch -d @0 "$1.new"; mv "$1.new" "$1"',
+    "another folder takes its place": """
+        folder=$(realpath "${1%/*}")
+        cp -a "$folder" "$folder.other"; cat "$2" >"$folder.other/${1##*/}"
+        mv "$folder" /run/away; mv "$folder.other" "$folder"; rm -r /run/away
+    """,
+    "the link to its folder is turned": """
+        folder=$(realpath "${1%/*}")
+        cp -a "$folder" "${folder%-*}-0000000000000000"; cat "$2" >"${folder%-*}-0000000000000000/${1##*/}"
+        ln -sfnT "${folder%-*}-0000000000000000" "${1%/*}"
+    """,
+}
+
+
+@pytest.fixture
+def kept(ready: Host) -> Iterator[None]:
+    """Put the folder and the link back after a test, and let dockerd read it."""
+    ready.bash(f"rm -rf /run/kept; mkdir /run/kept; cp -a {TLS} {TLS}-* /run/kept")
+    yield
+    ready.bash(f"rm -rf {TLS} {TLS}-*; cp -a /run/kept/* /etc/docker; {RESTART}")
+    assert failures(ready) == {}
+
+
+def answers(host: Host, client: tuple[str, str]) -> bool:
+    """Tell whether dockerd answers a client."""
+    flags = ["--tlsverify", "--tlscacert=/run/good.pem", f"--tlscert={client[0]}", f"--tlskey={client[1]}"]
+    return host.run(["docker", "-H", "tcp://localhost:2376", *flags, "ps"], check=False).status == 0
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_a_ca_that_dockerd_still_trusts_is_found(ready: Host, kept: None, how: str) -> None:
+    second = new_authority("dockseal CA")
+    client = issue(second).install(ready, "/run/second")
+    ready.write("/run/second.pem", second.certificate_pem)
+    ready.bash(f"cp {CA} /run/good.pem; cat /run/second.pem >>{CA}; {RESTART}")
+    ready.bash(CHANGES[how], CA, "/run/good.pem")
+    assert answers(ready, client)
+    found = failures(ready)
+    assert {*found} == {"CERT-5"}
+    said = r"/etc/docker/tls\S* has changed since dockerd started and read it(; |$)"
+    assert re.match(said, found["CERT-5"]["evidence"])
+    assert found["CERT-5"]["remedy"] == REMEDY
+    ready.bash(RESTART)
+    assert not answers(ready, client)
+    assert failures(ready) == {}
+
+
+@pytest.mark.one_release
+def test_a_certificate_that_dockerd_does_not_show_is_found(ready: Host, kept: None) -> None:
+    key = serialization.load_pem_private_key(ready.read_bytes(f"{TLS}/server-key.pem"), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    shown = x509.load_pem_x509_certificate(ready.read_bytes(CERTIFICATE)).fingerprint(SHA256()).hex()
+    pair = issue(real_authority(ready), NAME, SERVER, key=key, names=(NAME, "127.0.0.1"), ends=300 * DAY)
+    ready.bash(f"cat >{CERTIFICATE} <<'END'\n{pair.certificate_pem.decode()}END")
+    found = failures(ready)
+    assert {*found} == {"CERT-6"}
+    assert (found["CERT-6"]["evidence"], found["CERT-6"]["remedy"]) == (f"it shows sha256 {shown}", REMEDY)
+    ready.bash(RESTART)
+    assert failures(ready) == {}
