@@ -20,7 +20,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help render check rehearse test test-fast test-faults lint bench clean
+.PHONY: help render check reading rehearse test test-fast test-faults lint bench clean
 
 help: ## list the targets
 	@printf 'usage: make TARGET [SITE=site.yaml] [OUT=out] [RELEASE=bookworm]\n\n'
@@ -34,6 +34,9 @@ render: $(VENV)/runtime ## write the scripts of SITE to OUT
 
 check: $(VENV)/runtime ## report every problem of SITE
 	@$(BIN)/dockseal check $(SITE)
+
+reading: $(VENV)/runtime ## count what a reviewer of OUT has to read
+	@$(BIN)/dockseal reading $(OUT)
 
 rehearse: $(VENV)/runtime ## run the scripts of SITE on a throwaway Docker host
 	@$(BIN)/dockseal rehearse $(SITE) --release $(RELEASE)

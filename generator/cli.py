@@ -146,11 +146,48 @@ def schema() -> None:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 def verify(folder: Path) -> None:
     """Check the files of the handed-over folder DIR against its manifest."""
+    from generator.render import library_of, template_folder
     from generator.verify import verify_folder
 
     found = verify_folder(folder)
     click.echo(f"{folder}: {_count(found.files, 'file')}, {_count(found.scripts, 'script')}: as the manifest says")
+    own = found.library == library_of(template_folder())
+    known = f"that of dockseal {__version__}" if own else f"not that of dockseal {__version__}"
+    click.echo(f"sha256 of {folder}/lib, {known}: {found.library}")
     click.echo(f"sha256 of {folder}/SHA256SUMS, to compare with the sender's: {found.digest}")
+
+
+@main.command()
+@click.argument("results", nargs=-1, required=True)
+@click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML to this file.")
+def report(results: tuple[str, ...], junit: Path | None) -> None:
+    """Sum up RESULTS: files with what 90-verify.sh --json printed, - for standard input.
+
+    Exit status 4 when a control does not hold.
+    """
+    from generator.report import junit_octets, read_controls, summary
+
+    controls = [control for name in results for control in read_controls(name, _text_of(name))]
+    if junit is not None:
+        try:
+            junit.write_bytes(junit_octets(controls))
+        except OSError as error:
+            raise OutputError(f"{junit}: cannot be written: {error.strerror}") from None
+    for line in summary(controls):
+        click.echo(line)
+    if any(control.result == "FAIL" for control in controls):
+        sys.exit(4)
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), default=Path("out"))
+def reading(folder: Path) -> None:
+    """Print how much of the rendered folder DIR (default: out) is to be read, and when."""
+    from generator.reading import reading as count
+    from generator.reading import reading_table
+
+    for line in reading_table(count(folder)):
+        click.echo(line)
 
 
 @main.command()
@@ -163,6 +200,16 @@ def completion(shell: str) -> None:
     if found is None:
         raise UsageError(f"this version of click has no completion for {shell}; update it")
     click.echo(found(main, {}, "dockseal", "_DOCKSEAL_COMPLETE").source())
+
+
+def _text_of(name: str) -> str:
+    """Return the text of a file, or of standard input for `-`."""
+    if name == "-":
+        return sys.stdin.buffer.read().decode("utf-8", "replace")
+    try:
+        return Path(name).read_text("utf-8", "replace")
+    except OSError as error:
+        raise UsageError(f"{name}: cannot be read: {error.strerror}") from None
 
 
 def _discard_output() -> None:

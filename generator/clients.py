@@ -148,7 +148,6 @@ def verify(names: Names, client: Client) -> Step:
         },
         reads=tuple(path for path, _ in INSTALLED),
         effects=Effects(
-            files=(File("FILE (--junit)", "operator", "0600"),),
             temporary=("/tmp/RANDOM/",),  # noqa: S108 - mktemp(1) makes it
             starts=("a TLS server of an impostor, on a loopback address",),
         ),

@@ -20,7 +20,6 @@ DEFAULT_REMAP_USER = "dockremap"
 DAEMON_UNITS = ("docker.service", "docker.socket")
 # Where useradd(8), which dockerd runs, writes.
 ACCOUNTS = tuple(f"/etc/{name}" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid"))
-JUNIT = File("FILE (--junit)", "root:root", "0600")
 PROBE_FOLDERS = ("/run/dockseal-probe.RANDOM/",)
 CONTAINERS = ("throwaway containers, networks and an image",)
 IN_CONTAINERS = (
@@ -32,6 +31,8 @@ IN_CONTAINERS = (
     "docker image rm",
 )
 
+WATCH_FOLDER = "/usr/local/lib/dockseal"
+WATCH_LIBRARY = ("begin", "common", "change", "certificates", "expiry")
 WATCH_UNITS = ("service", "timer")
 PROBES = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -189,7 +190,7 @@ def show_namespaces(host: Host) -> Step:
         needs_root=True,
         needs="probe-image",
         effects=Effects(
-            files=(HOST_LOCK, JUNIT),
+            files=(HOST_LOCK,),
             commands=IN_CONTAINERS,
             temporary=(*PROBE_FOLDERS, "/tmp/RANDOM/"),  # noqa: S108 - mktemp(1) makes it
             starts=("throwaway containers and an image; a network where docker has no default bridge",),
@@ -203,7 +204,8 @@ def watch_expiry(names: Names, host: Host) -> Step:
     path = f"hosts/{host.name}/60-watch-expiry.sh"
     certificate = _certificate(names, host)
     wanted = ("probe_name", "tls_directory", "certificate_file", "ca_certificate_file", "client_folders")
-    files = [File("/usr/local/sbin/dockseal-watch-expiry", "root:root", "0755")]
+    installed = (path, *(f"lib/{name}.sh" for name in WATCH_LIBRARY))
+    files = [File(f"{WATCH_FOLDER}/{name}", "root:root", "0644") for name in installed]
     files += [File(f"/etc/systemd/system/dockseal-watch-expiry.{kind}", "root:root", "0644") for kind in WATCH_UNITS]
     files += [File("/var/lib/systemd/timers/stamp-dockseal-watch-expiry.timer", "root:root", "0644"), HOST_LOCK]
     if host.textfile_directory:
@@ -221,6 +223,7 @@ def watch_expiry(names: Names, host: Host) -> Step:
             "client_certificate_file": names.client.certificate,
             "warn_days": host.warn_days,
             "textfile_directory": host.textfile_directory or "",
+            "program_files": installed,
         },
         reads=tuple(f"{host.tls_directory}/{name}" for name in (names.server.certificate, names.files.ca_certificate)),
         looks_at=(
@@ -280,7 +283,7 @@ def verify(names: Names, host: Host) -> Step:
         needs_root=True,
         needs="dockerd",
         effects=Effects(
-            files=(HOST_LOCK, JUNIT),
+            files=(HOST_LOCK,),
             commands=IN_CONTAINERS,
             temporary=(*PROBE_FOLDERS, "/tmp/RANDOM/"),  # noqa: S108 - mktemp(1) makes it
             starts=CONTAINERS,

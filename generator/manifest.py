@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
@@ -12,7 +13,8 @@ from generator.steps import Step
 
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
-FORMAT = 1
+FORMAT = 2
+LIBRARY = "lib"
 BODY_MARK = b"# ==== Below this line"
 
 
@@ -49,13 +51,19 @@ def manifest_octets(entries: list[Entry]) -> bytes:
     """Return manifest.json; `files` names every file of the folder, also itself and SHA256SUMS."""
     scripts = [_script(entry, entry.step) for entry in entries if entry.step]
     files = sorted([*(entry.path for entry in entries), MANIFEST, SUMS])
-    text = json.dumps({"format": FORMAT, "files": files, "scripts": scripts}, indent=2)
+    data = {"format": FORMAT, "library_sha256": library_digest(entries), "files": files, "scripts": scripts}
+    text = json.dumps(data, indent=2)
     return f"{text}\n".encode("ascii")
 
 
 def sums_octets(entries: list[Entry]) -> bytes:
     """Return SHA256SUMS in the form that `sha256sum --check` reads (sha256sum(1)), sorted by path."""
     return "".join(f"{entry.sha256}  {entry.path}\n" for entry in sorted(entries, key=lambda e: e.path)).encode()
+
+
+def library_digest(entries: Iterable[Entry]) -> str:
+    """Return the sha256 of the library: what `sha256sum lib/* | sha256sum` prints in the C locale."""
+    return sha256(sums_octets([entry for entry in entries if entry.path.startswith(f"{LIBRARY}/")])).hexdigest()
 
 
 def _script(entry: Entry, step: Step) -> dict[str, Any]:

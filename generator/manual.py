@@ -61,4 +61,6 @@ def _group(general: str, names: tuple[str, ...], folders: list[str]) -> str:
         return ", ".join(names)
     if not folder.startswith(("/", "~", "OUT")):
         folder = f"DIR/{folder}".rstrip("/")
-    return f"{folder}/{names[0]}" if len(names) == 1 else f"{folder}/: {', '.join(names)}"
+    # A long path may break between its folder and its name.
+    path = f"{folder}/{names[0]}"
+    return path if len(names) == 1 and len(path) < WIDTH - MARGIN else f"{folder}/: {', '.join(names)}"

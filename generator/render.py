@@ -12,7 +12,7 @@ import jinja2
 from jinja2.ext import Extension
 
 from generator.errors import TemplateError
-from generator.manifest import Entry, entry_of, manifest_octets, sums_octets
+from generator.manifest import LIBRARY, Entry, entry_of, library_digest, manifest_octets, sums_octets
 from generator.manual import manual
 from generator.plan import Plan
 from generator.steps import Context, Step
@@ -21,6 +21,7 @@ SCRIPT_MODE = 0o755
 TEXT_MODE = 0o644
 README = "README.md"
 MANUAL = "manual"
+LIBRARY_PATH = "library"  # how a script gets from its own folder to the library
 
 _LINE_STATEMENT = re.compile(r"^[ \t]*#%(?!\{)[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _CONTROL = re.compile(r"[^\x20-\x7e]")
@@ -90,7 +91,16 @@ class Renderer:
 
     def script(self, step: Step) -> bytes:
         """Return the octets of a step's script."""
-        return self._render(self.scripts, step.template, {**step.context, MANUAL: Comment(manual(step))})
+        more = {MANUAL: Comment(manual(step)), LIBRARY_PATH: "../" * step.path.count("/") + LIBRARY}
+        return self._render(self.scripts, step.template, {**step.context, **more})
+
+    def library(self) -> Iterator[Rendered]:
+        """Yield the files of the library, which are the same for every site."""
+        paths = sorted((self.folder / LIBRARY).glob("*.sh"))
+        if not paths:
+            raise TemplateError(f"{self.folder}: there is no {LIBRARY}; install dockseal again")
+        for path in paths:
+            yield Rendered(f"{LIBRARY}/{path.name}", path.read_bytes(), TEXT_MODE)
 
     def text(self, template: str, context: Context) -> bytes:
         """Return the octets of a Markdown file."""
@@ -136,6 +146,11 @@ def _environment(folder: Path, finalize: Any) -> jinja2.Environment:
     )
 
 
+def library_of(folder: Path) -> str:
+    """Return the digest of the library that lies beside templates (sha256, hexadecimal)."""
+    return library_digest(entry_of(file.path, file.octets) for file in Renderer(folder).library())
+
+
 def render_plan(plan: Plan, folder: Path) -> Iterator[Rendered]:
     """Yield every file of the output one by one, SHA256SUMS last; `folder` has the templates.
 
@@ -143,6 +158,9 @@ def render_plan(plan: Plan, folder: Path) -> Iterator[Rendered]:
     """
     renderer = Renderer(folder)
     entries: list[Entry] = []
+    for file in renderer.library():
+        entries.append(entry_of(file.path, file.octets))
+        yield file
     for step in (plan.setup, *plan.steps):
         octets = renderer.script(step)
         entries.append(entry_of(step.path, octets, step))

@@ -12,7 +12,7 @@ from typing import Any
 
 from generator.errors import DocksealError, TemplateError, UsageError, printable
 from generator.folder import entries, parents, reason
-from generator.manifest import FORMAT, MANIFEST, SUMS, body_of
+from generator.manifest import FORMAT, LIBRARY, MANIFEST, SUMS, Entry, body_of, library_digest
 
 _SUM = re.compile(r"([0-9a-f]{64}) [ *]([!-~]+)")
 
@@ -25,11 +25,15 @@ class FolderError(DocksealError):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found right: number of files and of scripts, and the digest of SHA256SUMS (sha256, hexadecimal)."""
+    """What was found right: number of files and of scripts, and the digests (sha256, hexadecimal).
+
+    `digest` is that of SHA256SUMS, `library` that of the files in lib/.
+    """
 
     files: int
     scripts: int
     digest: str
+    library: str
 
 
 def verify_folder(folder: Path) -> Verified:
@@ -47,9 +51,12 @@ def verify_folder(folder: Path) -> Verified:
     for path in sorted(set(sums) & names):
         problems += _file(folder, path, sums[path], manifest["scripts"].get(path))
     problems += _bodies(manifest["scripts"])
+    library = library_digest(Entry(path, digest) for path, digest in sums.items())
+    if library != manifest["library"]:
+        problems.append(f"{LIBRARY}/: sha256 is {library}, {MANIFEST} says {manifest['library']}")
     if problems:
         raise FolderError("\n".join(f"{folder}: {problem}" for problem in problems))
-    return Verified(len(known), len(manifest["scripts"]), sha256(sums_text).hexdigest())
+    return Verified(len(known), len(manifest["scripts"]), sha256(sums_text).hexdigest(), library)
 
 
 def _read(folder: Path, name: str) -> bytes:
@@ -66,6 +73,7 @@ def _manifest(octets: bytes) -> dict[str, Any]:
         if data["format"] != FORMAT:
             raise FolderError(f"{MANIFEST} has format {data['format']!r}, expected {FORMAT}; use the sender's dockseal")
         files = {str(name) for name in data["files"]}
+        library = str(data["library_sha256"])
         scripts = {str(script["path"]): script for script in data["scripts"]}
         for script in scripts.values():
             for key in ("sha256", "body_sha256", "template"):
@@ -73,7 +81,7 @@ def _manifest(octets: bytes) -> dict[str, Any]:
                     raise TypeError(key)
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
         raise FolderError(f"{MANIFEST} is not a manifest of dockseal; get the folder again") from None
-    return {"files": files, "scripts": scripts}
+    return {"files": files, "library": library, "scripts": scripts}
 
 
 def _sums(octets: bytes) -> tuple[dict[str, str], list[str]]:

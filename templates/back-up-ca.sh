@@ -8,32 +8,24 @@
 #             --passphrase-file FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly ca_key_file=@{ca_key_file}
 readonly ca_certificate_file=@{ca_certificate_file}
 readonly ledger_file=@{ledger_file}
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/change.sh"
-
-#% include "parts/finish.sh"
-
-#% include "parts/folder.sh"
-
-#% include "parts/lock.sh"
-
-#% include "parts/party.sh"
-
-#% include "parts/section_certificates.sh"
-
-#% include "parts/public_key_of.sh"
-
-#% include "parts/terminal.sh"
-
-#% include "parts/passphrase.sh"
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/certificates.sh"
+. "${lib}/passphrase.sh"
+. "${lib}/authority.sh"
 
 # ---- The archive ------------------------------------------------------------
 

@@ -6,18 +6,21 @@
 # Options:    --dir DIR (not used)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 no certificate ends soon, 2 wrong use, 4 one does
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly warn_days=@{warn_days}
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/safe.sh"
-
-#% include "parts/life_of.sh"
-
-#% include "parts/expiry.sh"
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/certificates.sh"
+. "${lib}/expiry.sh"
 
 # ---- This script ------------------------------------------------------------
 

@@ -6,7 +6,11 @@
 # Options:    --dir DIR (~/docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check: changes, 5 waits
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly alternative_names=@{alternative_names}
@@ -24,43 +28,13 @@ readonly -a contexts=(
   #% endfor
 )
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/change.sh"
-
-#% include "parts/write.sh"
-
-#% include "parts/safe.sh"
-
-#% include "parts/caller.sh"
-
-#% include "parts/same_file.sh"
-
-#% include "parts/finish.sh"
-
-#% include "parts/keep_copy.sh"
-
-#% include "parts/lock.sh"
-
-#% include "parts/section_certificates.sh"
-
-#% include "parts/names_of.sh"
-
-#% include "parts/public_key_of.sh"
-
-#% include "parts/has_same_key.sh"
-
-#% include "parts/why_not_valid.sh"
-
-#% include "parts/check_certificate.sh"
-
-#% include "parts/trusted_authorities.sh"
-
-#% include "parts/show_authorities.sh"
-
-#% include "parts/remove_request.sh"
-
-#% include "parts/renewal.sh"
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/caller.sh"
+. "${lib}/certificates.sh"
+. "${lib}/renewal.sh"
 
 # ---- The files in ~/.docker -------------------------------------------------
 

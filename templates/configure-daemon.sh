@@ -7,7 +7,11 @@
 # Options:    --dir DIR (~/docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check: changes, 5 waits
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 # mutual: TLS on both sides; server-only: without client certificates.
@@ -38,79 +42,21 @@ readonly client_certificate_file=@{client_certificate_file}
 readonly userns_remap=@{userns_remap}
 readonly icc=@{icc}
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/change.sh"
-
-#% include "parts/write.sh"
-
-#% include "parts/finish.sh"
-
-#% include "parts/keep_copy.sh"
-
-#% include "parts/same_file.sh"
-
-#% include "parts/safe.sh"
-
-#% include "parts/safe_folders.sh"
-
-#% include "parts/lock.sh"
-
-#% include "parts/terminal.sh"
-
-#% include "parts/confirm.sh"
-
-#% include "parts/section_certificates.sh"
-
-#% include "parts/names_of.sh"
-
-#% include "parts/public_key_of.sh"
-
-#% include "parts/has_same_key.sh"
-
-#% include "parts/why_not_valid.sh"
-
-#% include "parts/check_certificate.sh"
-
-#% include "parts/trusted_authorities.sh"
-
-#% include "parts/show_authorities.sh"
-
-#% include "parts/remove_request.sh"
-
-#% include "parts/renewal.sh"
-
-#% include "parts/handshake.sh"
-
-#% include "parts/explain.sh"
-
-#% include "parts/daemon_log.sh"
-
-#% include "parts/run_for.sh"
-
-#% include "parts/plain_http.sh"
-
-#% include "parts/find_client.sh"
-
-#% include "parts/tls_flags.sh"
-
-#% include "parts/daemon.sh"
-
-#% include "parts/sockets.sh"
-
-#% include "parts/subordinate_ids.sh"
-
-#% include "parts/lost_containers.sh"
-
-#% include "parts/userns.sh"
-
-#% include "parts/daemon_options.sh"
-
-#% include "parts/daemon_conflicts.sh"
-
-#% include "parts/drop_in.sh"
-
-#% include "parts/daemon_switch.sh"
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/certificates.sh"
+. "${lib}/renewal.sh"
+. "${lib}/handshake.sh"
+. "${lib}/explain.sh"
+. "${lib}/daemon.sh"
+. "${lib}/tls_flags.sh"
+. "${lib}/flags.sh"
+. "${lib}/subordinate_ids.sh"
+. "${lib}/userns.sh"
+. "${lib}/daemon_conflicts.sh"
+. "${lib}/daemon_change.sh"
 
 # ---- Installing the certificate ---------------------------------------------
 

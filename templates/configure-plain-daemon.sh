@@ -6,7 +6,11 @@
 # Options:    --dir DIR (not used)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly listen=@{listen}
@@ -20,48 +24,20 @@ readonly drop_in=@{drop_in}
 readonly userns_remap=@{userns_remap}
 readonly icc=@{icc}
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/change.sh"
-
-#% include "parts/write.sh"
-
-#% include "parts/finish.sh"
-
-#% include "parts/keep_copy.sh"
-
-#% include "parts/safe.sh"
-
-#% include "parts/lock.sh"
-
-#% include "parts/terminal.sh"
-
-#% include "parts/confirm.sh"
-
-#% include "parts/run_for.sh"
-
-#% include "parts/plain_http.sh"
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/daemon.sh"
 
 # D01: the two sockets, and no option of TLS.
 flags=()
 
-#% include "parts/daemon.sh"
-
-#% include "parts/sockets.sh"
-
-#% include "parts/subordinate_ids.sh"
-
-#% include "parts/lost_containers.sh"
-
-#% include "parts/userns.sh"
-
-#% include "parts/daemon_options.sh"
-
-#% include "parts/daemon_conflicts.sh"
-
-#% include "parts/drop_in.sh"
-
-#% include "parts/daemon_switch.sh"
+. "${lib}/flags.sh"
+. "${lib}/subordinate_ids.sh"
+. "${lib}/userns.sh"
+. "${lib}/daemon_conflicts.sh"
+. "${lib}/daemon_change.sh"
 
 # ---- Plain TCP --------------------------------------------------------------
 

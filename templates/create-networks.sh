@@ -6,7 +6,11 @@
 # Options:    --dir DIR (~/docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 # Each row: name, icc, internal, subnet, IPv6 subnet (an empty subnet is one of
@@ -17,19 +21,13 @@ readonly -a networks=(
   #% endfor
 )
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/change.sh"
-
-#% include "parts/finish.sh"
-
-#% include "parts/lock.sh"
-
-#% include "parts/daemon_options.sh"
-
-#% include "parts/networks.sh"
-
-#% include "parts/routes.sh"
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/daemon.sh"
+. "${lib}/networks.sh"
+. "${lib}/routes.sh"
 
 # ---- Before the first change ------------------------------------------------
 

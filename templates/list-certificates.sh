@@ -6,14 +6,20 @@
 # Options:    --dir DIR (~/docker-tls)  --json  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 2 wrong use, or there is no ledger
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly ledger_file=@{ledger_file}
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/json.sh"
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/report.sh"
 
 # ---- This script ------------------------------------------------------------
 

@@ -6,7 +6,11 @@
 # Options:    --dir DIR (~/docker-tls)  --renew [--new-key]  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly name=@{name}
@@ -17,37 +21,11 @@ readonly request_file=@{request_file}
 readonly certificate_file=@{certificate_file}
 readonly ca_certificate_file=@{ca_certificate_file}
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/change.sh"
-
-#% include "parts/write.sh"
-
-#% include "parts/finish.sh"
-
-#% include "parts/folder.sh"
-
-#% include "parts/lock.sh"
-
-#% include "parts/party.sh"
-
-#% include "parts/section_certificates.sh"
-
-#% include "parts/names_of.sh"
-
-#% include "parts/request_settings.sh"
-
-#% include "parts/why_not_plain.sh"
-
-#% include "parts/public_key_of.sh"
-
-#% include "parts/has_same_key.sh"
-
-#% include "parts/is_good_certificate.sh"
-
-#% include "parts/why_not_valid.sh"
-
-#% include "parts/undo.sh"
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/certificates.sh"
 
 # ---- This script ------------------------------------------------------------
 
@@ -55,4 +33,6 @@ accepts=' --dir --renew --new-key --yes --check --undo --remove-keys --help '
 readonly accepts
 readonly purpose=sslclient
 
-#% include "parts/request.sh"
+. "${lib}/request.sh"
+
+make_request "$@"

@@ -8,7 +8,11 @@
 #             --dir DIR (~/docker-tls)  --passphrase-file FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly ca_common_name=@{ca_common_name}
@@ -24,49 +28,13 @@ readonly -a parties=(
   #% endfor
 )
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/change.sh"
-
-#% include "parts/write.sh"
-
-#% include "parts/finish.sh"
-
-#% include "parts/keep_copy.sh"
-
-#% include "parts/folder.sh"
-
-#% include "parts/lock.sh"
-
-#% include "parts/party.sh"
-
-#% include "parts/section_certificates.sh"
-
-#% include "parts/names_of.sh"
-
-#% include "parts/why_not_plain.sh"
-
-#% include "parts/public_key_of.sh"
-
-#% include "parts/why_not_valid.sh"
-
-#% include "parts/ledger.sh"
-
-#% include "parts/undo.sh"
-
-#% include "parts/terminal.sh"
-
-#% include "parts/confirm.sh"
-
-#% include "parts/passphrase.sh"
-
-#% include "parts/run_with_passphrase.sh"
-
-#% include "parts/authority.sh"
-
-#% include "parts/trusted_authorities.sh"
-
-#% include "parts/show_authorities.sh"
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/certificates.sh"
+. "${lib}/passphrase.sh"
+. "${lib}/authority.sh"
 
 # ---- Stage 1: the next CA ---------------------------------------------------
 

@@ -12,7 +12,11 @@
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
 #             4 a control does not hold, 5 waits for a file that has to be
 #             carried here, 6 refused a request
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly ca_common_name=@{ca_common_name}
@@ -42,19 +46,11 @@ readonly -a steps=(
   #% endfor
 )
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/change.sh"
-
-#% include "parts/write.sh"
-
-#% include "parts/folder.sh"
-
-#% include "parts/lock.sh"
-
-#% include "parts/terminal.sh"
-
-#% include "parts/passphrase.sh"
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/passphrase.sh"
 
 # ---- Which scripts run on this machine --------------------------------------
 
@@ -261,7 +257,8 @@ Nothing was changed. Render them again, or find out who changed them."
         "SHA256SUMS has no line for ${line#*  }: it was cut off or changed." \
         'Nothing was changed. Render the scripts again, or find out who' \
         'changed it.'
-  done < <(cd -- "${home}" && sha256sum -- setup.sh README.md "${chosen[@]}")
+  done < <(cd -- "${home}" && sha256sum -- setup.sh README.md lib/*.sh \
+    "${chosen[@]}")
 }
 
 # With docker's variables as this script was given them: a verification looks at
@@ -559,7 +556,7 @@ main() {
   local named_parties
   local -a named=() roles=() wanted=() options=() chosen=() elsewhere=()
   local -a plan=() requests=() awaited=()
-  home=$(realpath -- "${BASH_SOURCE[0]}")
+  home=$(realpath -- "$0")
   home=${home%/*}
   read_arguments "$@"
   parse_options "${options[@]}"

@@ -3,35 +3,32 @@
 # sharing it does. Every claim stands beside what was seen.
 #
 # @{manual}
-# Options:    --dir DIR (~/docker-tls)  --json  --junit FILE  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --json   --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use or no image, 4 a control does
 #             not hold
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly userns_remap=@{userns_remap}
 readonly probe_image=@{probe_image}
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/lock.sh"
-
-#% include "parts/safe.sh"
-
-#% include "parts/json.sh"
-
-#% include "parts/report.sh"
-
-#% include "parts/subordinate_ids.sh"
-
-#% include "parts/probe.sh"
-
-#% include "parts/namespaces.sh"
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/report.sh"
+. "${lib}/subordinate_ids.sh"
+. "${lib}/probe.sh"
+. "${lib}/namespaces.sh"
 
 # ---- The verbs --------------------------------------------------------------
 
-accepts=' --dir --json --junit --yes --check --undo --remove-keys --help '
+accepts=' --dir --json --yes --check --undo --remove-keys --help '
 readonly accepts
 
 # Prints the commands; the containers' names stand for what docker will say.

@@ -7,7 +7,11 @@
 #             --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
 #             5 waits for a request, 6 refused one
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly ca_key_file=@{ca_key_file}
@@ -24,49 +28,13 @@ readonly -a table=(
   #% endfor
 )
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/change.sh"
-
-#% include "parts/write.sh"
-
-#% include "parts/finish.sh"
-
-#% include "parts/keep_copy.sh"
-
-#% include "parts/folder.sh"
-
-#% include "parts/lock.sh"
-
-#% include "parts/party.sh"
-
-#% include "parts/section_certificates.sh"
-
-#% include "parts/names_of.sh"
-
-#% include "parts/request_settings.sh"
-
-#% include "parts/why_not_plain.sh"
-
-#% include "parts/public_key_of.sh"
-
-#% include "parts/is_good_certificate.sh"
-
-#% include "parts/why_not_valid.sh"
-
-#% include "parts/ledger.sh"
-
-#% include "parts/undo.sh"
-
-#% include "parts/terminal.sh"
-
-#% include "parts/passphrase.sh"
-
-#% include "parts/run_with_passphrase.sh"
-
-#% include "parts/trusted_authorities.sh"
-
-#% include "parts/show_authorities.sh"
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/certificates.sh"
+. "${lib}/passphrase.sh"
+. "${lib}/authority.sh"
 
 # ---- This script ------------------------------------------------------------
 
@@ -86,4 +54,6 @@ extensions_for() { # extensions_for NAMES KEY_TYPE
     'subjectKeyIdentifier = hash' 'authorityKeyIdentifier = keyid'
 }
 
-#% include "parts/sign.sh"
+. "${lib}/sign.sh"
+
+sign_requests "$@"

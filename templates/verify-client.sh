@@ -3,10 +3,14 @@
 # answers it and shows a certificate of the site's CA.
 #
 # @{manual}
-# Options:    --dir DIR (~/docker-tls)  --json  --junit FILE  --yes  --check
+# Options:    --dir DIR (~/docker-tls)  --json   --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 # Below the home folder; empty for none.
@@ -19,49 +23,23 @@ readonly -a hosts=(
   #% endfor
 )
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/caller.sh"
-
-#% include "parts/same_file.sh"
-
-#% include "parts/section_certificates.sh"
-
-#% include "parts/public_key_of.sh"
-
-#% include "parts/has_same_key.sh"
-
-#% include "parts/why_not_valid.sh"
-
-#% include "parts/trusted_authorities.sh"
-
-#% include "parts/handshake.sh"
-
-#% include "parts/explain.sh"
-
-#% include "parts/safe.sh"
-
-#% include "parts/json.sh"
-
-#% include "parts/report.sh"
-
-#% include "parts/check_junit.sh"
-
-#% include "parts/life_of.sh"
-
-#% include "parts/judge_pair.sh"
-
-#% include "parts/judge_file.sh"
-
-#% include "parts/impostor.sh"
-
-#% include "parts/client_modes.sh"
-
-#% include "parts/plain_text.sh"
+. "${lib}/common.sh"
+. "${lib}/caller.sh"
+. "${lib}/change.sh"
+. "${lib}/certificates.sh"
+. "${lib}/handshake.sh"
+. "${lib}/explain.sh"
+. "${lib}/report.sh"
+. "${lib}/judge.sh"
+. "${lib}/impostor.sh"
+. "${lib}/client_modes.sh"
+. "${lib}/plain_text.sh"
 
 # ---- This script ------------------------------------------------------------
 
-accepts=' --dir --json --junit --yes --check --undo --remove-keys --help '
+accepts=' --dir --json --yes --check --undo --remove-keys --help '
 readonly accepts
 
 verify_files() {
@@ -294,7 +272,6 @@ main() {
     [[ -r ${file} ]] ||
       die 2 "$(id -un) cannot read ${file}; run this as its owner"
   done
-  check_junit
   scratch=$(mktemp -d)
   trap 'stop_impostor; rm -rf -- "${scratch}"' EXIT
   make_another_ca

@@ -3,11 +3,15 @@
 # it. Shown by handshakes, each refusal beside a client that is answered.
 #
 # @{manual}
-# Options:    --dir DIR (~/docker-tls)  --json  --junit FILE
+# Options:    --dir DIR (~/docker-tls)  --json
 #             --no-containers  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 # mutual: TLS on both sides; server-only: without client certificates.
@@ -47,78 +51,29 @@ readonly -a networks=(
   #% endfor
 )
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/section_certificates.sh"
-
-#% include "parts/names_of.sh"
-
-#% include "parts/public_key_of.sh"
-
-#% include "parts/has_same_key.sh"
-
-#% include "parts/why_not_valid.sh"
-
-#% include "parts/handshake.sh"
-
-#% include "parts/explain.sh"
-
-#% include "parts/daemon_log.sh"
-
-#% include "parts/run_for.sh"
-
-#% include "parts/plain_http.sh"
-
-#% include "parts/find_client.sh"
-
-#% include "parts/tls_flags.sh"
-
-#% include "parts/daemon.sh"
-
-#% include "parts/subordinate_ids.sh"
-
-#% include "parts/lost_containers.sh"
-
-#% include "parts/sockets.sh"
-
-#% include "parts/safe.sh"
-
-#% include "parts/safe_folders.sh"
-
-#% include "parts/json.sh"
-
-#% include "parts/report.sh"
-
-#% include "parts/check_junit.sh"
-
-#% include "parts/life_of.sh"
-
-#% include "parts/judge_pair.sh"
-
-#% include "parts/trusted_authorities.sh"
-
-#% include "parts/judge_authorities.sh"
-
-#% include "parts/judge_file.sh"
-
-#% include "parts/judge_daemon.sh"
-
-#% include "parts/lock.sh"
-
-#% include "parts/probe.sh"
-
-#% include "parts/daemon_options.sh"
-
-#% include "parts/networks.sh"
-
-#% include "parts/isolation.sh"
-
-#% include "parts/namespaces.sh"
+. "${lib}/common.sh"
+. "${lib}/certificates.sh"
+. "${lib}/handshake.sh"
+. "${lib}/explain.sh"
+. "${lib}/daemon.sh"
+. "${lib}/tls_flags.sh"
+. "${lib}/flags.sh"
+. "${lib}/subordinate_ids.sh"
+. "${lib}/change.sh"
+. "${lib}/report.sh"
+. "${lib}/judge.sh"
+. "${lib}/judge_daemon.sh"
+. "${lib}/probe.sh"
+. "${lib}/networks.sh"
+. "${lib}/isolation.sh"
+. "${lib}/namespaces.sh"
 
 # ---- What a stranger has: keys and certificates made for this run -----------
 
 readonly s_client="openssl s_client -connect ${probe_address}:${listen_port}"
-accepts=' --dir --json --junit --no-containers --yes --check --undo '
+accepts=' --dir --json --no-containers --yes --check --undo '
 accepts+='--remove-keys --help '
 readonly accepts
 
@@ -385,7 +340,6 @@ main() {
     fi
   done
   if [[ ${verb} == check ]]; then exit 0; fi
-  check_junit
   need_safe_folders
   scratch=$(mktemp -d)
   trap 'remove_probes; rm -rf -- "${scratch}"' EXIT

@@ -3,11 +3,15 @@
 # root on it, as the site says, and that it is nowhere else to be reached.
 #
 # @{manual}
-# Options:    --dir DIR (not used)  --json  --junit FILE
+# Options:    --dir DIR (not used)  --json
 #             --no-containers  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly listen=@{listen}
@@ -28,50 +32,28 @@ readonly -a networks=(
   #% endfor
 )
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/run_for.sh"
-
-#% include "parts/plain_http.sh"
+. "${lib}/common.sh"
+. "${lib}/daemon.sh"
 
 # D01: the two sockets, and no option of TLS.
 flags=()
 
-#% include "parts/daemon.sh"
-
-#% include "parts/sockets.sh"
-
-#% include "parts/subordinate_ids.sh"
-
-#% include "parts/lost_containers.sh"
-
-#% include "parts/safe.sh"
-
-#% include "parts/json.sh"
-
-#% include "parts/report.sh"
-
-#% include "parts/check_junit.sh"
-
-#% include "parts/judge_file.sh"
-
-#% include "parts/judge_daemon.sh"
-
-#% include "parts/lock.sh"
-
-#% include "parts/probe.sh"
-
-#% include "parts/daemon_options.sh"
-
-#% include "parts/networks.sh"
-
-#% include "parts/isolation.sh"
-
-#% include "parts/namespaces.sh"
+. "${lib}/flags.sh"
+. "${lib}/subordinate_ids.sh"
+. "${lib}/change.sh"
+. "${lib}/report.sh"
+. "${lib}/judge.sh"
+. "${lib}/judge_daemon.sh"
+. "${lib}/probe.sh"
+. "${lib}/networks.sh"
+. "${lib}/isolation.sh"
+. "${lib}/namespaces.sh"
 
 # ---- Who is answered --------------------------------------------------------
 
-accepts=' --dir --json --junit --no-containers --yes --check --undo '
+accepts=' --dir --json --no-containers --yes --check --undo '
 accepts+='--remove-keys --help '
 readonly accepts
 
@@ -108,7 +90,6 @@ main() {
     die 2 "${drop_in} is not there: run 20-configure-daemon.sh first"
   fi
   if [[ ${verb} == check ]]; then exit 0; fi
-  check_junit
   trap remove_probes EXIT
   verify_daemon_files
   verify_flags

@@ -8,7 +8,11 @@
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
 #             4 with --now: a certificate ends soon
-#% include "parts/guard.sh"
+
+# In POSIX mode no exported function takes the place of `.`.
+POSIXLY_CORRECT=1
+lib=$(/usr/bin/dirname -- "$0")/@{library}
+. "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly listen_port=@{listen_port}
@@ -25,26 +29,21 @@ readonly -a client_folders=(
 )
 readonly client_certificate_file=@{client_certificate_file}
 readonly warn_days=@{warn_days}
+# What root's timer runs: this script and what it loads.
+readonly -a program_files=(
+  #% for file in program_files
+  @{file}
+  #% endfor
+)
 # Where the node_exporter reads its text files; empty for none.
 readonly textfile_directory=@{textfile_directory}
 
-#% include "parts/common.sh"
+# ==== Below this line every site has the same bytes ==========================
 
-#% include "parts/change.sh"
-
-#% include "parts/write.sh"
-
-#% include "parts/finish.sh"
-
-#% include "parts/safe.sh"
-
-#% include "parts/safe_folders.sh"
-
-#% include "parts/lock.sh"
-
-#% include "parts/life_of.sh"
-
-#% include "parts/expiry.sh"
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/certificates.sh"
+. "${lib}/expiry.sh"
 
 # ---- The check --------------------------------------------------------------
 
@@ -146,7 +145,10 @@ check_now() {
 
 # ---- The timer --------------------------------------------------------------
 
-readonly program=/usr/local/sbin/dockseal-watch-expiry
+readonly home=/usr/local/lib/dockseal
+readonly program=${home}/${script}
+readonly -a program_folders=("${home}" "${home}/lib" "${home}/hosts"
+  "${program%/*}")
 readonly unit=dockseal-watch-expiry
 readonly units=/etc/systemd/system
 
@@ -180,16 +182,26 @@ timer_text() {
     'RandomizedDelaySec=1h' '' '[Install]' 'WantedBy=timers.target'
 }
 
-# The very script that was reviewed: its digest is in the manifest.
+# The very files that were reviewed: their digests are in the manifest.
 install_program() {
-  if cmp --quiet -- "${BASH_SOURCE[0]}" "${program}"; then return; fi
-  run install -D -m 0755 -T -- "${BASH_SOURCE[0]}" "${program}.new"
-  if [[ ${verb} != check ]] &&
-    ! cmp --quiet -- "${BASH_SOURCE[0]}" "${program}.new"; then
-    die 1 "${program}.new did not read back; is the disk full? ${leaves}"
+  local file here
+  here=$(realpath -- "$0")
+  for file in "${program_folders[@]}"; do
+    if [[ ! -d ${file} ]]; then run mkdir -m 0755 -- "${file}"; fi
+  done
+  for file in "${program_files[@]}"; do
+    install_file "${here%/"${script}"}/${file}" "${home}/${file}"
+  done
+}
+
+install_file() { # install_file FILE TARGET
+  if cmp --quiet -- "$1" "$2"; then return; fi
+  run install -m 0644 -T -- "$1" "$2.new"
+  if [[ ${verb} != check ]] && ! cmp --quiet -- "$1" "$2.new"; then
+    die 1 "$2.new did not read back; is the disk full? ${leaves}"
   fi
-  run sync -- "${program}.new"
-  run mv -fT -- "${program}.new" "${program}"
+  run sync -- "$2.new"
+  run mv -fT -- "$2.new" "$2"
 }
 
 is_ours() { # is_ours FILE
@@ -235,8 +247,12 @@ apply() {
 
 # Prints what this script leaves, and what of it an interrupted run leaves.
 files_left() {
-  printf '%s\n' "${units}/${unit}".{timer,service}{,.new} "${program}"{,.new} \
+  local file
+  printf '%s\n' "${units}/${unit}".{timer,service}{,.new} \
     "/var/lib/systemd/timers/stamp-${unit}.timer"
+  for file in "${program_files[@]}"; do
+    printf '%s\n' "${home}/${file}"{,.new}
+  done
   if [[ -n ${textfile_directory} ]]; then
     printf '%s\n' "${textfile_directory}/dockseal.prom"{,.new}
   fi
@@ -251,6 +267,9 @@ undo() {
   while read -r file; do
     if [[ -e ${file} || -L ${file} ]]; then run rm -f -- "${file}"; fi
   done < <(files_left)
+  while read -r file; do
+    if [[ -d ${file} ]]; then run rmdir -- "${file}"; fi
+  done < <(printf '%s\n' "${program_folders[@]}" | sort --reverse)
   if ((changed)); then run systemctl daemon-reload; fi
   if systemctl --quiet is-failed "${unit}.service"; then
     run systemctl reset-failed "${unit}.service"

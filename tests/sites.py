@@ -9,8 +9,10 @@ from pathlib import Path
 
 from generator.errors import SiteError
 from generator.load import parse
+from generator.manifest import LIBRARY
 from generator.plan import Plan, make_plan
 from generator.read import site_from
+from generator.reading import LOADS
 from generator.render import render_plan
 from generator.site import Site
 from generator.write import replace_folder
@@ -51,7 +53,22 @@ def render(text: str, folder: Path) -> Path:
 
 def scripts(folder: Path) -> list[Path]:
     """Return the scripts of a rendered folder."""
-    return sorted(folder.rglob("*.sh"))
+    return sorted(path for path in folder.rglob("*.sh") if path.parent != folder / LIBRARY)
+
+
+def whole(script: Path) -> str:
+    """Return a script's text with the library's files in the places where it loads them."""
+    library = root_of(script) / LIBRARY
+
+    def text_of(path: Path) -> str:
+        return LOADS.sub(lambda match: text_of(library / match[1]), path.read_text())
+
+    return text_of(script)
+
+
+def root_of(script: Path) -> Path:
+    """Return the folder that a script was rendered into."""
+    return next(parent for parent in script.parents if (parent / LIBRARY).is_dir())
 
 
 def dockseal(

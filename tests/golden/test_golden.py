@@ -16,6 +16,7 @@ import pytest
 from generator.compare import differences
 from generator.errors import SiteError
 from generator.load import load
+from generator.manifest import LIBRARY
 from generator.plan import Plan, make_plan
 from generator.read import read_site, site_from
 from generator.render import render_plan
@@ -34,7 +35,7 @@ def plan(name: str) -> Plan:
 def constants(found: Plan) -> Iterator[str]:
     """Yield the constants of every script of a plan: all that differs between two sites."""
     for file in render_plan(found, TEMPLATES):
-        if file.path.endswith(".sh"):
+        if file.path.endswith(".sh") and not file.path.startswith(LIBRARY):
             text = file.octets.decode()
             start = text.index("\nreadonly script=")
             yield text[start : text.index("\n# ==== Below this line", start)]

@@ -12,6 +12,7 @@ from pathlib import Path
 from generator.lab import Host, Result, Terminal
 from generator.lab.rehearse import AGAIN, CONFIRM
 from generator.lab.rehearse import PASSPHRASE as PROMPT
+from generator.reading import LOADS
 from tests.sites import render
 
 # Characters that a shell, printf and a list of words would each spoil.
@@ -109,9 +110,30 @@ def setup(host: Host, *words: str, check: bool = True, cwd: str = "/root") -> Re
     return host.run(["bash", "/root/out/setup.sh", *words], check=check, cwd=cwd)
 
 
+def whole(host: Host, script: str) -> str:
+    """Return the text of a script on a host, with the library's files in the places where it loads them."""
+    text = host.read(script)
+    library = re.search(r"""^lib=.*\)/'([./]*lib)'$""", text, re.MULTILINE)
+    if library is None:
+        return text  # it is whole already
+    folder = f"{script.rpartition('/')[0]}/{library[1]}"
+    return LOADS.sub(lambda match: host.read(f"{folder}/{match[1]}"), text)
+
+
+def changed(host: Host, script: str, *changes: tuple[str, str]) -> str:
+    """Write a whole script beside itself, with some places changed that are there once; return the copy's path."""
+    text = whole(host, script)
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path = f"{script.removesuffix('.sh')}-changed.sh"
+    host.write(path, text)
+    return path
+
+
 def trapped(host: Host, script: str, trap: str) -> str:
     """Set a trap in a copy of a script, behind its clean start; return the path of the copy."""
-    text = host.read(script)
+    text = whole(host, script)
     assert text.count("\nreadonly script=") == 1
     host.write("/root/trapped.sh", text.replace("\nreadonly script=", f"\n{trap}\nreadonly script="))
     return "/root/trapped.sh"

@@ -22,6 +22,7 @@ from tests.host.support import (
     UNATTENDED,
     WORK,
     arguments,
+    changed,
     install,
     main_pid,
     make_certificates,
@@ -523,11 +524,7 @@ def problem_in(result: Result) -> str:
 
 def impatient(host: Host, script: str = SCRIPT) -> str:
     """Copy the script beside itself with 2 seconds to wait in place of 30, and nothing else different."""
-    text = host.read(script)
-    assert text.count("SECONDS + 30") == 1
-    copy = script.replace("20-", "impatient-20-")
-    host.write(copy, text.replace("SECONDS + 30", "SECONDS + 2"))
-    return copy
+    return changed(host, script, ("SECONDS + 30", "SECONDS + 2"))
 
 
 @pytest.mark.one_release
@@ -760,13 +757,11 @@ def test_another_shell_than_bash(container: Host, script: str) -> None:
 
 def test_a_bash_that_is_too_old(container: Host) -> None:
     """No bash this old is in the releases: a copy of the script is told that this is version 4.3."""
-    text = container.read("/root/out/setup.sh")
-    assert text.count("BASH_VERSINFO[0]") == text.count("BASH_VERSINFO[1]") == 1
-    path = "/root/out/setup-in-bash-4.3.sh"
-    container.write(path, text.replace("BASH_VERSINFO[0]", "4").replace("BASH_VERSINFO[1]", "3"))
+    old, new = [(("BASH_VERSINFO[0]", "4"), ("BASH_VERSINFO[1]", minor)) for minor in "34"]
+    path = changed(container, "/root/out/setup.sh", *old)
     version = container.run(["bash", "-c", 'echo "$BASH_VERSION"']).stdout.strip()
     refuses(container, ["bash", path], f"error: bash 4.4 or newer is needed, found {version}")
-    container.write(path, text.replace("BASH_VERSINFO[0]", "4").replace("BASH_VERSINFO[1]", "4"))
+    path = changed(container, "/root/out/setup.sh", *new)
     assert container.run(["bash", path, "--help"]).stdout
 
 

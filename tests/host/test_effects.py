@@ -53,12 +53,12 @@ CLIENT_REQUEST, CLIENT, CLIENT_EXPIRY, CLIENT_VERIFY = (
     for name in ("10-request-certificate", "20-configure-client", "60-check-expiry", "90-verify")
 )
 ASKS = (CREATE, SERVERS, CLIENTS, ROLL, BACK_UP)
-JUNIT, BACKUP = "/root/junit.xml", "/root/ca.backup"
+BACKUP = "/root/ca.backup"
 SIGN = [(SERVERS,), (CLIENTS,), (DAEMON,), (CLIENT,)]
 # One life of a machine that is CA, host and client: every script, in an order in which an operator may run it.
 LIFE: list[tuple[str, ...]] = [
     *((path,) for path in (CREATE, REQUEST, SERVERS, CLIENT_REQUEST, CLIENTS, DAEMON, NETWORKS, CLIENT)),
-    *((path, "--junit", JUNIT) for path in (SHOW, VERIFY, CLIENT_VERIFY)),
+    *((path,) for path in (SHOW, VERIFY, CLIENT_VERIFY)),
     *((path,) for path in (WATCH, LIST, CLIENT_EXPIRY)),
     (WATCH, "--now"),
     (BACK_UP, "--to", BACKUP),
@@ -154,7 +154,7 @@ def life(host: Host, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
 def absolute(path: str) -> str:
     """Return a declared path on the machine of this test."""
     if path.startswith("FILE"):
-        return {"FILE (--to)": BACKUP, "FILE (--junit)": JUNIT, "FILE (--restore)": BACKUP}[path]
+        return {"FILE (--to)": BACKUP, "FILE (--restore)": BACKUP}[path]
     path = re.sub("^~", "/root", path)
     return path if path.startswith("/") else f"{WORK}/{path}"
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from generator.lab import Host, difference
+from generator.reading import LOADS
 from tests.host.authority import DAY, SERVER, issue, real_authority
 from tests.host.support import NAME, TLS, UNATTENDED, VERIFY_HOST, WORK, controls, install, refuses, setup, site
 
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.no_probe_image
 WATCH = f"hosts/{NAME}/60-watch-expiry.sh"
 CHECK = "clients/client/60-check-expiry.sh"
 UNIT = "dockseal-watch-expiry"
-PROGRAM = f"/usr/local/sbin/{UNIT}"
+INSTALLED = "/usr/local/lib/dockseal"
+PROGRAM = f"{INSTALLED}/{WATCH}"
 METRICS = "/var/lib/metrics"
 PLACES = ("/etc", "/usr/local", "/var/lib/systemd", METRICS)
 RATING = re.compile(r"Overall exposure level for \S+: (\d+\.\d)")
@@ -69,8 +71,13 @@ def journal(host: Host) -> str:
     return host.run(["journalctl", "--unit", f"{UNIT}.service", "--output", "cat", "--no-pager"]).stdout
 
 
-def test_the_timer_runs_the_very_script_that_was_reviewed(watched: Host) -> None:
-    assert watched.run(["cmp", PROGRAM, f"/root/out/{WATCH}"]).stdout == ""
+def test_the_timer_runs_the_very_files_that_were_reviewed(watched: Host) -> None:
+    assert PROGRAM in watched.read(f"/etc/systemd/system/{UNIT}.service")
+    loaded = [f"lib/{name}" for name in dict.fromkeys(LOADS.findall(watched.read(PROGRAM)))]
+    files = watched.run(["find", INSTALLED, "-type", "f", "-printf", "%P\n"]).stdout.split()
+    assert sorted(files) == sorted([WATCH, *loaded])
+    for file in files:
+        assert watched.run(["cmp", f"{INSTALLED}/{file}", f"/root/out/{file}"]).stdout == ""
     assert watched.run(["systemctl", "is-active", f"{UNIT}.timer"]).stdout == "active\n"
     assert watched.run(["systemctl", "is-enabled", f"{UNIT}.timer"]).stdout == "enabled\n"
     assert watched.run(["systemd-analyze", "verify", f"{UNIT}.service"], check=False).stderr == ""

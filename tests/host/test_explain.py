@@ -64,7 +64,7 @@ def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """A host that setup.sh has set up, with the functions to test."""
     install(host, tmp_path_factory.mktemp("site"), SITE)
     setup(host, *UNATTENDED, "--no-containers")
-    host.write("/run/explain.sh", "\n".join((TEMPLATES / "parts" / name).read_text() for name in PARTS))
+    host.write("/run/explain.sh", "\n".join((TEMPLATES / "lib" / name).read_text() for name in PARTS))
     return host
 
 

@@ -10,6 +10,7 @@ import pytest
 from faults.cases import OUT, all_cases
 from faults.injector import FAULTS, Injector, Part, inject, render_site
 from generator.lab import Host
+from tests.host.support import whole
 
 pytestmark = [pytest.mark.one_release, pytest.mark.no_probe_image]
 CASES = {str(case): case for case in all_cases()}
@@ -135,7 +136,7 @@ def weakened(injector: Injector, request: pytest.FixtureRequest) -> Iterator[Wea
     change: Weakened = request.param
     path = f"{OUT}/{CASES[change.case].step.script}"
     text = injector.host.read(path)
-    weak = text
+    weak = whole(injector.host, path)
     for old, new in change.changes.items():
         assert old in weak
         weak = weak.replace(old, new)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from generator.lab import Host, Result
-from tests.host.support import NAME, controls, refuses, trapped
+from tests.host.support import NAME, changed, controls, refuses, trapped
 from tests.sites import render
 
 STEP = f"hosts/{NAME}/40-show-namespaces.sh"
@@ -234,21 +234,11 @@ def test_with_user_namespaces_root_is_refused(remapped: Host) -> None:
     assert "touch: /there/container2: Permission denied" in found["USER-3"]["evidence"]
     assert "wrote a file that belongs to user 0" in found["USER-4"]["evidence"]
     assert found["USER-1"]["benchmark"].endswith(", 2.9")
-    patched = patch(remapped, f"{OUT}-remap/{STEP}", (TWO, f"{TWO} --userns=host"))
+    patched = changed(remapped, f"{OUT}-remap/{STEP}", (TWO, f"{TWO} --userns=host"))
     assert failed(show(remapped, patched)) == {"USER-1", "USER-2", "USER-3"}
 
 
 # ---- Each namespace, shared -------------------------------------------------
-
-
-def patch(host: Host, script: str, *changes: tuple[str, str]) -> str:
-    """Change places of a script that are there once, and return the path of the changed copy."""
-    text = host.read(script)
-    for old, new in changes:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    host.write("/root/patched.sh", text)
-    return "/root/patched.sh"
 
 
 MOUNTED = '--volume "${folder}/root:/mounted"'
@@ -271,11 +261,11 @@ SHARED: dict[str, tuple[set[str], list[tuple[str, str]]]] = {
 @pytest.mark.parametrize("kind", SHARED)
 def test_a_namespace_that_is_shared_fails_its_own_controls_only(ready: Host, kind: str) -> None:
     expected, changes = SHARED[kind]
-    assert failed(show(ready, patch(ready, SCRIPT, *changes))) == expected
+    assert failed(show(ready, changed(ready, SCRIPT, *changes))) == expected
 
 
 def test_a_container_that_does_not_start_fails_every_control(ready: Host) -> None:
-    found = show(ready, patch(ready, SCRIPT, (TWO, f"{TWO} --network=no-such-network")))
+    found = show(ready, changed(ready, SCRIPT, (TWO, f"{TWO} --network=no-such-network")))
     assert failed(found) == {*CONTROLS}
     for control in found.values():
         assert re.match(r"the container container2-\w+ does not start: .*no-such-network", control["evidence"])
@@ -338,7 +328,7 @@ def test_what_a_run_killed_while_it_removes_leaves_is_removed(ready: Host, kind:
 
 @pytest.mark.one_release
 def test_containers_of_a_killed_run_end_by_themselves(ready: Host) -> None:
-    patched = trapped(ready, patch(ready, SCRIPT, ("probe_seconds=120", "probe_seconds=5")), KILL % 6)
+    patched = trapped(ready, changed(ready, SCRIPT, ("probe_seconds=120", "probe_seconds=5")), KILL % 6)
     assert ready.run(["bash", patched], check=False).status == 137
     ready.bash("until [[ -z $(docker ps --all --quiet) ]]; do :; done", timeout=60)
     assert ready.run(["bash", SCRIPT, "--undo"]).stderr.count("\n") == 1  # the image
@@ -443,7 +433,7 @@ def is_change(words: list[str]) -> bool:
 
 @pytest.mark.one_release
 def test_an_image_that_is_of_no_use_is_said(ready: Host) -> None:
-    patched = patch(ready, SCRIPT, ("probe_commands=(\n", "probe_commands=(\n  no-such-command\n"))
+    patched = changed(ready, SCRIPT, ("probe_commands=(\n", "probe_commands=(\n  no-such-command\n"))
     ready.bash(f"{IMAGE}mkdir /run/tars; tar -C /run/image -cf /run/tars/probe-image.tar .")
     lacking = ready.run(["bash", patched, "--dir", "/run/tars"], check=False)
     ready.bash("rm -r /run/image/bin; tar -C /run/image -cf /run/tars/probe-image.tar .")

@@ -39,6 +39,8 @@ clients:
 NAME = "hosts/localhost/30-create-networks.sh"
 SCRIPT = f"/root/out/{NAME}"
 VERIFY = "/root/out/hosts/localhost/90-verify.sh"
+COPY = "/root/out/hosts/localhost/id.sh"
+BRIDGE = "/root/out/hosts/localhost/bridge.sh"  # the same, of a host without networks of its own
 LABEL = f"dockseal.script={NAME}"
 DOCKER = "docker -H unix:///var/run/docker.sock"
 CREATE = f"{DOCKER} network create --driver bridge -o com.docker.network.bridge.enable_icc="
@@ -347,10 +349,11 @@ def test_a_network_of_another_with_the_same_options_is_used_and_kept(clean: Host
 
 def test_the_beginning_of_an_id_is_no_name(clean: Host) -> None:
     clean.bash(
-        'sed "s/^  .apart. /  \'$(docker network inspect --format "{{.ID}}" host | cut -c 1-12)\' /" "$1" >/root/id.sh',
+        'sed "s/^  .apart. /  \'$(docker network inspect --format "{{.ID}}" host | cut -c 1-12)\' /" "$1" >"$2"',
         SCRIPT,
+        COPY,
     )
-    result = clean.run(["bash", "/root/id.sh", "--check"], check=False)
+    result = clean.run(["bash", COPY, "--check"], check=False)
     assert (result.status, len(result.stdout.splitlines())) == (3, len(COMMANDS))
 
 
@@ -529,8 +532,8 @@ def test_without_a_default_bridge_it_is_left_out(isolated: Host, setting: Callab
     assert bridge["ICC-3"]["evidence"] == "dockerd has no default bridge"
     assert {control["result"] for control in of(found, "apart").values()} == {"PASS"}
     # With no network of the site's either there is nothing to filter.
-    isolated.bash('sed "/^readonly -a networks=(/,/^)/{/^  /d}" "$1" >/root/bridge.sh', VERIFY)
-    _, found = verify(isolated, "/root/bridge.sh")
+    isolated.bash('sed "/^readonly -a networks=(/,/^)/{/^  /d}" "$1" >"$2"', VERIFY, BRIDGE)
+    _, found = verify(isolated, BRIDGE)
     assert [(control["id"], control["result"]) for control in found] == [
         (f"ICC-{number}", "SKIP") for number in (3, 4, 5)
     ]
@@ -577,10 +580,10 @@ def test_networks_that_do_not_isolate_or_are_missing_fail(isolated: Host) -> Non
 
 
 def test_without_br_netfilter_isolation_fails(isolated: Host) -> None:
-    isolated.bash('sed "/^readonly -a networks=(/,/^)/{/^  /d}" "$1" >/root/bridge.sh', VERIFY)
+    isolated.bash('sed "/^readonly -a networks=(/,/^)/{/^  /d}" "$1" >"$2"', VERIFY, BRIDGE)
     isolated.bash(f"echo 0 >{FILTER}")
     try:
-        status, found = verify(isolated, "/root/bridge.sh")
+        status, found = verify(isolated, BRIDGE)
     finally:
         isolated.bash(f"echo 1 >{FILTER}")
     assert status == 4
@@ -592,10 +595,10 @@ def test_without_br_netfilter_isolation_fails(isolated: Host) -> None:
 
 @pytest.mark.one_release
 def test_a_host_where_nothing_arrives_proves_nothing(isolated: Host) -> None:
-    isolated.bash('sed "/^readonly -a networks=(/,/^)/{/^  /d}" "$1" >/root/bridge.sh', VERIFY)
+    isolated.bash('sed "/^readonly -a networks=(/,/^)/{/^  /d}" "$1" >"$2"', VERIFY, BRIDGE)
     isolated.bash("iptables -I DOCKER-USER -j DROP")
     try:
-        status, found = verify(isolated, "/root/bridge.sh")
+        status, found = verify(isolated, BRIDGE)
     finally:
         isolated.bash("iptables -D DOCKER-USER -j DROP")
     assert status == 4

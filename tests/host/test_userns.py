@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from generator.lab import Host, Result, Snapshot, difference
-from tests.host.support import CONFIRM, DAEMON, DROP_IN, RESTART, arguments, install, main_pid, refuses
+from tests.host.support import CONFIRM, DAEMON, DROP_IN, RESTART, arguments, changed, install, main_pid, refuses
 
 VERIFY = "hosts/localhost/90-verify.sh"
 ERROR = f"error: {DAEMON}:"
@@ -589,10 +589,7 @@ def test_ids_that_dockerd_took_from_another_are_put_back(no_ranges: Host) -> Non
     no_ranges.write(path, "[Service]\nExecStartPost=/bin/sh /run/late.sh\n")
     no_ranges.run(["systemctl", "daemon-reload"])
     before: Snapshot = no_ranges.snapshot(PLACES)
-    copy = f"/root/on/{DAEMON}".replace("20-", "impatient-20-")
-    text = no_ranges.read(f"/root/on/{DAEMON}")
-    assert text.count("SECONDS + 30") == 1
-    no_ranges.write(copy, text.replace("SECONDS + 30", "SECONDS + 2"))
+    copy = changed(no_ranges, f"/root/on/{DAEMON}", ("SECONDS + 30", "SECONDS + 2"))
     result = no_ranges.run(["bash", copy, "--yes"], check=False)
     assert result.status == 1, result.stderr
     assert result.stderr.endswith(

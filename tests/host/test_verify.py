@@ -605,36 +605,6 @@ def test_a_folder_that_others_can_write_to_is_not_read(ready: Host, mended: list
     assert (result.status, result.stdout, result.stderr) == (2, "", said)
 
 
-@pytest.mark.one_release
-@pytest.mark.parametrize("name", ["report.xml", "report.xml.new"])
-def test_a_link_that_somebody_planted_is_not_written_through(ready: Host, name: str) -> None:
-    ready.bash("printf kept >/run/victim; ln -s /run/victim /tmp/$1", name)
-    result = verify(ready, VERIFY_HOST, "--junit", "/tmp/report.xml")
-    kept = ready.read("/run/victim")
-    ready.run(["rm", "-f", "/tmp/report.xml", f"/tmp/{name}"])
-    assert kept == "kept"
-    assert result.status == (2 if name == "report.xml" else 0)
-
-
-@pytest.mark.one_release
-@pytest.mark.parametrize(
-    ("file", "said"),
-    [
-        ("/dev/stdout", "--junit wants a file, and /dev/stdout is something else; give another"),
-        ("/run/none/x", "there is no folder /run/none/ for --junit; make it, or give another"),
-        (
-            "/run/everybodys/x",
-            "others could replace /run/everybodys/: they can write to everybodys on its path; give --junit a file in a "
-            "folder of your own",
-        ),
-    ],
-)
-def test_a_report_has_a_place_of_its_own(ready: Host, file: str, said: str) -> None:
-    ready.run(["mkdir", "-p", "-m", "777", "/run/everybodys"])
-    result = verify(ready, VERIFY_HOST, "--junit", file)
-    assert (result.status, result.stdout, result.stderr) == (2, "", f"error: {VERIFY_HOST}: {said}\n")
-
-
 # ---- The client's script ----------------------------------------------------
 
 CLIENT_CONTROLS = (

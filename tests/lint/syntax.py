@@ -33,9 +33,9 @@ def tool(name: str) -> str:
     return shutil.which(name, path=os.pathsep.join(folders)) or name
 
 
-def tree(script: Path) -> Any:
-    """Return the syntax tree of a script."""
-    done = subprocess.run([tool("shfmt"), "--to-json"], input=script.read_bytes(), capture_output=True, check=True)
+def tree(script: str) -> Any:
+    """Return the syntax tree of a script's text."""
+    done = subprocess.run([tool("shfmt"), "--to-json"], input=script.encode(), capture_output=True, check=True)
     return json.loads(done.stdout)
 
 

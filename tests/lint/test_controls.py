@@ -8,8 +8,7 @@ from pathlib import PurePosixPath
 
 from generator.plan import make_plan
 from generator.read import read_site
-from generator.render import render_plan
-from tests.sites import SITES, TEMPLATES
+from tests.sites import SITES, TEMPLATES, whole
 
 # An id, or a word whose number is counted at run time; the encoding of XML looks like one.
 CONTROL = re.compile(r"(?<![\w-])(?!UTF-)([A-Z]{2,})-([0-9]+|\$)")
@@ -31,13 +30,12 @@ def test_no_id_of_a_control_is_reported_by_two_scripts() -> None:
     """Scripts of one name are the same script of several hosts or clients."""
     places: dict[tuple[str, str], set[str]] = defaultdict(set)
     for path in SITES:
-        for file in render_plan(make_plan(read_site(path)), TEMPLATES):
-            place = PurePosixPath(file.path)
-            if place.suffix == ".sh":
-                for control in controls(file.octets.decode()):
-                    places[control].add(f"{place.parts[0]}/{place.name}")
+        for step in make_plan(read_site(path)).steps:
+            place = PurePosixPath(step.path)
+            for control in controls(whole(TEMPLATES / step.template)):
+                places[control].add(f"{place.parts[0]}/{place.name}")
     assert len(places) > 20
-    shown = controls((TEMPLATES / "parts" / SHOWN).read_text())
+    shown = controls((TEMPLATES / "lib" / SHOWN).read_text())
     assert {control for control, found in places.items() if SHOW in found} == shown
     for (word, number), found in places.items():
         same = (found | places.get((word, "*"), set())) - ({SHOW} if (word, number) in shown else set())
@@ -50,4 +48,4 @@ def test_ids_are_found_in_the_text_of_a_script() -> None:
         '  # FILE-9 is a comment\n  judge FILE-1 "$2"\n  report "MODE-$1" PASS\n  report_pair CERT "${key}"\n  UTF-8\n'
     )
     assert controls(text) == {("FILE", "1"), ("MODE", "*"), ("CERT", "*")}
-    assert controls((TEMPLATES / "parts" / "plain_text.sh").read_text()) == {("PLAIN", str(n)) for n in (1, 2, 3)}
+    assert controls((TEMPLATES / "lib" / "plain_text.sh").read_text()) == {("PLAIN", str(n)) for n in (1, 2, 3)}

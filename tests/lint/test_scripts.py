@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from generator.manifest import body_of
+from generator.manifest import LIBRARY, body_of
 from generator.plan import make_plan
 from generator.read import read_site
+from generator.reading import LOADS
 from generator.render import render_plan
 from generator.write import replace_folder
 from tests.lint.syntax import commands, functions, tool, tree
-from tests.sites import ROOT, SITES, TEMPLATES, scripts
+from tests.sites import ROOT, SITES, TEMPLATES, root_of, scripts, whole
 
 SHFMT = [tool("shfmt"), "-i", "2", "-ci"]
 WIDTH = 80
@@ -26,12 +29,12 @@ SHELLCHECK_EXCEPTIONS = {
     "SC2034": "the shared option parser sets every option, also those that a script does not accept",
     "SC2310": "predicates are called in conditions: a failure there is the answer, not an error",
     "SC2312": "what a command substitution or a pipe fails with shows in the value that is then checked",
-    "SC2329": "functions that only a trap calls",
+    "SC2329": "functions that only a trap or run_for calls",
 }
 
 # util-linux, coreutils, and what the scripts are about. Nothing that downloads, evaluates or decodes.
 PROGRAMS = {
-    *("/bin/bash", "/usr/bin/env", "cmp", "namei"),
+    *("/bin/bash", "/usr/bin/dirname", "/usr/bin/env", "cmp", "namei"),
     *("bash", "openssl", "systemctl", "journalctl", "docker", "dockerd", "flock"),
     *(
         "cat",
@@ -55,7 +58,22 @@ PROGRAMS = {
     *("realpath", "rm", "rmdir", "sha256sum", "sleep", "sort", "stat", "sync", "tail", "tar", "timeout", "tr", "wc"),
 }
 BUILTINS = {
-    *(":", "[", "break", "cd", "command", "continue", "exec", "exit", "kill", "mapfile", "printf", "read", "return"),
+    *(
+        ".",
+        ":",
+        "[",
+        "break",
+        "cd",
+        "command",
+        "continue",
+        "exec",
+        "exit",
+        "kill",
+        "mapfile",
+        "printf",
+        "read",
+        "return",
+    ),
     *("set", "shift", "shopt", "trap", "true", "type", "ulimit", "umask", "unset", "wait"),
 }
 # Words that are known only at run time, and the functions whose purpose it is to run them.
@@ -96,16 +114,41 @@ def test_shfmt_has_nothing_to_change(every_script: list[Path]) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def findings_of(script: Path) -> list[dict[str, str]]:
+    """Return what shellcheck with all optional checks says of a script and of the library's files that it loads."""
+    argv = [tool("shellcheck"), "--norc", "--enable=all", "--format=json", "--shell=bash"]
+    follow = ["--external-sources", "--check-sourced", f"--source-path={root_of(script) / LIBRARY}"]
+    done = subprocess.run([*argv, *follow, script], capture_output=True, text=True, check=False)
+    found: list[dict[str, str]] = json.loads(done.stdout)
+    return found
+
+
+def one_of_each_template(rendered: dict[str, Path]) -> Iterable[Path]:
+    """Return one script of each template."""
+    manifests = ((folder, json.loads((folder / "manifest.json").read_text())) for folder in rendered.values())
+    return {
+        script["template"]: folder / script["path"] for folder, data in manifests for script in data["scripts"]
+    }.values()
+
+
 @pytest.fixture(scope="session")
 def findings(rendered: dict[str, Path]) -> list[tuple[str, str]]:
-    """What shellcheck with all optional checks says: each finding's code and text."""
-    argv = [tool("shellcheck"), "--norc", "--enable=all", "--format=json", "--shell=bash"]
-    running = [
-        subprocess.Popen([*argv, *scripts(rendered[name])], stdout=subprocess.PIPE, text=True)
-        for name in ("site", "document")
+    """What shellcheck says: each finding's code and text.
+
+    A function of the library may use a constant that only some scripts have, those that call it: what is found in each
+    script that loads its file is a finding.
+    """
+    of_scripts = list(one_of_each_template(rendered))
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(findings_of, of_scripts))
+    loaders: Counter[str] = Counter(name for path in of_scripts for name in set(LOADS.findall(path.read_text())))
+    places = [{(Path(f["file"]).name, f"SC{f['code']}", f["line"], f["message"]) for f in each} for each in found]
+    times = Counter(place for each in places for place in each)
+    return [
+        (code, f"{name}:{line}: {code}: {message}")
+        for (name, code, line, message), count in times.items()
+        if code != "SC2154" or count >= loaders[name]
     ]
-    found = [finding for process in running for finding in json.loads(process.communicate()[0])]
-    return [(f"SC{f['code']}", f"{f['file']}:{f['line']}: SC{f['code']}: {f['message']}") for f in found]
 
 
 def test_shellcheck_finds_nothing_with_all_checks_on(findings: list[tuple[str, str]]) -> None:
@@ -157,18 +200,18 @@ def test_headers_are_the_manual_in_25_lines(every_script: list[Path]) -> None:
 
 def test_scripts_start_strict_and_end_with_main(every_script: list[Path]) -> None:
     for path in every_script:
-        text = path.read_text()
+        text = whole(path)
         head = text[: text.index("\nreadonly script=")]
         for line in ("set -Eeuo pipefail", "shopt -s inherit_errexit", "umask 077"):
             assert f"\n{line}\n" in head, f"{path}: {line}"
         assert re.search(r"^export .*\bLC_ALL=C\b", head, re.MULTILINE), path
-        assert text.endswith('\nmain "$@"\n'), path
+        assert re.search(r'\n[a-z_]+ "\$@"\n\Z', text), path
 
 
 def test_no_local_variable_has_the_name_of_a_constant(every_script: list[Path]) -> None:
     # bash says so only once it comes to the line: "local: names: readonly variable".
     for path in every_script:
-        text = path.read_text()
+        text = whole(path)
         constants = set(re.findall(r"^readonly (?:-\w+ )*([a-z_]+)", text, re.MULTILINE))
         for words in re.findall(r"^ +local (.+)$", text, re.MULTILINE):
             local = set(re.findall(r"(?:^|\s)([a-z_]+)(?==|\s|$)", words))
@@ -179,7 +222,7 @@ def test_only_known_commands_are_run(rendered: dict[str, Path]) -> None:
     """Every command is a function of the script, a builtin, or a program of the list."""
     unknown: dict[str, list[str]] = defaultdict(list)
     for path in scripts(rendered["split"]):
-        root = tree(path)
+        root = tree(whole(path))
         allowed = PROGRAMS | BUILTINS | RUNNERS | functions(root)
         for name, line in commands(root):
             if name not in allowed:
@@ -202,17 +245,12 @@ def test_bodies_of_one_kind_are_the_same_in_every_site(rendered: dict[str, Path]
     assert {template: len(found) for template, found in bodies.items()} == dict.fromkeys(bodies, 1)
 
 
-FUNCTION = re.compile(r"^([a-z_0-9]+)\(\) \{.*?^\}[^\n]*$", re.MULTILINE | re.DOTALL)
-
-
-def test_shared_functions_are_the_same_in_every_script(rendered: dict[str, Path]) -> None:
-    """A part with a main of its own is the body of two kinds of script; its other functions are not shared."""
-    parts = [path.read_text() for path in (TEMPLATES / "parts").iterdir()]
-    shared = {match[1]: match[0] for text in parts if "\nmain() {" not in text for match in FUNCTION.finditer(text)}
-    assert shared
+def test_a_function_s_name_means_the_same_everywhere(rendered: dict[str, Path]) -> None:
+    """In the library; steps have functions of their own, and none that the library has too."""
+    library = [name for path in (TEMPLATES / LIBRARY).iterdir() for name in functions(tree(path.read_text()))]
+    assert sorted(library) == sorted(set(library))
     for path in scripts(rendered["split"]):
-        for match in FUNCTION.finditer(path.read_text()):
-            assert match[0] == shared.get(match[1], match[0]), f"{path}: {match[1]}"
+        assert not functions(tree(path.read_text())) & set(library), path
 
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.sh")), ids=lambda path: str(path.relative_to(TEMPLATES)))
@@ -225,14 +263,14 @@ def test_an_unrendered_template_is_bash(path: Path) -> None:
 def test_a_template_only_loops_and_includes(path: Path) -> None:
     for line in path.read_text().splitlines():
         if line.lstrip().startswith("#%"):
-            assert re.fullmatch(r" *#% (for [a-z]+ in [a-z_]+|endfor|include \"parts/[a-z_]+\.sh\")", line), line
+            assert re.fullmatch(r" *#% (for [a-z]+ in [a-z_]+|endfor)", line), line
 
 
 def test_values_stand_only_in_the_constants() -> None:
     for path in TEMPLATES.glob("*.sh"):
         text = path.read_text()
-        assert not re.search(r"@\{", text[text.rindex('#% include "parts/') :]), path
-    for path in (TEMPLATES / "parts").iterdir():
+        assert not re.search(r"@\{", text[text.index("# ==== Below this line") :]), path
+    for path in (TEMPLATES / "lib").iterdir():
         assert "@{" not in path.read_text(), path
 
 

@@ -94,7 +94,10 @@ def test_a_variable_of_the_caller_has_no_say(
     assert (work / "hosts/docker.example.com/certificate.pem").exists()
 
 
-@pytest.mark.parametrize("name", ["printf", "exec", "read", "openssl", "set", "unset", "["])
+NAMES = ["printf", "exec", "read", "openssl", "set", "unset", "[", ".", "source", "/usr/bin/dirname", "dirname"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_exported_function_is_not_called(out: Path, tmp_path: Path, passphrase: Path, name: str) -> None:
     spy = tmp_path / "called"
     create(out, tmp_path / "work", passphrase, {f"BASH_FUNC_{name}%%": f'() {{ command echo "$*" >>{spy}; }}'})

@@ -81,7 +81,7 @@ def digest(machine: Machine, file: str) -> str:
 
 def judge(bundle: Path, installed: Path) -> str:
     """Return why a bundle is refused where another one is trusted."""
-    text = f'set -eu; . "{TEMPLATES}/parts/trusted_authorities.sh"; why_not_trusted "$1" "$2"'
+    text = f'set -eu; . "{TEMPLATES}/lib/certificates.sh"; why_not_trusted "$1" "$2"'
     return subprocess.run(
         ["bash", "-c", text, "bash", bundle, installed], check=True, capture_output=True, text=True
     ).stdout

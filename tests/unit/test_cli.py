@@ -12,10 +12,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from generator import __version__
+from generator import render as module
 from generator.cli import main
-from tests.sites import ROOT, dockseal
+from generator.manifest import LIBRARY
+from tests.sites import ROOT, TEMPLATES, dockseal
 
 GOOD = "hosts:\n  - name: docker.example.com\n"
+FILES = 14 + len(list((TEMPLATES / LIBRARY).iterdir()))
 BAD = "hosts:\n  - name: docker.example.com\n    listen: 127.0.0.1:70000\n"
 
 
@@ -117,7 +120,7 @@ def test_render_says_what_comes_next(folder: Path) -> None:
     result = run("render", "--output", "out")
     assert (result.exit_code, result.stdout) == (
         0,
-        "out: 14 files written; read out/README.md, then run: bash out/setup.sh\n",
+        f"out: {FILES} files written; read out/README.md, then run: bash out/setup.sh\n",
     )
     assert os.access(folder / "out" / "setup.sh", os.X_OK)
 
@@ -173,9 +176,19 @@ def test_verify_prints_the_digest_to_compare() -> None:
     run("render", "--output", "out")
     result = run("verify", "out")
     assert result.exit_code == 0
-    assert result.stdout.startswith(
-        "out: 14 files, 11 scripts: as the manifest says\nsha256 of out/SHA256SUMS, to compare"
-    )
+    first, second, third = result.stdout.splitlines()
+    assert first == f"out: {FILES} files, 11 scripts: as the manifest says"
+    assert second.startswith(f"sha256 of out/lib, that of dockseal {__version__}: ")
+    assert third.startswith("sha256 of out/SHA256SUMS, to compare")
+
+
+def test_verify_tells_the_library_of_another_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("render", "--output", "out")
+    (folder / "templates" / LIBRARY).mkdir(parents=True)
+    (folder / "templates" / LIBRARY / "begin.sh").touch()
+    monkeypatch.setattr(module, "template_folder", lambda: folder / "templates")
+    said = run("verify", "out").stdout.splitlines()[1]
+    assert said.startswith(f"sha256 of out/lib, not that of dockseal {__version__}: ")
 
 
 def test_verify_of_a_changed_folder_is_4(folder: Path) -> None:

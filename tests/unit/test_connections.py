@@ -14,7 +14,7 @@ import pytest
 
 from tests.sites import TEMPLATES
 
-PARTS = ("run_for", "plain_http", "impostor")
+PARTS = ("common", "daemon", "impostor")
 ASK = "probe_address=127.0.0.1 listen_port={port}; ask_in_plain_text /_ping"
 KNOCK = "impostor=127.0.0.1:{port}; wait_for_impostor"
 CONNECT = "if can_connect 127.0.0.1 {port}; then printf yes; else printf no; fi"
@@ -23,7 +23,7 @@ LIMIT = 16384
 
 def script(code: str, port: int) -> list[str]:
     """Return bash that runs a piece of code with the functions that connect."""
-    texts = [(TEMPLATES / "parts" / f"{part}.sh").read_text() for part in PARTS]
+    texts = [(TEMPLATES / "lib" / f"{part}.sh").read_text() for part in PARTS]
     verify = (TEMPLATES / "verify-host.sh").read_text()
     texts += re.findall(r"^(?:connect|can_connect)\(\) {.*?^}$", verify, re.DOTALL | re.MULTILINE)
     text = "\n".join(("set -Eeuo pipefail", *texts, code.format(port=port))).replace("#%", "#")

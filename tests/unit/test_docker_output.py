@@ -69,7 +69,7 @@ def run(code: str, parts: tuple[str, ...], recorded: str, version: str = "29") -
         (
             "set -Eeuo pipefail; shopt -s inherit_errexit; export LC_ALL=C; verb=apply; networks=(); icc=true",
             "version=$1; recorded=$2",
-            *((TEMPLATES / "parts" / f"{part}.sh").read_text() for part in parts),
+            *((TEMPLATES / "lib" / f"{part}.sh").read_text() for part in parts),
             FAKE,
             code,
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.documented import ROWS, SITE, Documented
-from tests.sites import render, scripts
+from tests.sites import render, scripts, whole
 
 ID = re.compile(r"\bD[0-9]{2}\b")
 KINDS = ("command", "file", "drop-in", "flag", "control")
@@ -22,7 +22,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def comments(script: Path) -> str:
     """Return a script's comments, each run of them as one line."""
-    text = re.sub(r"\n *# +", " ", re.sub(r"(?m)^ *[^ #\n].*$", "", script.read_text()))
+    text = re.sub(r"\n *# +", " ", re.sub(r"(?m)^ *[^ #\n].*$", "", whole(script)))
     return re.sub(r" +", " ", text)
 
 

@@ -87,7 +87,7 @@ LINES = [
 
 @pytest.mark.parametrize(("version", "line", "said"), LINES)
 def test_each_versions_words_are_explained(version: str, line: str, said: str) -> None:
-    parts = "\n".join((TEMPLATES / "parts" / name).read_text() for name in ("handshake.sh", "explain.sh"))
+    parts = "\n".join((TEMPLATES / "lib" / name).read_text() for name in ("handshake.sh", "explain.sh"))
     script = f'set -Eeuo pipefail; export LC_ALL=C\n{parts}\nexplain_handshake "$1"'
     done = subprocess.run(["bash", "-c", script, "bash", line], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

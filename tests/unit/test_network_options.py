@@ -21,7 +21,7 @@ def option(code: str, words: str, text: str, tmp_path: Path, version: str = "28.
     file = tmp_path / "daemon.json"
     file.write_text(text)
     start = "set -Eeuo pipefail; networks=(); given_version=$1; given_words=$2"
-    script = "\n".join((start, part("daemon_options"), part("networks"), FAKE, code))
+    script = "\n".join((start, part("daemon"), part("networks"), FAKE, code))
     words = f"{words} --config-file={file}"
     done = subprocess.run(["bash", "-c", script, "bash", version, words], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -30,7 +30,7 @@ def option(code: str, words: str, text: str, tmp_path: Path, version: str = "28.
 
 def part(name: str) -> str:
     """Return the text of a part."""
-    return (TEMPLATES / "parts" / f"{name}.sh").read_text()
+    return (TEMPLATES / "lib" / f"{name}.sh").read_text()
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ import jinja2.meta
 import pytest
 
 from generator.errors import TemplateError
+from generator.manifest import LIBRARY
 from generator.plan import make_plan
 from generator.read import read_site
-from generator.render import MANUAL, Comment, Renderer, bash_word, plain_text, render_plan
+from generator.reading import LOADS
+from generator.render import LIBRARY_PATH, MANUAL, Comment, Renderer, bash_word, plain_text, render_plan
 from generator.steps import Context, Step
-from tests.sites import ONE_HOST, ROOT, TEMPLATES, plan
+from tests.sites import ONE_HOST, ROOT, TEMPLATES, plan, render
 
 
 def rendered(tmp_path: Path, text: str, **context: object) -> str:
@@ -71,7 +73,16 @@ def test_a_syntax_error_names_its_line(tmp_path: Path) -> None:
         rendered(tmp_path, "a\n\n#% for\n")
 
 
+def library(folder: Path) -> None:
+    """Put a library of one file beside templates."""
+    (folder / LIBRARY).mkdir()
+    (folder / LIBRARY / "begin.sh").write_text("true\n")
+
+
 def test_a_missing_template_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TemplateError, match=": there is no lib; install dockseal again$"):
+        list(render_plan(plan(ONE_HOST), tmp_path))
+    library(tmp_path)
     with pytest.raises(TemplateError, match=": there is no template setup.sh; install dockseal again$"):
         list(render_plan(plan(ONE_HOST), tmp_path))
 
@@ -83,6 +94,7 @@ def test_a_template_that_is_not_ascii_is_refused(tmp_path: Path) -> None:
 
 def test_a_script_without_the_line_above_its_body_is_refused(tmp_path: Path) -> None:
     (tmp_path / "setup.sh").write_text("true\n")
+    library(tmp_path)
     with pytest.raises(TemplateError, match="^setup.sh: not exactly one line starts with '# ==== Below this line'"):
         list(render_plan(plan(ONE_HOST), tmp_path))
 
@@ -95,35 +107,24 @@ def contexts() -> dict[str, Context]:
 def undeclared(environment: jinja2.Environment, template: str) -> set[str]:
     assert environment.loader is not None
     tree = environment.parse(environment.loader.get_source(environment, template)[0])
-    found = set(jinja2.meta.find_undeclared_variables(tree))
-    for part in jinja2.meta.find_referenced_templates(tree):
-        assert part is not None
-        found |= undeclared(environment, part)
-    return found
+    return set(jinja2.meta.find_undeclared_variables(tree))
 
 
 @pytest.mark.parametrize("template", sorted(contexts()))
 def test_a_template_uses_exactly_the_constants_that_the_plan_gives(template: str) -> None:
     environment = Renderer(TEMPLATES).scripts
-    assert undeclared(environment, template) == {*contexts()[template], MANUAL}
+    assert undeclared(environment, template) == {*contexts()[template], MANUAL, LIBRARY_PATH}
 
 
 def test_every_template_is_used() -> None:
     assert {path.name for path in TEMPLATES.glob("*.sh")} == set(contexts())
 
 
-def test_every_part_is_used() -> None:
-    environment = Renderer(TEMPLATES).scripts
-    used: set[str] = set()
+def test_every_file_of_the_library_is_loaded() -> None:
+    found = {name for template in contexts() for name in LOADS.findall((TEMPLATES / template).read_text())}
+    assert found == {path.name for path in (TEMPLATES / LIBRARY).iterdir()}
 
-    def follow(template: str) -> None:
-        assert environment.loader is not None
-        tree = environment.parse(environment.loader.get_source(environment, template)[0])
-        for part in jinja2.meta.find_referenced_templates(tree):
-            assert part is not None
-            used.add(part)
-            follow(part)
 
-    for template in contexts():
-        follow(template)
-    assert used == {f"parts/{path.name}" for path in (TEMPLATES / "parts").iterdir()}
+def test_the_library_is_the_same_for_every_site(tmp_path: Path) -> None:
+    for path in (render(ONE_HOST, tmp_path / "out") / LIBRARY).iterdir():
+        assert path.read_bytes() == (TEMPLATES / LIBRARY / path.name).read_bytes()

@@ -1,13 +1,18 @@
-"""Facts about how a verify script reports: as text, as JSON lines and as JUnit XML, run by bash."""
+"""Facts about how verifications report, and about what `dockseal report` makes of their JSON lines."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+from click.testing import CliRunner, Result
+
+from generator.cli import main
+from generator.errors import UsageError
+from generator.report import Control, junit_octets, read_controls
 from tests.sites import TEMPLATES
 
 CONTROLS = r"""
@@ -19,31 +24,17 @@ finish_report
 """
 
 
-@dataclass(frozen=True)
-class Report:
-    """What came of the three controls."""
-
-    status: int
-    stdout: str
-    junit: str
-
-
-def report(folder: Path, setting: str = "") -> Report:
-    """Report three controls."""
-    junit = folder / "report.xml"
-    script = (
-        "set -Eeuo pipefail; export LC_ALL=C; script=hosts/one/90-verify.sh\n"
-        f"{(TEMPLATES / 'parts' / 'common.sh').read_text()}\n"
-        f"junit=$1\n{(TEMPLATES / 'parts' / 'json.sh').read_text()}\n"
-        f"{(TEMPLATES / 'parts' / 'report.sh').read_text()}\n{setting}\n{CONTROLS}"
-    )
-    done = subprocess.run(["bash", "-c", script, "bash", str(junit)], capture_output=True, check=False)
+def report(setting: str = "") -> tuple[int, str]:
+    """Report three controls; return the exit status and what is printed."""
+    library = "\n".join((TEMPLATES / "lib" / f"{name}.sh").read_text() for name in ("common", "report"))
+    script = f"set -Eeuo pipefail; export LC_ALL=C; script=hosts/one/90-verify.sh\n{library}\n{setting}\n{CONTROLS}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=False)
     assert done.stderr == b""
-    return Report(done.returncode, done.stdout.decode("ascii"), junit.read_text("ascii") if junit.exists() else "")
+    return done.returncode, done.stdout.decode("ascii")
 
 
-def test_text_has_the_evidence_of_what_does_not_hold(tmp_path: Path) -> None:
-    assert report(tmp_path) == Report(
+def test_text_has_the_evidence_of_what_does_not_hold() -> None:
+    assert report() == (
         4,
         "A-1      PASS  it holds [CIS 2.7]\n"
         'B-1      FAIL  it does not & "quoted"\n'
@@ -53,18 +44,18 @@ def test_text_has_the_evidence_of_what_does_not_hold(tmp_path: Path) -> None:
         "C-1      SKIP  not here\n"
         "              found: no reason\n"
         "CIS items are those of the CIS Docker Benchmark v1.6.0.\n",
-        report(tmp_path).junit,
     )
 
 
-def test_text_can_have_the_evidence_of_everything(tmp_path: Path) -> None:
-    lines = report(tmp_path, "show_evidence=1").stdout.splitlines()
+def test_text_can_have_the_evidence_of_everything() -> None:
+    lines = report("show_evidence=1")[1].splitlines()
     assert lines[1:3] == ["              found: one", "                     two"]
 
 
-def test_json_is_one_object_a_control(tmp_path: Path) -> None:
-    found = [json.loads(line) for line in report(tmp_path, "json=1").stdout.splitlines()]
+def test_json_is_one_object_a_control() -> None:
+    found = [json.loads(line) for line in report("json=1")[1].splitlines()]
     assert found[0] == {
+        "script": "hosts/one/90-verify.sh",
         "id": "A-1",
         "result": "PASS",
         "what": "it holds",
@@ -78,35 +69,98 @@ def test_json_is_one_object_a_control(tmp_path: Path) -> None:
     assert found[2]["asked"] == found[2]["benchmark"] == ""
 
 
-def test_junit_counts_and_explains(tmp_path: Path) -> None:
-    suite = ElementTree.fromstring(report(tmp_path).junit)
+def test_what_a_terminal_would_obey_is_shown_as_plain_text() -> None:
+    """Names of processes and of certificates stand in each of these."""
+    setting = r"judge D-1 $'what\e[1m' $'found\e[2m' '' $'do\e[3m'"
+    assert report(setting)[1].startswith(
+        "D-1      FAIL  what [1m\n              found: found [2m\n              do:    do [3m\n"
+    )
+    lines = report(f"json=1; {setting}")[1].splitlines()
+    assert [json.loads(lines[0])[key] for key in ("what", "evidence", "remedy")] == ["what [1m", "found [2m", "do [3m"]
+
+
+# ---- What Python makes of the lines -----------------------------------------
+
+
+@pytest.fixture
+def lines() -> str:
+    return report("json=1")[1]
+
+
+def test_junit_counts_and_explains(lines: str) -> None:
+    (suite,) = ElementTree.fromstring(junit_octets(read_controls("x", lines)))
     assert suite.attrib == {"name": "hosts/one/90-verify.sh", "tests": "3", "failures": "1", "skipped": "1"}
     first, second, third = suite
-    assert first.attrib == {
-        "classname": "hosts/one/90-verify.sh",
-        "name": "A-1 it holds [CIS Docker Benchmark v1.6.0, 2.7]",
-    }
-    assert first.findtext("system-out") == "first --option\none\ntwo"
+    assert first.attrib == {"classname": "hosts/one/90-verify.sh", "name": "A-1"}
+    assert first.findtext("system-out") == "it holds\nCIS Docker Benchmark v1.6.0, 2.7\nfirst --option\none\ntwo"
     failure = second.find("failure")
     assert failure is not None
-    assert (failure.attrib["message"], failure.text) == ("found <this> and \\ that   ", "do <that>")
+    assert (failure.attrib["message"], failure.text) == ("found <this>\nand \\ that   ", "do <that>")
     skipped = third.find("skipped")
     assert skipped is not None
     assert skipped.attrib == {"message": "no reason"}
 
 
-def test_what_a_terminal_would_obey_is_shown_as_plain_text(tmp_path: Path) -> None:
-    """Names of processes and of certificates stand in each of these."""
-    setting = r"judge D-1 $'what\e[1m' $'found\e[2m' '' $'do\e[3m'"
-    said = report(tmp_path, setting)
-    assert said.stdout.startswith(
-        "D-1      FAIL  what [1m\n              found: found [2m\n              do:    do [3m\n"
+def test_junit_has_a_suite_for_each_script(lines: str) -> None:
+    other = lines.replace("hosts/one", "hosts/two")
+    suites = ElementTree.fromstring(junit_octets([*read_controls("x", lines), *read_controls("y", other)]))
+    assert [suite.attrib["name"] for suite in suites] == ["hosts/one/90-verify.sh", "hosts/two/90-verify.sh"]
+
+
+def test_what_xml_cannot_hold_is_a_blank() -> None:
+    control = Control("s", "A-1", "SKIP", "a\x00b", "", "\ud800\ufffe", "", "")
+    (suite,) = ElementTree.fromstring(junit_octets([control]))
+    assert suite[0].findtext("system-out") == "a b\n  "
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "f: holds no results; give what 90-verify.sh --json printed"),
+        ("A-1      PASS  it holds\n", "f:1: is no result of a verification; give what 90-verify.sh --json printed"),
+        ("[1]\n", "f:1: is no result of a verification; give what 90-verify.sh --json printed"),
+        ('{"id": "A-1"}\n', "f:1: is no result of a verification; give what 90-verify.sh --json printed"),
+    ],
+)
+def test_what_is_no_result_is_named_with_its_line(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read_controls("f", text)
+    assert str(refused.value) == said
+
+
+def test_a_result_that_no_script_prints_is_refused(lines: str) -> None:
+    with pytest.raises(UsageError, match="^f:1: its result is 'GOOD'; expected is one of PASS, FAIL, SKIP$"):
+        read_controls("f", lines.replace("PASS", "GOOD"))
+
+
+def run(*words: str, given: str = "") -> Result:
+    return CliRunner().invoke(main, ["report", *words], input=given)
+
+
+def test_the_command_sums_up_and_writes(lines: str, tmp_path: Path) -> None:
+    result = run("-", "--junit", str(tmp_path / "report.xml"), given=lines)
+    assert (result.exit_code, result.stdout) == (
+        4,
+        'hosts/one/90-verify.sh: 1 PASS, 1 FAIL, 1 SKIP\n  B-1 FAIL: it does not & "quoted"\n  C-1 SKIP: not here\n',
     )
-    assert "what [1m" in said.junit
-    lines = report(tmp_path, f"json=1; {setting}").stdout.splitlines()
-    assert [json.loads(lines[0])[key] for key in ("what", "evidence", "remedy")] == ["what [1m", "found [2m", "do [3m"]
+    assert (tmp_path / "report.xml").read_bytes() == junit_octets(read_controls("x", lines))
 
 
-def test_nothing_is_written_unless_asked_for(tmp_path: Path) -> None:
-    assert report(tmp_path, "junit=''").junit == ""
-    assert list(tmp_path.iterdir()) == []
+def test_controls_that_hold_are_status_0(lines: str, tmp_path: Path) -> None:
+    (tmp_path / "results").write_text(lines.splitlines()[0])
+    assert run(str(tmp_path / "results")).exit_code == 0
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    result = run(str(tmp_path / "none"))
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"error: {tmp_path}/none: cannot be read: No such file or directory\n",
+    )
+
+
+def test_a_place_that_cannot_be_written_to_is_named(lines: str, tmp_path: Path) -> None:
+    place = tmp_path / "none" / "report.xml"
+    result = run("-", "--junit", str(place), given=lines)
+    assert result.exit_code == 1
+    assert f"{place}: cannot be written: No such file or directory" in result.stderr

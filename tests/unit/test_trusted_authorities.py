@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.host.authority import CERTIFICATE_SIGN, Pair, common_name, issue, new_authority
 from tests.sites import TEMPLATES
 
-PART = TEMPLATES / "parts/trusted_authorities.sh"
+PART = TEMPLATES / "lib/certificates.sh"
 NOT_TRUSTED = "it holds two CAs, and the one that announces the other is not trusted here: sha256 "
 
 

@@ -10,11 +10,13 @@ import pytest
 
 from tests.sites import TEMPLATES
 
-PARTS = ("common", "drop_in", "daemon_conflicts", "daemon_log")
+PARTS = ("common", "daemon_change", "daemon_conflicts", "daemon")
 CONSTANTS = """
 set -Eeuo pipefail; shopt -s inherit_errexit; export LC_ALL=C
 script=hosts/localhost/20-configure-daemon.sh listen=127.0.0.1:2376 icc=true userns_remap='' cursor='' flags=()
 the_unit=$1
+"""
+UNIT = """
 daemon_property() {
   case $1 in
     FragmentPath) printf '%s\\n' "${the_unit}" ;;
@@ -28,8 +30,8 @@ daemon_property() {
 
 def call(path: Path, code: str, parts: tuple[str, ...] = PARTS) -> tuple[int, str, str]:
     """Run bash with the parts and a unit that lies at a path; return its status and what it says."""
-    text = [(TEMPLATES / "parts" / f"{part}.sh").read_text() for part in parts]
-    script = "\n".join((CONSTANTS, *text, function("is_refusal"), code))
+    text = [(TEMPLATES / "lib" / f"{part}.sh").read_text() for part in parts]
+    script = "\n".join((CONSTANTS, *text, UNIT, function("is_refusal"), code))
     done = subprocess.run(["bash", "-c", script, "bash", str(path)], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -11,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from generator.errors import UsageError
+from generator.manifest import LIBRARY
+from generator.render import library_of
 from generator.verify import FolderError, verify_folder
-from tests.sites import ONE_HOST, render
+from tests.sites import ONE_HOST, TEMPLATES, render
 
 CA = "ca/10-create-ca.sh"
 
@@ -42,7 +46,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 def test_a_fresh_folder_holds(folder: Path) -> None:
     found = verify_folder(folder)
-    assert (found.files, found.scripts) == (14, 11)
+    assert (found.files, found.scripts) == (14 + len(list((TEMPLATES / LIBRARY).iterdir())), 11)
     assert found.digest == sha256((folder / "SHA256SUMS").read_bytes()).hexdigest()
 
 
@@ -60,6 +64,22 @@ def test_a_changed_script_is_named(folder: Path) -> None:
 def test_a_changed_text_is_named(folder: Path) -> None:
     (folder / "README.md").write_text("run something else\n")
     assert complaint(folder).startswith("README.md: was changed: sha256 is ")
+
+
+def test_a_library_that_is_another_one_is_named(folder: Path) -> None:
+    """Its sums are right, and so is the list of files."""
+    (folder / LIBRARY / "change.sh").write_text("true\n")
+    sums = folder / "SHA256SUMS"
+    new = sha256(b"true\n").hexdigest()
+    sums.write_text(re.sub(r"^[0-9a-f]{64}(?=  lib/change.sh$)", new, sums.read_text(), flags=re.MULTILINE))
+    assert complaint(folder).startswith("lib/: sha256 is ")
+
+
+def test_the_digest_of_the_library_is_what_the_manual_says(folder: Path) -> None:
+    command = "LC_ALL=C; sha256sum lib/* | sha256sum"
+    printed = subprocess.run(["bash", "-c", command], cwd=folder, check=True, capture_output=True, text=True).stdout
+    assert command in (folder / "README.md").read_text()
+    assert printed.split()[0] == verify_folder(folder).library == library_of(TEMPLATES)
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:
@@ -113,7 +133,7 @@ def test_bodies_of_one_template_that_differ_are_named(folder: Path) -> None:
     [
         lambda text: "{",
         lambda text: "[]",
-        lambda text: '{"format": 1}',
+        lambda text: '{"format": 2}',
         lambda text: text.replace('"body_sha256"', '"x"'),
         lambda text: "[" * 100_000,
     ],
@@ -125,8 +145,8 @@ def test_a_broken_manifest_is_refused(folder: Path, spoil: Callable[[str], str])
 
 
 def test_a_manifest_of_another_format_is_refused(folder: Path) -> None:
-    replace(folder / "manifest.json", '"format": 1', '"format": 2')
-    assert complaint(folder) == "manifest.json has format 2, expected 1; use the sender's dockseal"
+    replace(folder / "manifest.json", '"format": 2', '"format": 3')
+    assert complaint(folder) == "manifest.json has format 3, expected 2; use the sender's dockseal"
 
 
 def test_what_is_no_rendered_folder_is_refused(tmp_path: Path) -> None:

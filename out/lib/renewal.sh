@@ -1,0 +1,110 @@
+# Stops unless key, certificate and CA are here and fit together.
+check_certificate() {
+  local problem file
+  need_access "${folder}"
+  [[ -e ${key} ]] ||
+    die 2 \
+      "${key} is not here: run ${script%/*}/10-request-certificate.sh, or run" \
+      'this as the user who did (with sudo, where that was root), or give the' \
+      "--dir of that run; ${leaves}"
+  for file in "${certificate}" "${ca}"; do
+    [[ -e ${file} ]] ||
+      die 5 \
+        "${file} is not here: carry ${folder}/${request_file} to the CA, run" \
+        "${signer} there, and bring ${certificate_file} and" \
+        "${ca_certificate_file} back; ${leaves}"
+  done
+  for file in "${key}" "${certificate}" "${ca}"; do
+    [[ -f ${file} ]] || die 2 "${file} is not a regular file; ${leaves}"
+  done
+  problem=$(why_not_valid "${certificate}" "${ca}" "${purpose}")
+  [[ -z ${problem} ]] ||
+    die 2 "${certificate} is not valid here: ${problem}; ${leaves}"
+  [[ $(names_of "${certificate}") == "${alternative_names}" ]] ||
+    die 2 \
+      "${certificate} is for $(names_of "${certificate}"), not for" \
+      "${alternative_names}; make a new request and sign it; ${leaves}"
+  has_same_key "${certificate}" "${key}" ||
+    die 2 "${key} does not belong to ${certificate}; ${leaves}"
+}
+
+# D15: requests and extension files are not needed any more.
+remove_request() {
+  local file
+  for file in "${folder}/${request_file}" "${folder}/${extensions_file}"; do
+    if [[ -e ${file} ]]; then run rm -f -- "${file}"; fi
+  done
+}
+
+# ---- A renewed pair ---------------------------------------------------------
+
+# 10-request-certificate.sh --renew makes a request in the folder renewal, with
+# the same key or with a new one in there. The certificate comes back to it.
+
+# True when a certificate has been asked for and is not here yet.
+is_renewal_awaited() {
+  [[ -e ${folder}/renewal/${request_file} &&
+    ! -e ${folder}/renewal/${certificate_file} ]]
+}
+
+# Sets key and certificate to the renewed pair once both halves are here. A
+# killed run may have moved one of them already: then it is found at its place.
+choose_pair() {
+  local renewed_key=${folder}/renewal/${key_file}
+  local renewed_certificate=${folder}/renewal/${certificate_file} file
+  need_no_links "${folder}/renewal"
+  for file in "${renewed_key}" "${renewed_certificate}" "${key}" \
+    "${certificate}"; do
+    [[ ! -e ${file} || -f ${file} ]] ||
+      die 2 "${file} is not a regular file; ${leaves}"
+  done
+  [[ -e ${renewed_key} ]] || renewed_key=${key}
+  [[ -e ${renewed_certificate} ]] || renewed_certificate=${certificate}
+  [[ -e ${renewed_key} && -e ${renewed_certificate} ]] || return 0
+  has_same_key "${renewed_certificate}" "${renewed_key}" || return 0
+  key=${renewed_key}
+  certificate=${renewed_certificate}
+}
+
+# The pair that was in use is kept in the folder previous.
+keep_previous_pair() {
+  local file
+  if [[ -e ${folder}/previous.new || -L ${folder}/previous.new ]]; then
+    run rm -rf -- "${folder}/previous.new"
+  fi
+  run mkdir -m 0700 -- "${folder}/previous.new"
+  for file in "${key_file}" "${certificate_file}"; do
+    keep_copy "${folder}/${file}" "${folder}/previous.new/${file}"
+  done
+  if [[ -e ${folder}/previous ]]; then run rm -rf -- "${folder}/previous"; fi
+  run mv -T -- "${folder}/previous.new" "${folder}/previous"
+}
+
+# The renewed pair takes its place: the certificate first, then the key.
+finish_renewal() {
+  local renewal=${folder}/renewal file
+  local -a gone=()
+  if [[ ! -d ${renewal} ]]; then return; fi
+  if [[ ${certificate} == "${renewal}"/* || ${key} == "${renewal}"/* ]]; then
+    for file in "${request_file}" "${extensions_file}"; do
+      if [[ -e ${renewal}/${file} ]]; then run rm -f -- "${renewal}/${file}"; fi
+      gone+=("${file}")
+    done
+  fi
+  if [[ ${certificate} == "${renewal}"/* ]]; then
+    keep_previous_pair
+    run mv -fT -- "${certificate}" "${folder}/${certificate_file}"
+    certificate=${folder}/${certificate_file}
+    gone+=("${certificate_file}")
+  fi
+  if [[ ${key} == "${renewal}"/* ]]; then
+    run mv -fT -- "${key}" "${folder}/${key_file}"
+    key=${folder}/${key_file}
+    gone+=("${key_file}")
+  fi
+  # With --check all of it is still there.
+  while IFS= read -r file; do
+    [[ -z ${file} || " ${gone[*]} " == *" ${file} "* ]] || return 0
+  done <<<"$(ls -A -- "${renewal}")"
+  run rmdir -- "${renewal}"
+}

@@ -1,0 +1,145 @@
+# ---- A private key and a certificate signing request ------------------------
+
+make_key() { # make_key FILE
+  case ${key_type} in
+    rsa:*)
+      # D06: openssl genrsa -out server-key.pem 4096
+      # D11: openssl genrsa -out client-key.pem 4096
+      run openssl genrsa -out "$1" "${key_type#rsa:}"
+      ;;
+    ec:*)
+      run openssl genpkey -algorithm EC \
+        -pkeyopt "ec_paramgen_curve:${key_type#ec:}" \
+        -pkeyopt ec_param_enc:named_curve -out "$1"
+      ;;
+    *) run openssl genpkey -algorithm ED25519 -out "$1" ;;
+  esac
+}
+
+create_key() {
+  run rm -f -- "${key}.new"
+  make_key "${key}.new"
+  if [[ ${verb} != check ]]; then
+    # openssl exits with 0 when the disk is full: read the key back.
+    openssl pkey -in "${key}.new" -noout ||
+      die 1 "${key}.new is not a whole key; is the disk full? ${leaves}"
+  fi
+  run sync -- "${key}.new"
+  run mv -nT -- "${key}.new" "${key}"
+  run sync -- "${key%/*}"
+}
+
+# True when a request is what the CA will sign: of this key, for this name, with
+# no extensions, and not a byte beside it.
+is_good_request() { # is_good_request REQUEST
+  local text
+  [[ -f $1 && -f ${key} ]] || return 1
+  text=$(openssl req -in "$1" -noout -verify -subject -nameopt RFC2253 \
+    -config <(request_settings) 2>/dev/null) || return 1
+  [[ ${text} == *"subject=CN=${name}" ]] || return 1
+  text=$(openssl req -in "$1" -config <(request_settings)) || return 1
+  cmp --quiet -- "$1" <(printf '%s\n' "${text}") || return 1
+  text=$(openssl asn1parse -in "$1")
+  [[ ${text} != *'Extension Request'* ]] || return 1
+  [[ $(key_of_request "$1") == "$(
+    openssl pkey -in "${key}" -passin pass: -pubout
+  )" ]]
+}
+
+create_request() {
+  # D07: openssl req -subj "/CN=example.com" -sha256 -new
+  #      -key server-key.pem -out request.csr
+  # D12: openssl req -subj '/CN=client' -new
+  #      -key client-key.pem -out client-request.csr
+  run rm -f -- "${request}.new"
+  write_file "${request%/*}/request.cnf" 0600 "$(request_settings)"
+  run openssl req -subj "/CN=${name}" -sha256 -new \
+    -key "${key}" -out "${request}.new" -config "${request%/*}/request.cnf"
+  run rm -f -- "${request%/*}/request.cnf"
+  if [[ ${verb} != check ]]; then
+    is_good_request "${request}.new" ||
+      die 1 "${request}.new is not a whole request; is the disk full? ${leaves}"
+  fi
+  run sync -- "${request}.new"
+  run mv -fT -- "${request}.new" "${request}"
+}
+
+# What the operator compares by voice with what the CA machine shows.
+show_public_key() {
+  local digest
+  digest=$(openssl pkey -in "${key}" -pubout -outform DER | sha256sum)
+  note "public key sha256: ${digest%% *}"
+}
+
+# The renewal is made beside the pair in use, which stays as it is until
+# 20-configure-* switches over.
+choose_renewal() {
+  local renewal=${folder}/renewal
+  open_folder "${renewal}"
+  if ((new_key)) || [[ -e ${renewal}/${key_file} ]]; then
+    key=${renewal}/${key_file}
+  fi
+  request=${renewal}/${request_file}
+  certificate=${renewal}/${certificate_file}
+}
+
+undo_request() {
+  local file renewal=${folder}/renewal
+  for file in "${folder}" "${renewal}"; do
+    need_no_links "${file}"
+    remove_file "${file}/${request_file}"
+    remove_file "${file}/request.cnf"
+  done
+  undo_working_files "${renewal}/${key_file}" "${renewal}/${certificate_file}" \
+    "${folder}/previous/${key_file}" "${folder}/previous/${certificate_file}" \
+    "${key}"
+  undo_folder "${renewal}"
+  undo_folder "${folder}/previous"
+  undo_folder "${folder}"
+}
+
+make_request() {
+  local problem
+  parse_options "$@"
+  need_openssl
+  folder=${dir}/${script%/*}
+  need_access "${folder}"
+  key=${folder}/${key_file}
+  request=${folder}/${request_file}
+  certificate=${folder}/${certificate_file}
+  if [[ ${verb} == undo ]]; then
+    undo_request
+    finish
+  fi
+  need_access "${folder}"
+  need_plain "${key}" "${certificate}" "${folder}/${ca_certificate_file}"
+  if ((renew)); then
+    [[ -e ${key} && -e ${certificate} ]] ||
+      die 2 \
+        "there is no ${certificate} to renew. Run this as the user who has it" \
+        '(with sudo, where that is root), or give its --dir; for a first' \
+        'certificate run this without --renew'
+  fi
+  open_party "${folder}"
+  if ((renew)); then choose_renewal; fi
+  need_plain "${key}" "${request}" "${certificate}"
+  if [[ ! -e ${key} ]]; then
+    create_key
+  elif ! openssl pkey -in "${key}" -passin pass: -noout 2>/dev/null; then
+    die 2 "${key} exists and is not an unencrypted private key; move it away"
+  fi
+  if [[ -e ${certificate} && -e ${folder}/${ca_certificate_file} ]]; then
+    problem=$(why_not_valid "${certificate}" \
+      "${folder}/${ca_certificate_file}" "${purpose}")
+    [[ ${problem} != *'not yet valid'* ]] || die 2 "${certificate}: ${problem}"
+  fi
+  if ! is_good_request "${request}" && ! {
+    is_good_certificate "${certificate}" "${folder}/${ca_certificate_file}" \
+      "${alternative_names}" "${purpose}" &&
+      has_same_key "${certificate}" "${key}"
+  }; then
+    create_request
+    if [[ ${verb} != check ]]; then show_public_key; fi
+  fi
+  finish
+}

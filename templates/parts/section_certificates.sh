@@ -1,1 +1,0 @@
-# ---- Keys, requests and certificates ----------------------------------------

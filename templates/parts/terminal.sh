@@ -1,3 +1,0 @@
-has_terminal() {
-  : 2>/dev/null </dev/tty
-}
