@@ -48,6 +48,7 @@ class Injector:
         self.say = say
         self.case: Case | None = None
         self.commands = 0
+        self.places: list[int] = []
         host.copy_in(scripts, OUT)
         host.copy_in(Path(__file__).parent / "host", "/opt/faults")
         host.bash(REPLACE_BASH)
@@ -65,7 +66,8 @@ class Injector:
         result = self.host.run(["bash", DRIVER, CASE, "measure"], check=False, timeout=PATIENCE)
         if result.status != 0:
             raise LabError(f"{case}: {result.stderr.strip()[-600:]}")
-        self.case, self.commands = case, int(result.stdout)
+        *self.places, self.commands = map(int, result.stdout.split())
+        self.case = case
 
     def drive(self, verb: str, *words: str | int) -> list[Attempt]:
         """Run one verb of the driver, and return its attempts."""
@@ -120,15 +122,14 @@ Found = tuple[list[Attempt], int]
 
 
 def killed(injector: Injector, case: Case, part: Part) -> Found:
-    """Kill the script before each of its commands."""
-    points = part.choose(range(1, injector.commands + 1), case.stride)
+    """Kill the script before each of its commands; of those between which nothing changes once, and every 25th."""
+    points = part.choose(sorted({*injector.places, *range(1, injector.commands + 1, 25)}), case.stride)
     return injector.drive_each("kill_before", [(point,) for point in points]), injector.commands
 
 
 def cut_off(injector: Injector, case: Case, part: Part) -> Found:
-    """Cut the power before every 10th command: files that were not synced until then are empty."""
-    # What was never synced is lost at every later place too.
-    points = part.choose(range(1, injector.commands + 1), 10 * case.stride)
+    """Cut the power after each change: files that were not synced until then are empty."""
+    points = part.choose(injector.places, case.stride)
     return injector.drive_each("cut_power", [(point,) for point in points]), injector.commands
 
 

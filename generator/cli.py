@@ -114,14 +114,16 @@ def render(site: Path, output: Path, check: bool) -> None:
     """Write the scripts of SITE (default: site.yaml) into a folder, all or nothing."""
     from generator.render import render_plan, template_folder
 
-    files = render_plan(_plan(site), template_folder())
+    plan = _plan(site)
+    files = render_plan(plan, template_folder())
     if check:
         _compare(site, output, files)
         return
     from generator.write import replace_folder
 
     count = replace_folder(output, files)
-    click.echo(f"{output}: {_count(count, 'file')} written; read {output}/README.md, then run: bash {output}/setup.sh")
+    start = f"{'sudo ' if plan.setup.needs_root else ''}bash {output}/setup.sh"
+    click.echo(f"{output}: {_count(count, 'file')} written; read {output}/README.md, then run: {start}")
 
 
 @main.command()

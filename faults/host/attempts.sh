@@ -2,7 +2,8 @@
 # ---- Without a fault --------------------------------------------------------
 
 # Leads to the beginning and to the end, twice: what differs between the two
-# could not be compared. Prints how many commands the script runs.
+# could not be compared. Prints the numbers of the commands before which a kill
+# may leave something else than before the last one, and how many there are.
 measure() {
   local difference
   if [[ ! -d ${here}/new ]]; then daemon=1 keep new; fi
@@ -17,14 +18,36 @@ measure() {
   keep end
   bring_back begin
   arm 0 KILL
+  printf '%s\n' "${roots[@]}" >"${here}/roots"
+  : >"${here}/marks"
   attempt
   disarm
+  mv -- "${here}/marks" "${here}/marked"
   difference=$(diff "${here}/end.state" <(state) | grep '^[<>]' | head -n 3)
   [[ -z ${difference} ]] || fail "two runs differ: ${difference}"
   look
   look_at_pairs
   ((${#problems[@]} == 0)) || fail "without a fault: ${problems[*]}"
+  places
   wc -c <"${here}/count"
+}
+
+# Between two commands that leave all files as they are, and start no program
+# that changes something, a kill leaves the same.
+places() {
+  local number=0 files length command last='' may_change=1
+  while read -r files length command; do
+    number=$((number + 1))
+    if ((may_change)) || [[ "${files} ${length}" != "${last}" ]]; then
+      printf '%d\n' "${number}"
+    fi
+    last="${files} ${length}"
+    may_change=0
+    case ${command} in
+      '"$@"' | '"${@:2}"' | docker | systemctl) may_change=1 ;;
+      *) ;;
+    esac
+  done <"${here}/marked"
 }
 
 # ---- Killed -----------------------------------------------------------------

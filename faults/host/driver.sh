@@ -14,7 +14,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 readonly here=/opt/faults
 readonly passphrase=/opt/passphrase
 readonly -a roots=(
-  /root /etc/docker /etc/systemd/system /usr/local/sbin
+  /root /etc/docker /etc/systemd/system /usr/local/sbin /usr/local/lib/dockseal
   /etc/passwd /etc/group /etc/shadow /etc/gshadow /etc/subuid /etc/subgid
 )
 # Their content is another in every run: they are judged by what they mean.

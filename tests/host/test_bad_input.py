@@ -331,6 +331,7 @@ def test_a_request_with_the_key_of_another_party(asking: Host, earlier: bool) ->
     if earlier:
         refused_request(asking, "its key is clients/client's: each party makes its own")
         return
+    asking.run(["rm", f"{WORK}/hosts/localhost/server-key.pem"])
     asking.run(script(SIGN, *WITH_PASSPHRASE))
     asking.run(script("clients/client/10-request-certificate.sh"))
     result = asking.run(script(SIGN.replace("20-sign-servers", "30-sign-clients")), check=False)

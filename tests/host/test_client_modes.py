@@ -17,7 +17,7 @@ from tests.host.support import DROP_IN, PASSPHRASE_FILE, RESTART, UNATTENDED, WO
 
 SCRIPT = "/root/out/clients/client/90-verify.sh"
 # The same without what it asks of each host, where only the user's own settings matter.
-SHORT = "/root/short.sh"
+SHORT = "/root/out/clients/client/short.sh"
 HOME = "/root/.docker"
 TCP = "tcp://localhost:2376"
 CELLS = ("server authenticated", "client certificate sent", "plain text", "the real daemon answers")
@@ -279,6 +279,23 @@ def test_a_shell_profile_is_judged(mended: Host, name: str) -> None:
     if evidence:
         wanted = f"/root/{file} sets {evidence}DOCKER_TLS_VERIFY: docker sends plain text"
         assert controls["PLAIN-2"]["evidence"] == wanted
+
+
+ELSEWHERE = {
+    "in a condition": "if false; then\n  export DOCKER_TLS_VERIFY=1\nfi\n",
+    "in a function": "never() {\n  export DOCKER_TLS_VERIFY=1\n}\n",
+    "after the end": "return\nexport DOCKER_TLS_VERIFY=1\n",
+    "after a condition": "false && \\\n  export DOCKER_TLS_VERIFY=1\n",
+}
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("text", ELSEWHERE.values(), ids=ELSEWHERE.keys())
+def test_tls_that_the_shell_may_never_come_to_does_not_help(mended: Host, text: str) -> None:
+    mended.write("/root/.bash_login", f"export DOCKER_HOST={TCP}\n{text}")
+    status, controls = verify(mended, SHORT)
+    assert (status, failed(controls)) == (4, {"PLAIN-2"})
+    assert f"/root/.bash_login sets DOCKER_HOST={TCP} and no DOCKER_TLS_VERIFY" in controls["PLAIN-2"]["evidence"]
 
 
 @pytest.mark.one_release

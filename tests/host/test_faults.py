@@ -28,25 +28,25 @@ def injector(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Injector:
 
 # A class, a case, and of how many places one is tried. Cases follow each other: a host is led to each beginning once.
 TRIED = [
-    ("killed", REQUEST, 40),
+    ("killed", REQUEST, 4),
     ("full", REQUEST, 2),
     ("together", REQUEST, 1),
-    ("killed", f"{REQUEST} --undo --remove-keys", 12),
-    ("killed", SIGN, 40),
+    ("killed", f"{REQUEST} --undo --remove-keys", 2),
+    ("killed", SIGN, 4),
     ("killed inside", SIGN, 4),
-    ("power cut", SIGN, 4),
+    ("power cut", SIGN, 2),
     ("left", SIGN, 1),
     ("full", SIGN, 3),
     ("read-only", SIGN, 1),
     ("together", SIGN, 1),
     ("taken over", SIGN, 1),
     ("deceived", SIGN, 1),
-    ("killed", FINISH, 40),
+    ("killed", FINISH, 4),
     ("left", FINISH, 1),
     ("together", BACK_UP, 1),
-    ("killed", RENEWED, 400),
+    ("killed", RENEWED, 20),
     ("killed inside", RENEWED, 10),
-    ("power cut", RENEWED, 40),
+    ("power cut", RENEWED, 8),
 ]
 
 
@@ -88,7 +88,6 @@ WEAKENED = {
             '  hand_out "$@"\n}\n': '  hand_out "$@"\n' + TO_LEDGER.format('"$2/${certificate_file}"'),
         },
         "is not in the ledger",
-        sample=20,
     ),
     "a key is not synced before it has its name": Weakened(
         "power cut", REQUEST, {'  run sync -- "${key}.new"\n': ""}, "server-key.pem is half written"

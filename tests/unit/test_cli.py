@@ -120,7 +120,7 @@ def test_render_says_what_comes_next(folder: Path) -> None:
     result = run("render", "--output", "out")
     assert (result.exit_code, result.stdout) == (
         0,
-        f"out: {FILES} files written; read out/README.md, then run: bash out/setup.sh\n",
+        f"out: {FILES} files written; read out/README.md, then run: sudo bash out/setup.sh\n",
     )
     assert os.access(folder / "out" / "setup.sh", os.X_OK)
 
