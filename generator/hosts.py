@@ -192,7 +192,7 @@ def show_namespaces(host: Host) -> Step:
         effects=Effects(
             files=(HOST_LOCK,),
             commands=IN_CONTAINERS,
-            temporary=(*PROBE_FOLDERS, "/tmp/RANDOM/"),  # noqa: S108 - mktemp(1) makes it
+            temporary=PROBE_FOLDERS,
             starts=("throwaway containers and an image; a network where docker has no default bridge",),
         ),
         undo="removes what a killed run left; nothing else stays",

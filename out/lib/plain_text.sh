@@ -64,52 +64,51 @@ problem_of() { # problem_of PLACE NAME=VALUE...
 readonly value_form="\"?([$]HOME|[$]\{HOME\})?[A-Za-z0-9_:/.@%+,-]*\"?"
 readonly export_form="^ *export( +[A-Za-z_]+=${value_form})+ *(#.*)?\$"
 
-# Prints the docker variables that a shell profile exports, one a line.
-variables_in() { # variables_in FILE
-  local line word
-  local -a line_words
-  while IFS= read -r line || [[ -n ${line} ]]; do
-    [[ ${line} =~ ${export_form} ]] || continue
-    read -r -a line_words <<<"${line%%#*}"
-    for word in "${line_words[@]}"; do
-      [[ ${word} =~ ^${docker_variable}= ]] || continue
-      word=${word//\"/}
-      word=${word//\$\{HOME\}/"${HOME}"}
-      printf '%s\n' "${word//\$HOME/"${HOME}"}"
-    done
-  done <"$1"
+# Prints the docker variables of such a line, one a line.
+variables_in() { # variables_in LINE
+  local word
+  local -a words
+  read -r -a words <<<"${1%%#*}"
+  for word in "${words[@]}"; do
+    [[ ${word} =~ ^${docker_variable}= ]] || continue
+    word=${word//\"/}
+    word=${word//\$\{HOME\}/"${HOME}"}
+    printf '%s\n' "${word//\$HOME/"${HOME}"}"
+  done
 }
 
-# Prints each line of a shell profile that has to do with a docker variable and
-# that is not understood, with its place.
-unclear_lines() { # unclear_lines FILE
-  local line number=0
+# Tries the variables of lines that follow each other: a shell that reads one
+# reads the others, whatever condition or function they stand in. Adds to
+# problem, evidence and unclear of its caller.
+judge_profile() { # judge_profile FILE
+  local line last='' number=0
+  local -a settings=()
   while IFS= read -r line || [[ -n ${line} ]]; do
     number=$((number + 1))
-    if [[ ! ${line} =~ ${export_form} && ! ${line} =~ ^[[:space:]]*# &&
-      ${line} =~ ${docker_variable} ]]; then
-      printf '%s:%d: %s\n' "$1" "${number}" "${line}"
+    if [[ ${line} =~ ${export_form} && ${last} != *\\ ]]; then
+      mapfile -t -O "${#settings[@]}" settings < <(variables_in "${line}")
+    else
+      if ((${#settings[@]})); then try_variables "$1" "${settings[@]}"; fi
+      settings=()
+      if [[ ! ${line} =~ ^\ *# && ${line} =~ ${docker_variable} ]]; then
+        unclear+=$'\n'"$1:${number}: ${line}"
+      fi
     fi
+    last=${line}
   done <"$1"
+  if ((${#settings[@]})); then try_variables "$1" "${settings[@]}"; fi
 }
 
-# Each profile by itself: a shell reads one, and not the others.
 verify_profiles() {
-  local file path found problem='' evidence='' unclear='' places=''
+  local file path problem='' evidence='' unclear='' places=''
   local what='no shell profile lets docker send plain text'
-  local -a settings
   asked='env'
   for file in .profile .bash_profile .bash_login .bashrc .zshenv .zprofile \
     .zshrc .zlogin "${shell_profile}"; do
     path=${HOME}/${file}
     if [[ ! -f ${path} || ${places} == *" ${path} "* ]]; then continue; fi
     places+=" ${path} "
-    found=$(unclear_lines "${path}")
-    unclear+=${found:+$'\n'${found}}
-    found=$(variables_in "${path}")
-    if [[ -z ${found} ]]; then continue; fi
-    mapfile -t settings <<<"${found}"
-    try_variables "${path}" "${settings[@]}"
+    judge_profile "${path}"
   done
   if [[ -z ${problem} && -n ${unclear} ]]; then
     report PLAIN-2 SKIP "${what}" \

@@ -60,7 +60,7 @@ SHOWN_IN_CONTAINERS = {
 # And those that such a host has no use for.
 OF_USER_NAMESPACES = {"USERNS-1", "USERNS-2"}
 # The keys of a line of --json, in order.
-KEYS = ["id", "result", "what", "asked", "evidence", "remedy", "benchmark"]
+KEYS = ["script", "id", "result", "what", "asked", "evidence", "remedy", "benchmark"]
 # What every run of a verify script in these tests is given.
 VERIFY_OPTIONS: dict[str, tuple[str, ...]] = {VERIFY_HOST: (), VERIFY_CLIENT: ()}
 

@@ -339,7 +339,8 @@ def test_a_request_that_asks_for_more_is_refused(make: Make, kind: str, folder: 
     """The positive control: a new key that asks for nothing more gets the extensions that the CA decides."""
     made = make(name=f"greedy-{kind}")
     before = made.certificate(kind)
-    made.remove(FILES[kind][0])
+    # The CA machine of a split site: a party's key is elsewhere.
+    made.remove(*FILES[kind])
     path = f"{made.folder}/{folder}/{file}"
     made.host.write(path, request(name, ec.generate_private_key(ec.SECP256R1())))
     refused = made.step(f"sign-{kind}", check=False)

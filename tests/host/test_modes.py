@@ -409,7 +409,7 @@ def test_a_server_of_another_ca_is_noticed(ready: Host, undone: None) -> None:
     ready.bash(f"sed -i 's|={TLS}/certificate|={other}/certificate|; s|={TLS}/server|={other}/server|' {DROP_IN}")
     restart(ready)
     status, found = verify(ready, "server-only")
-    assert (status, with_result(found, "FAIL")) == (4, {"DAEMON-1", "HMODE-1", "TLS-1"})
+    assert (status, with_result(found, "FAIL")) == (4, {"CERT-6", "DAEMON-1", "HMODE-1", "TLS-1"})
     assert "verify error" in found["HMODE-1"]["evidence"]
 
 
@@ -418,7 +418,10 @@ def test_a_server_without_tls_is_noticed(ready: Host, undone: None) -> None:
     ready.bash(f"sed -i '/--tls/d' {DROP_IN}")
     restart(ready)
     status, found = verify(ready, "server-only")
-    assert (status, with_result(found, "FAIL")) == (4, {"DAEMON-1", "HMODE-1", "TLS-1", "TLS-7", "TLS-8", "TLS-10"})
+    assert (status, with_result(found, "FAIL")) == (
+        4,
+        {"CERT-6", "DAEMON-1", "HMODE-1", "TLS-1", "TLS-7", "TLS-8", "TLS-10"},
+    )
 
 
 # ---- From one mode to another -----------------------------------------------

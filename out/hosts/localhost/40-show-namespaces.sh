@@ -4,8 +4,8 @@
 #
 # Reads:      DIR/probe-image.tar
 # Writes:     /run/dockseal.lock
-# Temporary:  /run/dockseal-probe.RANDOM/; /tmp/RANDOM/; throwaway containers
-#             and an image; a network where docker has no default bridge
+# Temporary:  /run/dockseal-probe.RANDOM/; throwaway containers and an image; a
+#             network where docker has no default bridge
 # Restarts:   nothing
 # Needs root: yes
 # Undo:       removes what a killed run left; nothing else stays
