@@ -82,8 +82,9 @@ variables_in() { # variables_in LINE
 # problem, evidence and unclear of its caller.
 judge_profile() { # judge_profile FILE
   local line last='' number=0
-  local -a settings=()
-  while IFS= read -r line || [[ -n ${line} ]]; do
+  local -a lines settings=()
+  mapfile -t lines <"$1"
+  for line in "${lines[@]}"; do
     number=$((number + 1))
     if [[ ${line} =~ ${export_form} && ${last} != *\\ ]]; then
       mapfile -t -O "${#settings[@]}" settings < <(variables_in "${line}")
@@ -95,7 +96,7 @@ judge_profile() { # judge_profile FILE
       fi
     fi
     last=${line}
-  done <"$1"
+  done
   if ((${#settings[@]})); then try_variables "$1" "${settings[@]}"; fi
 }
 
