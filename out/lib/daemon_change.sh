@@ -188,7 +188,7 @@ remove_made_folders() {
 
 # A folder of this name that holds anything else is somebody else's.
 is_previous_ours() {
-  local entry path names=' made '
+  local entry path names=' made made.new '
   [[ -d ${previous} && ! -L ${previous} && -O ${previous} ]] || return 1
   for path in "${replaced[@]}"; do names+="${path##*/} "; done
   while IFS= read -r entry; do
