@@ -1,3 +1,5 @@
+# ---- A clean start: what every script loads first ---------------------------
+
 case ${BASH_VERSION:-} in
   '')
     printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
