@@ -1,6 +1,7 @@
 """Run the measurements: `python -m bench`."""
 
-from bench.render import main
+from bench import render, scripts
 
 if __name__ == "__main__":
-    main()
+    render.main()
+    scripts.main()

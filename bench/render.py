@@ -59,7 +59,7 @@ def best(folder: Path, hosts: int) -> tuple[float, float, float]:
     references: list[float] = []
     for run in range(RUNS):
         out, copy = folder / f"out-{hosts}-{run}", folder / f"copy-{hosts}-{run}"
-        render = [sys.executable, "-m", "generator", "render", str(folder / "site.yaml"), "--output", str(out)]
+        render = [sys.executable, "-m", "dockseal", "render", str(folder / "site.yaml"), "--output", str(out)]
         renderings.append(measure(render))
         references.append(measure([sys.executable, "-c", REFERENCE, str(out), str(copy)])[0])
     return min(time for time, _ in renderings), min(references), max(memory for _, memory in renderings)
