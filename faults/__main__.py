@@ -13,11 +13,11 @@ from pathlib import Path
 
 import click
 
+from dockseal.lab import RELEASES, Lab
+from dockseal.lab.errors import LabError
 from faults.cases import Case, all_cases
 from faults.injector import FAULTS, Fault, Injector, Part, hosts_of, inject
 from faults.results import Row, merged, read_json, readme_table, renewed, summary, table, write_json
-from generator.lab import RELEASES, Lab
-from generator.lab.errors import LabError
 
 LOST = 4
 

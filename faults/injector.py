@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dockseal.lab import Host, Lab
+from dockseal.lab.errors import LabError
+from dockseal.output.render import render_plan, template_folder
+from dockseal.output.write import replace_folder
+from dockseal.plan.planner import make_plan
+from dockseal.site.load import parse
+from dockseal.site.read import site_from
 from faults import terminal
 from faults.cases import OUT, PASSPHRASE_FILE, SIGN, SITE, Case
 from faults.hostile import REQUESTS
 from faults.results import Attempt, Row, attempts_of
-from generator.lab import Host, Lab
-from generator.lab.errors import LabError
-from generator.load import parse
-from generator.plan import make_plan
-from generator.read import site_from
-from generator.render import render_plan, template_folder
-from generator.write import replace_folder
 
 DRIVER = "/opt/faults/driver.sh"
 CASE = "/opt/faults/case"

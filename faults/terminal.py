@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dockseal.lab import Terminal
+from dockseal.lab.rehearse import AGAIN, CONFIRM, PASSPHRASE
 from faults.cases import SECRET, Case
 from faults.results import Attempt
-from generator.lab import Terminal
-from generator.lab.rehearse import AGAIN, CONFIRM, PASSPHRASE
 
 if TYPE_CHECKING:
     from faults.injector import Injector

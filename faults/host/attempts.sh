@@ -177,10 +177,14 @@ fill_up() { # fill_up FOLDER pages|inodes STEP
   done
 }
 
+make_as_in_the_end() { # make_as_in_the_end FOLDER
+  [[ -d $1 ]] || mkdir -m "$(stat --format '%a' -- "${here}/end$1")" -- "$1"
+}
+
 # False where what is there at the beginning does not fit already.
 mount_copy() { # mount_copy FOLDER OPTIONS
-  [[ -d $1 ]] || mkdir -m 0700 -- "$1"
-  mount -t tmpfs -o "mode=0700,$2" tmpfs "$1"
+  make_as_in_the_end "$1"
+  mount -t tmpfs -o "mode=$(stat --format '%a' -- "$1"),$2" tmpfs "$1"
   [[ ! -d ${here}/begin$1 ]] || cp -aT -- "${here}/begin$1" "$1"
 } 2>/dev/null
 
@@ -190,7 +194,7 @@ forbid() { # forbid FOLDER...
   for folder in "$@"; do
     number=$((number + 1))
     bring_back begin
-    [[ -d ${folder} ]] || mkdir -m 0700 -- "${folder}"
+    make_as_in_the_end "${folder}"
     mount --bind -- "${folder}" "${folder}"
     mount -o remount,bind,ro -- "${folder}"
     attempt
@@ -273,7 +277,7 @@ holds() {
 # STATUS, REASON is said and, with a LOGGED of 1, in the log. With the good request
 # the same script does its work.
 refuse() { # refuse NUMBER CHANGE REASON LOGGED STATUS
-  local before patience=5
+  local before patience=120
   bring_back begin
   bash -euo pipefail -c "$2" || fail "cannot be made: $2"
   before=$(state)

@@ -79,7 +79,9 @@ look_at_daemon() {
   local line
   ((daemon)) || return 0
   if ! answers; then
-    problem "dockerd does not answer: $(units | head -n 1)"
+    problem "dockerd does not answer: $(units | head -n 2)" \
+      "$(docker version 2>&1 | tail -n 1)" \
+      "$(journalctl --unit docker.service --output cat --lines 3)"
     return
   fi
   line=$(daemon_line)
@@ -114,9 +116,10 @@ look_at_refusal() {
   local line
   [[ ${status} =~ ^[124]$ ]] || problem "ended with ${status}"
   grep -q '^error: ' "${here}/said" || problem "no error: $(last_line said)"
-  # A serial that was taken stays taken.
+  # A serial that was taken stays taken, and what is signed is in the ledger before
+  # it is handed out.
   while IFS= read -r line; do
-    [[ ${line} == *.srl ]] || problem "${line:66} is not what it was"
+    [[ ${line} == *.srl || ${line} == */ledger.txt ]] || problem "${line:66} is not what it was"
   done < <(grep -vxF -f <(everything) "${here}/begin.everything")
 }
 

@@ -89,7 +89,9 @@ restart_daemon() {
 bring_daemon_back() { # bring_daemon_back NAME
   local name
   systemctl daemon-reload
-  if [[ ! -e ${here}/$1.daemon || $(daemon_line) != "$(<"${here}/$1.daemon")" ]]; then
+  # A verification finds files that changed after dockerd had read them.
+  if [[ ! -e ${here}/$1.daemon || ${script} == */90-verify.sh ||
+    $(daemon_line) != "$(<"${here}/$1.daemon")" ]]; then
     restart_daemon
   fi
   systemctl --quiet is-active docker.socket || systemctl start docker.socket
@@ -110,7 +112,9 @@ bring_daemon_back() { # bring_daemon_back NAME
   fi 2>/dev/null
 }
 
-# Waits until dockerd answers, for 60 seconds at most.
+# Waits until dockerd answers, for 60 seconds at most. Whoever connects while
+# the socket is systemd's own, at a restart, is never answered: it asks again.
 answers() {
-  timeout 60 bash -c 'until docker version >/dev/null 2>&1; do sleep 0.1; done'
+  local ask='timeout 5 docker version >/dev/null 2>&1'
+  timeout 60 bash -c "until ${ask}; do sleep 0.1; done"
 }
