@@ -59,7 +59,7 @@ test-faults: $(VENV)/dev ## kill, starve and deceive every script; the table, an
 lint: $(VENV)/dev ## check the Python, the templates and the rendered scripts
 	$(BIN)/python -m pytest --quiet tests/lint
 
-bench: $(VENV)/dev ## measure rendering: the default site and 1,000 hosts
+bench: $(VENV)/dev ## measure rendering and the scripts beside the same by hand
 	$(BIN)/python -m bench
 
 clean: ## remove .venv, caches and rehearsal/; OUT and the lab's images stay

@@ -7,9 +7,9 @@
 #             --undo [--remove-keys]  --help
 # Status:     0 no certificate ends soon, 2 wrong use, 4 one does
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/@{library}
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script=@{script}

@@ -7,14 +7,13 @@
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/@{library}
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly listen=@{listen}
-readonly listen_address=@{listen_address}
 readonly listen_port=@{listen_port}
 # The address in hexadecimal, in network byte order, as the kernel lists it.
 readonly listen_hex=@{listen_hex}
@@ -22,59 +21,52 @@ readonly listen_hex=@{listen_hex}
 readonly probe_address=@{probe_address}
 readonly drop_in=@{drop_in}
 readonly userns_remap=@{userns_remap}
-readonly icc=@{icc}
+# D01, D22: what dockerd gets from this script, word by word and in this order.
+readonly -a dockerd_words=(
+  #% for word in dockerd_words
+  @{word}
+  #% endfor
+)
+#% if userns_remap
+. "${lib}/userns_on.sh"
+. "${lib}/accounts.sh"
+. "${lib}/subordinate_ids.sh"
+. "${lib}/remap_ids.sh"
+#% endif
 
 # ==== Below this line every site has the same bytes ==========================
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"
 . "${lib}/daemon.sh"
-
-# D01: the two sockets, and no option of TLS.
-flags=()
-
-. "${lib}/flags.sh"
-. "${lib}/subordinate_ids.sh"
+. "${lib}/plain_request.sh"
 . "${lib}/userns.sh"
-. "${lib}/daemon_conflicts.sh"
+. "${lib}/daemon_unit.sh"
 . "${lib}/daemon_change.sh"
+. "${lib}/confine.sh"
 
 # ---- Plain TCP --------------------------------------------------------------
 
-readonly accepts=' --dir --yes --check --undo --remove-keys --help '
+readonly accepts=' --dir --yes --check --undo --remove-keys --confined --help '
 readonly previous=${drop_in%/*}.previous
 readonly -a replaced=("${drop_in}")
 
 # Prints what does not hold, or nothing.
-daemon_problem() {
-  local answer problem
-  problem=$(flags_problem)
-  if [[ -n ${problem} ]]; then
-    printf '%s\n' "${problem}"
-    return
-  fi
+plain_problem() {
+  local answer
   answer=$(ask_in_plain_text /_ping)
   [[ ${answer} == 'HTTP/1.1 200 OK'* ]] ||
     printf 'the API did not answer in plain text: %s\n' "${answer:-no answer}"
-  userns_problem
 }
 
 # ---- The verbs --------------------------------------------------------------
 
-check_conflicts() {
-  refuse_keys 'and dockerd refuses both' "${own_keys[@]}"
-  refuse_keys 'and the site has mode: plain' \
-    tls tlsverify tlscacert tlscert tlskey
-  check_machine
-  check_previous
-}
-
-is_installed() {
+is_plain_installed() {
   [[ ! -e ${previous} ]] && is_text_of "$(drop_in_text)" "${drop_in}" &&
-    is_running_with_flags
+    is_running_as_told
 }
 
-roll_back() { # roll_back PROBLEM
+roll_back_plain() { # roll_back_plain PROBLEM
   put_back "$1"
   remove_made_folders
   give_up "$1"
@@ -84,7 +76,7 @@ roll_back() { # roll_back PROBLEM
 note_certificates() {
   local text=''
   if is_drop_in_ours; then text=$(cat -- "${drop_in}"); fi
-  [[ ${text} == *--tlscert=* ]] || return 0
+  if [[ ${text} != *--tlscert=* ]]; then return; fi
   text=${text##*--tlscert=}
   text=${text%%[[:space:]]*}
   note \
@@ -93,24 +85,24 @@ note_certificates() {
 }
 
 apply() {
-  local problem='' left
+  local problem=''
   read_stock_command
-  read_settings
-  check_conflicts
+  look_for_conflicts
+  check_previous
   find_made_folders
-  if is_installed; then finish; fi
+  if is_plain_installed; then finish; fi
+  note_kept
   confirm_restart "${userns_remap}" \
     " Then everyone who reaches ${listen} is root on this machine."
-  find_remap_data "${userns_remap}"
   note_certificates
   save_replaced
   install_drop_in
-  restart_docker || roll_back 'docker.service did not start'
-  if [[ ${verb} != check ]]; then wait_for_daemon; fi
-  [[ -z ${problem} ]] || roll_back "${problem}"
+  restart_docker || roll_back_plain 'docker.service did not start'
+  if [[ ${verb} != check ]]; then wait_for_daemon plain_problem; fi
+  [[ -z ${problem} ]] || roll_back_plain "${problem}"
   remove_previous
   if [[ ${verb} == check ]]; then finish; fi
-  note_remap_data
+  note_hidden
   note \
     "dockerd answers everyone who reaches ${listen}, in plain text and" \
     'without a certificate: that is root on this machine'
@@ -118,20 +110,21 @@ apply() {
 }
 
 undo() {
-  local restart=0 left=''
+  local restart=0
+  check_writer
   find_made_folders
   if is_drop_in_ours; then
     confirm_restart '' ''
-    find_remap_data ''
     keep_made_folders
     run rm -f -- "${drop_in}"
     restart=1
   fi
-  if ((restart)) || is_running_with_flags; then restart_docker; fi
+  if ((restart)) || is_running_as_told; then restart_docker; fi
+  remove_unfinished
   remove_made_folders
   remove_previous
   remove_made_folders
-  note_remap_data
+  note_hidden
   finish
 }
 
@@ -141,5 +134,12 @@ main() {
   need_system_folder "${drop_in%/*}"
   if [[ ${verb} == undo ]]; then undo; else apply; fi
 }
+
+# What would make dockerd refuse is looked for in the sandbox of confine.sh.
+if is_confined; then
+  . "${lib}/listeners.sh"
+  . "${lib}/daemon_conflicts.sh"
+  check_plain_conflicts "$@"
+fi
 
 main "$@"

@@ -7,18 +7,23 @@
 #             --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/@{library}
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script=@{script}
 readonly ca_common_name=@{ca_common_name}
-readonly ca_key_type=@{ca_key_type}
 readonly ca_days=@{ca_days}
 readonly ca_key_file=@{ca_key_file}
 readonly ca_certificate_file=@{ca_certificate_file}
 readonly ledger_file=@{ledger_file}
+# D04: openssl genrsa -aes256 -out ca-private.pem 4096
+readonly -a key_command=(
+  #% for word in key_command
+  @{word}
+  #% endfor
+)
 
 # ==== Below this line every site has the same bytes ==========================
 
@@ -27,62 +32,6 @@ readonly ledger_file=@{ledger_file}
 . "${lib}/certificates.sh"
 . "${lib}/passphrase.sh"
 . "${lib}/authority.sh"
+. "${lib}/create_ca.sh"
 
-# ---- This script ------------------------------------------------------------
-
-accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
-readonly accepts
-
-# Stops when what is there is not this CA. Neither file is ever replaced.
-check_existing() {
-  local subject problem
-  need_plain "${key}" "${certificate}" "${ledger}"
-  if [[ -e ${key} && $(cat -- "${key}") != *ENCRYPTED* ]]; then
-    die 2 "${key} exists and is not an encrypted private key; move it away"
-  fi
-  [[ -e ${certificate} ]] || return 0
-  [[ -e ${key} ]] ||
-    die 2 \
-      "${certificate} exists without its key ${key}; put the key back, or" \
-      'move the certificate away'
-  subject=$(openssl x509 -in "${certificate}" -noout -subject \
-    -nameopt RFC2253) ||
-    die 2 \
-      "${certificate} is not a certificate; move it away"
-  [[ ${subject} == "subject=CN=${ca_common_name}" ]] ||
-    die 2 \
-      "${certificate} has ${subject}, not CN=${ca_common_name}; give another" \
-      '--dir'
-  problem=$(why_not_valid "${certificate}" "${certificate}" any)
-  [[ -z ${problem} ]] || die 2 "${certificate} is not valid: ${problem}"
-}
-
-main() {
-  parse_options "$@"
-  need_openssl
-  folder=${dir}/ca
-  key=${folder}/${ca_key_file}
-  certificate=${folder}/${ca_certificate_file}
-  settings=${folder}/ca-extensions.cnf
-  ledger=${folder}/${ledger_file}
-  if [[ ${verb} == undo ]]; then
-    undo_working_files "${certificate}" "${key}" "${certificate%.*}.srl" \
-      "${ledger}" "${folder}/refused.txt"
-    undo_folder "${folder}"
-    finish
-  fi
-  need_access "${folder}"
-  open_party "${folder}"
-  check_existing
-  if [[ -e ${key} && -e ${certificate} ]]; then
-    show_authorities "${certificate}"
-    finish
-  fi
-  if [[ ${verb} != check ]]; then get_passphrase "${key}"; fi
-  if [[ ! -e ${key} ]]; then create_ca_key; fi
-  create_ca_certificate
-  show_authorities "${certificate}"
-  finish
-}
-
-main "$@"
+create_authority "$@"

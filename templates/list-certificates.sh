@@ -7,9 +7,9 @@
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 2 wrong use, or there is no ledger
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/@{library}
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script=@{script}
@@ -44,7 +44,7 @@ read_ledger() {
   local now seconds serial party begins ends digest key issuer names subject
   now=$(date '+%s')
   while read -r serial party begins ends digest key issuer names subject; do
-    [[ ${serial} != '#' ]] || continue
+    if [[ ${serial} == '#' ]]; then continue; fi
     seconds=$(($(date --date "${ends}" '+%s') - now))
     printf '%d %s\n' "$((seconds < 0 ? -1 : seconds / 86400))" \
       "${serial} ${party} ${begins} ${ends} ${digest} ${key} ${issuer}\

@@ -8,9 +8,9 @@
 # Status:     0 every control holds, 2 wrong use or no image, 4 a control does
 #             not hold
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/@{library}
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script=@{script}
@@ -22,6 +22,7 @@ readonly probe_image=@{probe_image}
 . "${lib}/common.sh"
 . "${lib}/change.sh"
 . "${lib}/report.sh"
+. "${lib}/accounts.sh"
 . "${lib}/subordinate_ids.sh"
 . "${lib}/probe.sh"
 . "${lib}/namespaces.sh"
@@ -46,17 +47,6 @@ check() {
   exit 0
 }
 
-# What is left of a killed run, where dockerd can be asked.
-undo() {
-  if ! command -v docker >/dev/null || ! is_answering; then
-    note "dockerd does not answer: what a killed run left there stays"
-    exit 0
-  fi
-  open_probe_folder
-  ((left_over)) || note 'nothing to do'
-  exit 0
-}
-
 apply() {
   trap remove_probes EXIT
   find_probe_image || die 2 "${no_image_reason}"
@@ -69,13 +59,11 @@ main() {
   ((EUID == 0)) || die 2 'this needs root: run it with sudo'
   # What is in this image gets this machine's own namespaces.
   if [[ -e ${dir}/probe-image.tar ]]; then need_safe "${dir}"; fi
-  id_prefix=SHOW-
   show_commands=1
   show_evidence=1
   leaves='the containers that this run started are removed'
   if [[ ${verb} == undo ]]; then
-    trap remove_probes EXIT
-    undo
+    undo_probes
   fi
   if [[ ${verb} == check ]]; then check; fi
   apply

@@ -8,9 +8,9 @@
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
 #             5 waits for a request, 6 refused one
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/@{library}
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script=@{script}
@@ -21,10 +21,11 @@ readonly key_file=@{key_file}
 readonly request_file=@{request_file}
 readonly extensions_file=@{extensions_file}
 readonly certificate_file=@{certificate_file}
-# name, key type, days, subject alternative names
+# name, key type, key usage, days, subject alternative names
 readonly -a table=(
   #% for row in rows
-  @{row.name} @{row.key_type} @{row.days} @{row.alternative_names}
+  @{row.name} @{row.key_type} @{row.key_usage} @{row.days}
+  @{row.alternative_names}
   #% endfor
 )
 
@@ -35,25 +36,7 @@ readonly -a table=(
 . "${lib}/certificates.sh"
 . "${lib}/passphrase.sh"
 . "${lib}/authority.sh"
-
-# ---- This script ------------------------------------------------------------
-
-accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
-readonly accepts
-readonly party_folder=clients purpose=sslclient
-
-key_usage_for() { # key_usage_for KEY_TYPE
-  printf 'digitalSignature\n'
-}
-
-# D13: extfile-client.cnf, written whole.
-extensions_for() { # extensions_for NAMES KEY_TYPE
-  printf '%s\n' "subjectAltName = $1" 'extendedKeyUsage = clientAuth' \
-    'basicConstraints = critical, CA:FALSE' \
-    "keyUsage = critical, $(key_usage_for "$2")" \
-    'subjectKeyIdentifier = hash' 'authorityKeyIdentifier = keyid'
-}
-
+readonly party_folder=clients purpose=sslclient extended_key_usage=clientAuth
 . "${lib}/sign.sh"
 
 sign_requests "$@"

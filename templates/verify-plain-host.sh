@@ -3,14 +3,13 @@
 # root on it, as the site says, and that it is nowhere else to be reached.
 #
 # @{manual}
-# Options:    --dir DIR (not used)  --json
-#             --no-containers  --yes  --check
+# Options:    --dir DIR (not used)  --json  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/@{library}
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script=@{script}
@@ -22,43 +21,42 @@ readonly listen_hex=@{listen_hex}
 readonly probe_address=@{probe_address}
 readonly drop_in=@{drop_in}
 readonly userns_remap=@{userns_remap}
-readonly icc=@{icc}
-readonly probe_image=@{probe_image}
-# Each row: name, icc, internal, subnet, IPv6 subnet (an empty subnet is one of
-# docker's choice, an empty IPv6 subnet is no IPv6).
-readonly -a networks=(
-  #% for row in networks
-  @{row.name} @{row.icc} @{row.internal} @{row.subnet} @{row.ipv6_subnet}
+# D01, D22: what dockerd has from 20-configure-daemon.sh, in this order.
+readonly -a dockerd_words=(
+  #% for word in dockerd_words
+  @{word}
   #% endfor
 )
 
 # ==== Below this line every site has the same bytes ==========================
 
 . "${lib}/common.sh"
-. "${lib}/daemon.sh"
-
-# D01: the two sockets, and no option of TLS.
-flags=()
-
-. "${lib}/flags.sh"
-. "${lib}/subordinate_ids.sh"
 . "${lib}/change.sh"
+. "${lib}/daemon.sh"
+. "${lib}/confine.sh"
+. "${lib}/confine_verification.sh"
+
+# What follows this runs in the sandbox of confine.sh alone.
+if ! is_confined; then
+  begin_verification "$@"
+  ask_first
+  run_confined
+  exit 0
+fi
+
+. "${lib}/listeners.sh"
+. "${lib}/plain_request.sh"
+. "${lib}/accounts.sh"
+. "${lib}/subordinate_ids.sh"
 . "${lib}/report.sh"
 . "${lib}/judge.sh"
 . "${lib}/judge_daemon.sh"
-. "${lib}/probe.sh"
-. "${lib}/networks.sh"
-. "${lib}/isolation.sh"
-. "${lib}/namespaces.sh"
+. "${lib}/judge_words.sh"
 
 # ---- Who is answered --------------------------------------------------------
 
-accepts=' --dir --json --no-containers --yes --check --undo '
-accepts+='--remove-keys --help '
-readonly accepts
-
 # No certificate, no key, no name: whoever can do this can do what root can.
-verify_everyone() {
+verify_plain_answer() {
   local answer problem=''
   asked="GET /version in plain text to ${probe_address}:${listen_port}"
   answer=$(ask_in_plain_text /version)
@@ -83,22 +81,14 @@ verify_places() {
 
 main() {
   parse_options "$@"
-  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
-  if [[ ${verb} == undo ]]; then exit 0; fi
-  if [[ ! -e ${drop_in} ]]; then
-    [[ ${verb} != check ]] || exit 0
+  [[ -e ${drop_in} ]] ||
     die 2 "${drop_in} is not there: run 20-configure-daemon.sh first"
-  fi
-  if [[ ${verb} == check ]]; then exit 0; fi
-  trap remove_probes EXIT
   verify_daemon_files
   verify_flags
   verify_remap
   verify_ranges
-  verify_everyone
+  verify_plain_answer
   verify_places
-  verify_networks
-  verify_namespaces
   finish_report
 }
 

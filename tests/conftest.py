@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from generator.lab import RELEASES, Lab, LabUnavailable
+from dockseal.lab import RELEASES, Lab, LabUnavailable
 from tests.processes import ByHost
 
 ENGINE = pytest.StashKey[str]()

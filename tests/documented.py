@@ -17,7 +17,7 @@ SITE = ROOT / "examples" / "document.yaml"
 # that it has until it is whole, the way of the passphrase, which daemon is
 # meant, and the label by which --undo knows what it made.
 ADDED = re.compile(
-    r"/root/docker-tls(/[\w.-]+)*/((hosts|clients)-[\w.-]+?\.(?=(client-)?certificate\.pem))?|"
+    r"/root/out/lib/|/root/docker-tls(/[\w.-]+)*/((hosts|clients)-[\w.-]+?\.(?=(client-)?(certificate\.pem|request\.csr)))?|"
     r"/root/\.docker/|/etc/docker/tls-[\w.]+/|\.new\b| -pass(in|out) fd:[34]\b"
     r"| -H unix:///var/run/docker\.sock\b| --label \S+",
 )

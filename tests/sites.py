@@ -7,15 +7,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from generator.errors import SiteError
-from generator.load import parse
-from generator.manifest import LIBRARY
-from generator.plan import Plan, make_plan
-from generator.read import site_from
-from generator.reading import LOADS
-from generator.render import render_plan
-from generator.site import Site
-from generator.write import replace_folder
+from dockseal.errors import SiteError
+from dockseal.output.manifest import LIBRARY
+from dockseal.output.reading import LOADS
+from dockseal.output.render import render_plan
+from dockseal.output.write import replace_folder
+from dockseal.plan.planner import Plan, make_plan
+from dockseal.site.load import parse
+from dockseal.site.model import Site
+from dockseal.site.read import site_from
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = ROOT / "templates"
@@ -56,12 +56,17 @@ def scripts(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*.sh") if path.parent != folder / LIBRARY)
 
 
+def library(*names: str) -> str:
+    """Return the text of files of the library, whose functions a test calls."""
+    return "\n".join((TEMPLATES / LIBRARY / f"{name}.sh").read_text() for name in names)
+
+
 def whole(script: Path) -> str:
     """Return a script's text with the library's files in the places where it loads them."""
-    library = root_of(script) / LIBRARY
+    folder = root_of(script) / LIBRARY
 
     def text_of(path: Path) -> str:
-        return LOADS.sub(lambda match: text_of(library / match[1]), path.read_text())
+        return LOADS.sub(lambda match: text_of(folder / match[1]), path.read_text())
 
     return text_of(script)
 
@@ -75,6 +80,6 @@ def dockseal(
     *words: str | Path, cwd: Path = ROOT, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own, with only PATH and PYTHONPATH besides `environment`."""
-    variables = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **(environment or {})}
-    argv = [sys.executable, "-m", "generator", *map(str, words)]
+    variables = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "generator"), **(environment or {})}
+    argv = [sys.executable, "-m", "dockseal", *map(str, words)]
     return subprocess.run(argv, cwd=cwd, env=variables, capture_output=True, text=True, check=False)

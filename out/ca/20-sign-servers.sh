@@ -18,9 +18,9 @@
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
 #             5 waits for a request, 6 refused one
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/'../lib'
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script='ca/20-sign-servers.sh'
@@ -31,9 +31,10 @@ readonly key_file='server-key.pem'
 readonly request_file='request.csr'
 readonly extensions_file='extfile.cnf'
 readonly certificate_file='certificate.pem'
-# name, key type, days, subject alternative names
+# name, key type, key usage, days, subject alternative names
 readonly -a table=(
-  'localhost' 'rsa:4096' 365 'DNS:localhost,IP:127.0.0.1'
+  'localhost' 'rsa:4096' 'digitalSignature, keyEncipherment' 365
+  'DNS:localhost,IP:127.0.0.1'
 )
 
 # ==== Below this line every site has the same bytes ==========================
@@ -43,29 +44,7 @@ readonly -a table=(
 . "${lib}/certificates.sh"
 . "${lib}/passphrase.sh"
 . "${lib}/authority.sh"
-
-# ---- This script ------------------------------------------------------------
-
-accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
-readonly accepts
-readonly party_folder=hosts purpose=sslserver
-
-# What NSS (Firefox, curl) expects of an RSA key: keyEncipherment too.
-key_usage_for() { # key_usage_for KEY_TYPE
-  case $1 in
-    rsa:*) printf 'digitalSignature, keyEncipherment\n' ;;
-    *) printf 'digitalSignature\n' ;;
-  esac
-}
-
-# D08, D09: extfile.cnf, written whole.
-extensions_for() { # extensions_for NAMES KEY_TYPE
-  printf '%s\n' "subjectAltName = $1" 'extendedKeyUsage = serverAuth' \
-    'basicConstraints = critical, CA:FALSE' \
-    "keyUsage = critical, $(key_usage_for "$2")" \
-    'subjectKeyIdentifier = hash' 'authorityKeyIdentifier = keyid'
-}
-
+readonly party_folder=hosts purpose=sslserver extended_key_usage=serverAuth
 . "${lib}/sign.sh"
 
 sign_requests "$@"

@@ -19,9 +19,9 @@
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
 #             5 waits for a request, 6 refused one
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/'../lib'
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script='ca/30-sign-clients.sh'
@@ -32,9 +32,10 @@ readonly key_file='client-key.pem'
 readonly request_file='client-request.csr'
 readonly extensions_file='extfile-client.cnf'
 readonly certificate_file='client-certificate.pem'
-# name, key type, days, subject alternative names
+# name, key type, key usage, days, subject alternative names
 readonly -a table=(
-  'client' 'rsa:4096' 365 'DNS:client'
+  'client' 'rsa:4096' 'digitalSignature' 365
+  'DNS:client'
 )
 
 # ==== Below this line every site has the same bytes ==========================
@@ -44,25 +45,7 @@ readonly -a table=(
 . "${lib}/certificates.sh"
 . "${lib}/passphrase.sh"
 . "${lib}/authority.sh"
-
-# ---- This script ------------------------------------------------------------
-
-accepts=' --dir --passphrase-file --yes --check --undo --remove-keys --help '
-readonly accepts
-readonly party_folder=clients purpose=sslclient
-
-key_usage_for() { # key_usage_for KEY_TYPE
-  printf 'digitalSignature\n'
-}
-
-# D13: extfile-client.cnf, written whole.
-extensions_for() { # extensions_for NAMES KEY_TYPE
-  printf '%s\n' "subjectAltName = $1" 'extendedKeyUsage = clientAuth' \
-    'basicConstraints = critical, CA:FALSE' \
-    "keyUsage = critical, $(key_usage_for "$2")" \
-    'subjectKeyIdentifier = hash' 'authorityKeyIdentifier = keyid'
-}
-
+readonly party_folder=clients purpose=sslclient extended_key_usage=clientAuth
 . "${lib}/sign.sh"
 
 sign_requests "$@"

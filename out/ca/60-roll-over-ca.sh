@@ -4,37 +4,49 @@
 # --finish the old CA is trusted no more, and who did not renew is refused.
 #
 # Reads:      DIR/ca/: ca-private.pem, ca-public.pem, ledger.txt;
-#             DIR/hosts/localhost/ca-public.pem;
-#             DIR/clients/client/ca-public.pem
+#             DIR/hosts/localhost/: ca-public.pem, certificate.pem;
+#             DIR/clients/client/: ca-public.pem, client-certificate.pem
 # Writes:     DIR/ca/: ca-private.pem, ca-public.pem, ledger.txt, .lock,
 #             authorities.pem, retired-SERIAL/; DIR/ca/next/: ca-private.pem,
 #             ca-public.pem; DIR/ca/previous/: ca-private.pem, ca-public.pem
-# Temporary:  DIR/ca/next/: ca-extensions.cnf, announcement.srl
+# Temporary:  DIR/ca/next/announcement.srl
 # Restarts:   nothing
 # Needs root: no
-# Undo:       after --begin: lists the next CA and keeps it, unless
-#             --remove-keys; later stages are not undone
+# Undo:       lists the next, previous and retired CA and keeps them, unless
+#             --remove-keys; a switch is not undone
 # Options:    --begin | --switch | --finish [--shut-out PARTY]...
 #             --dir DIR (~/docker-tls)  --passphrase-file FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/'../lib'
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script='ca/60-roll-over-ca.sh'
 readonly ca_common_name='dockseal CA'
-readonly ca_key_type='rsa:4096'
 readonly ca_days=3650
 readonly ca_key_file='ca-private.pem'
 readonly ca_certificate_file='ca-public.pem'
 readonly ledger_file='ledger.txt'
+readonly server_certificate_file='certificate.pem'
+readonly client_certificate_file='client-certificate.pem'
 # Who is to stay.
 readonly -a parties=(
   'hosts/localhost'
   'clients/client'
+)
+# D04: openssl genrsa -aes256 -out ca-private.pem 4096
+readonly -a key_command=(
+  'openssl'
+  'genrsa'
+  '-aes256'
+  '-passout'
+  'fd:3'
+  '-out'
+  'FILE'
+  '4096'
 )
 
 # ==== Below this line every site has the same bytes ==========================
@@ -57,25 +69,34 @@ announce() { # announce FILE
   local days ends serials=${next}/announcement.srl
   ends=$(openssl x509 -in "${folder}/${ca_certificate_file}" -noout -enddate)
   days=$((($(date --date "${ends#*=}" '+%s') - $(date '+%s')) / 86400))
-  write_file "${settings}" 0600 "$(certificate_settings)
-authorityKeyIdentifier = keyid"
   run_with_passphrase openssl x509 -days "${days}" -sha256 -clrext \
     -in "${certificate}" \
     -CA "${folder}/${ca_certificate_file}" \
     -CAkey "${folder}/${ca_key_file}" \
     -CAcreateserial -CAserial "${serials}" \
-    -extfile "${settings}" -extensions ca -out "$1" -passin fd:3
-  run rm -f -- "${settings}" "${serials}"
+    -extfile "${lib}/openssl.cnf" -extensions announcement \
+    -passin fd:3 -out "$1"
+  run rm -f -- "${serials}"
 }
 
 # What every party is handed out from now on: both, and the announcement.
 write_authorities() {
   local problem announcement=${next}/announcement.pem.new
   local -a parts=("${folder}/${ca_certificate_file}" "${certificate}")
-  run rm -f -- "${announcement}" "${authorities}.new"
-  announce "${announcement}"
+  run rm -f -- "${authorities}.new"
+  # A killed run may have made it already, and put it into the ledger.
+  if ! is_in_ledger "${announcement}"; then
+    run rm -f -- "${announcement}" "${announcement%.pem.new}.srl"
+    announce "${announcement}"
+    if [[ ${verb} != check ]]; then
+      # openssl exits with 0 when the disk is full: read it back.
+      openssl x509 -in "${announcement}" -noout ||
+        die 1 "${announcement} is not whole; is the disk full? ${leaves}"
+    fi
+    run sync -- "${announcement}"
+    add_to_ledger announcement "${announcement}" "${parts[0]}" -
+  fi
   print_line "cat ${parts[*]} ${announcement} >${authorities}.new"
-  add_to_ledger announcement "${announcement}" "${parts[0]}"
   if [[ ${verb} != check ]]; then
     set -o noclobber
     cat -- "${parts[@]}" "${announcement}" >"${authorities}.new"
@@ -85,13 +106,15 @@ write_authorities() {
   fi
   run chmod 0644 -- "${authorities}.new"
   run sync -- "${authorities}.new"
-  run rm -f -- "${announcement}"
   run mv -fT -- "${authorities}.new" "${authorities}"
+  run rm -f -- "${announcement}"
 }
 
 is_begun() {
   local problem
-  [[ -e ${key} && -e ${certificate} && -e ${authorities} ]] || return 1
+  if [[ ! -e ${key} || ! -e ${certificate} || ! -e ${authorities} ]]; then
+    return 1
+  fi
   problem=$(why_not_trusted "${authorities}" "${folder}/${ca_certificate_file}")
   [[ -z ${problem} ]]
 }
@@ -99,10 +122,16 @@ is_begun() {
 begin() {
   [[ ! -e ${previous} ]] ||
     die 2 "the CA was switched already: --finish first; ${leaves}"
+  need_valid_ca "${folder}/${ca_certificate_file}"
   key=${next}/${ca_key_file}
   certificate=${next}/${ca_certificate_file}
   settings=${next}/ca-extensions.cnf
-  if is_begun; then return; fi
+  if is_begun; then
+    if [[ -e ${next}/announcement.pem.new ]]; then
+      run rm -f -- "${next}/announcement.pem.new"
+    fi
+    return
+  fi
   open_folder "${next}"
   if [[ ${verb} != check ]]; then
     # The old key signs, and the next one gets the same passphrase.
@@ -117,12 +146,21 @@ begin() {
 
 # ---- Stage 2: the switch ----------------------------------------------------
 
+# True when a party may have a certificate: who never had one is shut out by
+# nothing. Without the ledger nobody knows.
+may_have_joined() { # may_have_joined PARTY
+  [[ -e ${dir}/$1/${ca_certificate_file} || ! -f ${ledger} ||
+    $(<"${ledger}") == *" $1 "* ]]
+}
+
 # Prints the parties whose copy of ca-public.pem lacks the next CA.
 parties_without_next() {
   local party
   for party in "${parties[@]}"; do
-    cmp --quiet -- "${authorities}" "${dir}/${party}/${ca_certificate_file}" ||
+    if may_have_joined "${party}" && ! is_same_file "${authorities}" \
+      "${dir}/${party}/${ca_certificate_file}"; then
       printf '%s ' "${party}"
+    fi
   done
 }
 
@@ -171,9 +209,9 @@ switch() {
 
 # ---- Stage 3: the previous CA goes ------------------------------------------
 
-# Prints the parties whose newest certificate is of the previous CA, and has not
-# ended: --finish shuts them out.
-parties_left_behind() {
+# Prints the parties whose newest certificate in the ledger is of the previous
+# CA, and has not ended.
+listed_left_behind() {
   local serial party ends issuer old now
   local -A newest=()
   now=$(date --utc '+%FT%TZ')
@@ -187,7 +225,33 @@ parties_left_behind() {
     if [[ ${newest[${party}]} == "${old}" ]]; then
       printf '%s\n' "${party}"
     fi
-  done | sort
+  done
+}
+
+# True when a certificate of a party that is here is valid under a CA.
+has_one_of() { # has_one_of PARTY CA
+  local file name=${server_certificate_file}
+  if [[ $1 == clients/* ]]; then name=${client_certificate_file}; fi
+  for file in "${dir}/$1/${name}" "${dir}/$1/renewal/${name}"; do
+    if [[ ! -f ${file} || -n $(why_not_plain "${file}") ]]; then continue; fi
+    if [[ -z $(why_not_valid "${file}" "$2" any) ]]; then return; fi
+  done
+  return 1
+}
+
+# Prints the parties whom --finish shuts out, whatever the ledger says: it may
+# have been lost, and written anew.
+parties_left_behind() {
+  local party
+  {
+    listed_left_behind
+    for party in "${parties[@]}"; do
+      if has_one_of "${party}" "${previous}/${ca_certificate_file}" &&
+        ! has_one_of "${party}" "${folder}/${ca_certificate_file}"; then
+        printf '%s\n' "${party}"
+      fi
+    done
+  } | sort --unique
 }
 
 # Nobody is shut out who is not named on the command line.
@@ -232,17 +296,21 @@ finish_roll_over() {
 # ---- The verbs --------------------------------------------------------------
 
 undo() {
-  local file
-  [[ ! -e ${previous} ]] ||
-    note "the switch is not undone: go on with --finish"
-  if [[ -e ${authorities} && ! -e ${previous} ]]; then
-    run rm -f -- "${authorities}"
+  local part
+  need_no_links "${folder}"
+  if [[ ! -e ${previous} ]]; then
+    remove_file "${authorities}"
+  else
+    if ((! remove_keys)); then
+      note 'the switch is not undone: go on with --finish'
+    fi
+    undo_working_files "${authorities}"
   fi
-  for file in ca-extensions.cnf announcement.srl announcement.pem.new; do
-    remove_file "${next}/${file}"
+  remove_file "${authorities}.new"
+  for part in "${next}" "${previous}"{,.new} "${folder}"/retired-*; do
+    undo_authority "${part}"
+    undo_folder "${part}"
   done
-  undo_working_files "${next}/${ca_certificate_file}" "${next}/${ca_key_file}"
-  undo_folder "${next}"
   finish
 }
 
@@ -280,6 +348,7 @@ main() {
     die 2 "there is no CA in ${folder}: run ca/10-create-ca.sh first"
   open_party "${folder}"
   need_plain "${folder}"/*.pem "${folder}"/*/*.pem "${ledger}"
+  need_private "${new_ca}" "${folder}"{,/next,/previous}/"${ca_key_file}"
   case ${stage} in
     begin)
       begin

@@ -6,19 +6,22 @@
 # Reads:      DIR/ca/: ca-private.pem, ca-public.pem, ledger.txt; FILE
 #             (--restore)
 # Writes:     FILE (--to), .lock; DIR/ca/: ca-private.pem, ca-public.pem,
-#             ledger.txt, .lock, ca-public.srl
+#             ledger.txt, .lock, ca-public.srl, refused.txt, authorities.pem,
+#             retired-SERIAL/; DIR/ca/next/: ca-private.pem, ca-public.pem;
+#             DIR/ca/previous/: ca-private.pem, ca-public.pem
 # Temporary:  /tmp/RANDOM/; DIR/ca/SHA256SUMS
 # Restarts:   nothing
 # Needs root: no
-# Undo:       nothing to undo: the file of --to, or the CA of --restore, stays
+# Undo:       the file of --to, or the CA of --restore, stays; what a killed
+#             --restore left is listed and kept, unless --remove-keys
 # Options:    --to FILE | --restore FILE  --dir DIR (~/docker-tls)
 #             --passphrase-file FILE  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/'../lib'
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script='ca/70-back-up-ca.sh'
@@ -51,7 +54,7 @@ files_of() { # files_of FOLDER
   local file
   (
     cd -- "$1"
-    for file in ./* ./*/*; do
+    for file in ./* ./*/* ./*/*/*; do
       if [[ -f ${file} && ${file} != *.new && ${file} != "./${sums}" ]]; then
         printf '%s\n' "${file}"
       fi
@@ -93,7 +96,7 @@ archive_problem() { # archive_problem FILE
 # Unpacks an archive into an empty folder, and proves that it is a CA.
 unpack() { # unpack FILE FOLDER; sets problem
   problem=$(archive_problem "$1")
-  [[ -z ${problem} ]] || return 0
+  if [[ -n ${problem} ]]; then return; fi
   decrypt "$1" | tar --extract --directory "$2" --no-same-owner || {
     problem='it cannot be unpacked; is the disk full?'
     return 0
@@ -148,36 +151,58 @@ is_same_authority() { # is_same_authority FOLDER
       &>/dev/null
 }
 
+# Stops where a file beside the CA's own would make an archive that is refused.
+need_members() {
+  local file
+  while IFS= read -r file; do
+    [[ ${file} =~ ${member} ]] ||
+      die 2 "${folder}/${file#./} is none of the CA's files, and no back-up" \
+        "holds it; move it out of ${folder}; ${leaves}"
+  done < <(files_of "${folder}")
+}
+
+# Stops where FILE cannot be made. Its name until it is whole, PART, is this
+# script's own: a file of it is what a killed run left.
+need_free_name() { # need_free_name FILE PART
+  [[ ! -e $1 ]] ||
+    die 2 "$1 is there already; give another name, or move it away"
+  [[ $1 != *.dockseal.new ]] ||
+    die 2 "$1 has the name of a back-up that is not whole; give another name"
+  [[ -d ${1%/*}/ ]] || die 2 "there is no folder ${1%/*}"
+  need_safe_parent "$1"
+  [[ ! -d $2 && (! -e $2 || -O $2) ]] ||
+    die 2 "$2 is a folder or another user's file; move it away"
+}
+
 back_up() {
-  local problem=''
+  local problem='' part=${to}.dockseal.new
   need_access "${folder}"
   [[ -e ${key} && -e ${folder}/${ca_certificate_file} ]] ||
     die 2 "there is no CA in ${folder} to back up"
   open_party "${folder}"
-  [[ ! -e ${to} ]] ||
-    die 2 "${to} is there already; give another name, or move it away"
-  [[ -d ${to%/*}/ ]] || die 2 "there is no folder ${to%/*}"
-  need_safe_parent "${to}"
-  run rm -f -- "${to}.new"
+  need_private "${new_ca}" "${key}"
+  need_members
+  need_free_name "${to}" "${part}"
+  run rm -f -- "${part}"
   print_line "tar --create . | openssl enc ${cipher[*]} -e -salt -pass fd:3\
- >${to}.new"
+ >${part}"
   if [[ ${verb} != check ]]; then
     get_passphrase "${key}"
     mkdir -- "${scratch}/copy" "${scratch}/restored"
     copy_authority "${scratch}/copy"
     # A file of this name that somebody else makes meanwhile is no way out.
     set -o noclobber
-    encrypt "${scratch}/copy" "${to}.new" ||
-      die 1 "${to}.new could not be written; is the disk full? ${leaves}"
+    encrypt "${scratch}/copy" "${part}" ||
+      die 1 "${part} could not be written; is the disk full? ${leaves}"
     set +o noclobber
-    unpack "${to}.new" "${scratch}/restored"
+    unpack "${part}" "${scratch}/restored"
     [[ -z ${problem} ]] ||
-      die 1 "${to}.new did not read back: ${problem}; ${leaves}"
+      die 1 "${part} did not read back: ${problem}; ${leaves}"
     is_same_authority "${scratch}/restored" ||
-      die 1 "${to}.new is not what is in ${folder}; run this again"
+      die 1 "${part} is not what is in ${folder}; run this again"
   fi
-  run sync -- "${to}.new"
-  run mv -nT -- "${to}.new" "${to}"
+  run sync -- "${part}"
+  run mv -nT -- "${part}" "${to}"
   run sync -- "${to%/*}/"
   note "${to} was read back, restored and compared. Carry it elsewhere. It" \
     'opens with the passphrase of the CA key, which is not in it: without' \
@@ -226,12 +251,25 @@ restore() {
   note "the CA is back in ${folder}, with its key and its ledger"
 }
 
+# A killed --restore leaves a folder that holds the key.
+undo() {
+  local left=${folder}.new
+  need_no_links "${left}"
+  if [[ -e ${left} ]] && ((remove_keys)); then
+    run rm -rf -- "${left}"
+  elif [[ -e ${left} ]]; then
+    note "kept: ${left} (--undo --remove-keys removes it)"
+  fi
+  undo_folder "${left}"
+  finish
+}
+
 main() {
   parse_options "$@"
   need_openssl
   folder=${dir}/ca
   key=${folder}/${ca_key_file}
-  if [[ ${verb} == undo ]]; then finish; fi
+  if [[ ${verb} == undo ]]; then undo; fi
   [[ -n ${to}${restore_from} && (-z ${to} || -z ${restore_from}) ]] ||
     die 2 'give one of --to FILE and --restore FILE'
   scratch=$(mktemp -d)

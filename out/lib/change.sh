@@ -6,6 +6,9 @@ why_unsafe() { # why_unsafe FOLDER
   read -r owner mode < <(stat --dereference --format '%u %a' -- "$1")
   if ((owner != EUID && owner != 0)); then
     printf '%s belongs to another user; give another --dir\n' "$1"
+  elif (((8#${mode} & 8#1000) != 0 && (8#${mode} & 8#022) != 0)); then
+    printf 'others can write to %s, as they are meant to; take another one\n' \
+      "$1"
   elif (((8#${mode} & 8#022) != 0)); then
     printf 'others can write to %s; run: chmod go-w %s\n' "$1" "$1"
   else
@@ -17,7 +20,7 @@ why_unsafe() { # why_unsafe FOLDER
 # a link on the way can turn it; in a sticky folder only an entry's owner can.
 why_replaceable() { # why_replaceable FOLDER
   local mode owner part user
-  user=$(id -un)
+  user=$(user_name)
   while read -r mode owner _ part; do
     if [[ ${owner} != root && ${owner} != "${user}" ]]; then
       printf '%s could replace %s: %s on its path is theirs\n' "${owner}" \
@@ -33,14 +36,17 @@ why_replaceable() { # why_replaceable FOLDER
 }
 
 # Below DIR no link is followed: a folder that was carried here may hold one.
+# --undo removes nothing where somebody else could put one meanwhile.
 need_no_links() { # need_no_links PATH
   local path=${dir} part
   local -a parts
+  if [[ ${verb} == undo && -d ${path} ]]; then need_safe "${path}"; fi
   IFS=/ read -r -a parts <<<"${1#"${dir}"/}"
   for part in "${parts[@]}"; do
     path+=/${part}
     [[ ! -L ${path} ]] ||
       die 2 "${path} is a link; put what it leads to in its place"
+    if [[ ${verb} == undo && -d ${path} ]]; then need_safe "${path}"; fi
   done
 }
 
@@ -68,7 +74,7 @@ holder_of() { # holder_of FILE
   for file in /proc/[0-9]*/fd/*; do
     pid=${file#/proc/}
     pid=${pid%%/*}
-    [[ ${file} -ef $1 ]] || continue
+    if [[ ! ${file} -ef $1 ]]; then continue; fi
     info=$(cat -- "/proc/${pid}/fdinfo/${file##*/}" 2>/dev/null) || continue
     # Commands that the holder runs have the same open file, and larger numbers.
     if [[ ${info} == *lock:* ]] && ((pid < ${holder:-pid + 1})); then
@@ -98,11 +104,12 @@ lock() { # lock FILE
 # Makes a working folder; refuses one that somebody else could change.
 open_folder() { # open_folder FOLDER
   if [[ $1 == "${dir}"/* ]]; then need_no_links "$1"; fi
+  [[ ! -e $1 || -d $1 ]] || die 2 "$1 is no folder; move it away"
   if [[ ! -d $1 ]]; then
     need_safe_parent "$1"
     # Another first run may have made it by now: -p finds no fault with that.
     run mkdir -p -m 0700 -- "$1"
-    [[ ${verb} != check ]] || return 0
+    if [[ ${verb} == check ]]; then return; fi
   fi
   need_safe "$1"
 }
@@ -140,7 +147,7 @@ print_command() { # print_command WORD...
 
 run() { # run COMMAND...
   print_command "$@"
-  [[ ${verb} != check ]] || return 0
+  if [[ ${verb} == check ]]; then return; fi
   doing=$*
   "$@" || return
   doing=''
@@ -184,6 +191,32 @@ keep_copy() { # keep_copy FILE COPY
 # drops NUL bytes.
 is_same_file() { # is_same_file FILE FILE
   [[ -f $1 && -f $2 ]] && cmp --quiet -- "$1" "$2"
+}
+
+# Puts a copy in place whole or not at all; one with this mode may be there.
+install_copy() { # install_copy FILE COPY MODE
+  if [[ ! -L $2 ]] && is_same_file "$1" "$2" &&
+    [[ $(stat --format '%a' -- "$2") == "$3" ]]; then
+    return
+  fi
+  run install -m "$3" -T -- "$1" "$2.new"
+  if [[ ${verb} != check ]] && ! is_same_file "$1" "$2.new"; then
+    die 1 "$2.new did not read back; is the disk full? ${leaves}"
+  fi
+  put_in_place "$2"
+}
+
+# Gives what was made as FILE.new its name, once it is on the disk.
+put_in_place() { # put_in_place FILE
+  run sync -- "$1.new"
+  run mv -fT -- "$1.new" "$1"
+}
+
+# The same of a private key, which takes no other one's place.
+put_key_in_place() { # put_key_in_place FILE
+  run sync -- "$1.new"
+  run mv -nT -- "$1.new" "$1"
+  run sync -- "${1%/*}"
 }
 
 waits=0 # 1: a file has to be carried here before there is more to do
@@ -232,7 +265,7 @@ remove_file() { # remove_file FILE
 undo_working_files() { # undo_working_files FILE...
   local file
   for file in "$@"; do
-    [[ -e ${file} || -L ${file} ]] || continue
+    if [[ ! -e ${file} && ! -L ${file} ]]; then continue; fi
     need_no_links "${file%/*}"
     if ((remove_keys)); then
       remove_file "${file}"
@@ -245,9 +278,11 @@ undo_working_files() { # undo_working_files FILE...
 # True when a folder holds its lock and nothing else that stays.
 is_left_empty() { # is_left_empty FOLDER
   local entry
-  [[ -d $1 && ! -L $1 ]] || return 1
+  if [[ ! -d $1 || -L $1 ]]; then return 1; fi
   while IFS= read -r entry; do
-    [[ ${entry} == .lock || -n ${removed["$1/${entry}"]:-} ]] || return 1
+    if [[ ${entry} != .lock && -z ${removed["$1/${entry}"]:-} ]]; then
+      return 1
+    fi
   done < <(ls -A -- "$1")
 }
 

@@ -1,86 +1,3 @@
-# ---- The unit's command, as systemd reads it --------------------------------
-
-# Prints the value of the last ExecStart= of the unit file: continued lines are
-# joined, and comments between them left out.
-stock_command() {
-  local line joined='' command='' unit
-  local goes_on='(^|[^\])(\\\\)*\\$'
-  unit=$(daemon_property FragmentPath)
-  while IFS= read -r line || [[ -n ${line} ]]; do
-    if [[ ${line} =~ ^[[:space:]]*[#\;] ]]; then continue; fi
-    joined+=${line}
-    if [[ ${joined} =~ ${goes_on} ]]; then
-      joined="${joined%\\} "
-      continue
-    fi
-    if [[ ${joined} =~ ^[[:space:]]*ExecStart[[:space:]]*=(.*)$ ]]; then
-      command=${BASH_REMATCH[1]}
-    fi
-    joined=''
-  done <"${unit}"
-  printf '%s\n' "${command}"
-}
-
-# Splits what stands in a unit file into words. Each stays as it stands there,
-# with its quotes: systemd reads it again.
-split_words() { # split_words TEXT; sets words
-  local rest=$1 plain=$'[^[:space:]"\'\\]|\\\\.' double='"([^"\]|\\.)*"'
-  local single=$'\'([^\'\\]|\\\\.)*\''
-  words=()
-  while [[ ${rest} =~ ^[[:space:]]*((${plain}|${double}|${single})+)(.*)$ ]]; do
-    words+=("${BASH_REMATCH[1]}")
-    rest=${BASH_REMATCH[5]}
-  done
-  [[ -z ${rest//[[:space:]]/} ]] ||
-    die 2 "a quote has no end in docker.service: ${rest}; ${leaves}"
-}
-
-unquoted() { # unquoted WORD
-  printf '%s\n' "${1//[\"\']/}"
-}
-
-refuse_word() { # refuse_word WORD
-  die 2 \
-    "the ExecStart= of $(daemon_property FragmentPath) passes $1 itself; take" \
-    "it out there (systemctl edit --full docker.service); ${leaves}"
-}
-
-# Sets dockerd (its path), kept (what the stock unit passes besides -H),
-# config_file, and is_activated (1: with -H fd://).
-read_stock_command() {
-  local word plain last=''
-  local -a words
-  split_words "$(stock_command)"
-  dockerd=${words[0]:-}
-  [[ ${dockerd} == /*/dockerd && -x ${dockerd} ]] ||
-    die 2 \
-      "docker.service starts ${words[*]:0:2}, and not dockerd itself; correct" \
-      "the ExecStart= of $(daemon_property FragmentPath); ${leaves}"
-  kept=()
-  config_file=/etc/docker/daemon.json
-  is_activated=0
-  for word in "${words[@]:1}"; do
-    plain=$(unquoted "${word}")
-    if [[ ${plain} == *fd://* ]]; then is_activated=1; fi
-    case ${last} in
-      -H | --host)
-        last=''
-        continue
-        ;;
-      --config-file) config_file=${plain} ;;
-      *) ;;
-    esac
-    last=${plain}
-    case ${plain} in
-      -H* | --host | --host=*) continue ;;
-      --config-file=*) config_file=${plain#*=} ;;
-      \;* | \#*) refuse_word "${plain}" ;;
-      *) [[ ! ${plain} =~ ^(${own_flags}) ]] || refuse_word "${plain}" ;;
-    esac
-    kept+=("${word}")
-  done
-}
-
 # ---- What dockerd gets ------------------------------------------------------
 
 readonly marker="# Written by dockseal ${script}; --undo removes it."
@@ -89,13 +6,15 @@ readonly made_note='# Made with it: '
 
 # D02: the empty ExecStart= clears the stock one.
 drop_in_text() {
-  local path
+  local path word
   printf '%s\n' "${marker}"
   for path in "${made[@]}"; do printf '%s%s\n' "${made_note}" "${path}"; done
   printf '%s\n' '[Service]' 'ExecStart='
   printf 'ExecStart=%s' "${dockerd}"
-  printf ' \\\n  %s' '-H unix:///var/run/docker.sock' "-H tcp://${listen}" \
-    "${flags[@]}" "${kept[@]}"
+  printf ' \\\n  %s %s' "${dockerd_words[@]:0:4}"
+  for word in "${dockerd_words[@]:4}" "${kept[@]}"; do
+    printf ' \\\n  %s' "${word}"
+  done
   printf '\n'
 }
 
@@ -104,9 +23,56 @@ install_drop_in() {
   write_file "${drop_in}" 0644 "$(drop_in_text)"
 }
 
+# Prints the script that wrote the drop-in, as a line in it says, or nothing.
+writer_of_drop_in() {
+  local text pattern
+  pattern=$'\n# Written by dockseal ([^;\n]+); --undo removes it[.]\n'
+  if [[ ! -f ${drop_in} || -L ${drop_in} ]]; then return; fi
+  text=$'\n'$(cat -- "${drop_in}")$'\n'
+  if [[ ${text} =~ ${pattern} ]]; then
+    printf '%s\n' "${BASH_REMATCH[1]}"
+  fi
+}
+
+# Prints the first line of the drop-in that this script writes for no site, or
+# nothing. Of the words that dockerd is given only the form counts.
+strange_line() {
+  local line place=before
+  while IFS= read -r line || [[ -n ${line} ]]; do
+    case ${place}:${line} in
+      before: | words: | after:) ;;
+      before:"${marker}" | before:"${made_note}"/*) ;;
+      before:'[Service]' | before:ExecStart=) ;;
+      before:ExecStart=/*'/dockerd \') place=words ;;
+      words:'  '*) ;;
+      *)
+        printf '%s\n' "${line}"
+        return
+        ;;
+    esac
+    if [[ ${place} == words && ${line} != *\\ ]]; then place=after; fi
+  done <"${drop_in}"
+}
+
 is_drop_in_ours() {
-  [[ -f ${drop_in} && ! -L ${drop_in} &&
-    $(cat -- "${drop_in}") == "${marker}"* ]]
+  [[ $(writer_of_drop_in) == "${script}" && -z $(strange_line) ]]
+}
+
+# Stops where another host's script wrote the drop-in, or somebody wrote in it
+# what a change would lose: systemctl edit opens this very file.
+check_writer() {
+  local writer line
+  writer=$(writer_of_drop_in)
+  if [[ -z ${writer} ]]; then return; fi
+  [[ ${writer} == "${script}" ]] ||
+    die 2 \
+      "${drop_in} was made by ${writer}, perhaps under this host's earlier" \
+      "name; run that script's --undo first, as it was rendered then; ${leaves}"
+  line=$(strange_line)
+  [[ -z ${line} ]] ||
+    die 2 \
+      "${drop_in} has lines that this script did not write: ${line}; move them" \
+      "to another file of that folder and run this again; ${leaves}"
 }
 
 # ---- The switch to the new flags, and the way back --------------------------
@@ -127,7 +93,7 @@ need_system_folder() { # need_system_folder FOLDER
       "and the folders above it; ${leaves}"
 }
 
-# ---- Folders that were not there ---------------------------------------------
+# ---- Folders that were not there --------------------------------------------
 
 declare -A taken_away=() # what --check has printed as removed
 
@@ -145,22 +111,18 @@ missing_folders() { # missing_folders FILE
   done
 }
 
-# Prints what the drop-in says that was made with it.
-made_before() {
-  local line
-  is_drop_in_ours || return 0
-  while IFS= read -r line; do
-    [[ ${line} != "${made_note}"* ]] || printf '%s\n' "${line#"${made_note}"}"
-  done <"${drop_in}"
-}
-
 # Sets made to the folders that are made for the files, the deepest first: as a
-# run before has written down, and those that are not there.
+# run before has written down, in the drop-in too, and those that are not there.
 find_made_folders() {
-  local path
+  local path line
   mapfile -t made < <(
     {
-      made_before
+      if is_drop_in_ours; then
+        while IFS= read -r line; do
+          [[ ${line} != "${made_note}"* ]] ||
+            printf '%s\n' "${line#"${made_note}"}"
+        done <"${drop_in}"
+      fi
       if [[ -f ${previous}/made ]]; then cat -- "${previous}/made"; fi
       for path in "${replaced[@]}"; do missing_folders "${path}"; done
     } | sort --reverse --unique
@@ -184,15 +146,17 @@ remove_made_folders() {
   done
 }
 
-# ---- The previous state ------------------------------------------------------
+# ---- The previous state -----------------------------------------------------
 
 # A folder of this name that holds anything else is somebody else's.
 is_previous_ours() {
   local entry path names=' made made.new '
-  [[ -d ${previous} && ! -L ${previous} && -O ${previous} ]] || return 1
+  if [[ ! -d ${previous} || -L ${previous} || ! -O ${previous} ]]; then
+    return 1
+  fi
   for path in "${replaced[@]}"; do names+="${path##*/} "; done
   while IFS= read -r entry; do
-    [[ -z ${entry} || ${names} == *" ${entry} "* ]] || return 1
+    if [[ -n ${entry} && ${names} != *" ${entry} "* ]]; then return 1; fi
   done <<<"$(ls -A -- "${previous}")"
 }
 
@@ -254,6 +218,17 @@ remove_previous() {
   fi
 }
 
+# Removes what a killed run left under a name that it had for a moment only.
+remove_unfinished() {
+  local path
+  for path in "${replaced[@]}"; do
+    if [[ -f ${path}.new || -L ${path}.new ]]; then
+      run rm -f -- "${path}.new"
+    fi
+  done
+  remove "${previous}.new"
+}
+
 # docker.socket too, where dockerd requires it: dockerd replaces the socket's
 # file. A restart of the socket restarts dockerd with it, as one transaction
 # that systemd brings to its end whatever becomes of this script; start waits
@@ -280,16 +255,21 @@ restart_docker() {
   fi
 }
 
-# Waits until all holds; sets problem to what does not after 30 seconds. Before
+# Waits until nothing is wrong with the words that dockerd runs with, with user
+# namespaces and for PROOF; sets problem to what still is after 30 s. Before
 # it answers, dockerd itself waits 1 second for TCP without client certificates,
 # and 15 more for plain TCP on other addresses than loopback.
-wait_for_daemon() {
+wait_for_daemon() { # wait_for_daemon PROOF
   local deadline=$((SECONDS + 30))
   problem='docker.service is not active'
   while ((SECONDS < deadline)); do
     if systemctl --quiet is-active docker.service; then
-      problem=$(daemon_problem)
-      [[ -n ${problem} ]] || return 0
+      problem=$(words_problem)
+      if [[ -z ${problem} && -n ${userns_remap} ]]; then
+        problem=$(userns_problem)
+      fi
+      if [[ -z ${problem} ]]; then problem=$("$1"); fi
+      if [[ -z ${problem} ]]; then return; fi
     elif systemctl --quiet is-failed docker.service; then
       return 0
     fi
@@ -297,11 +277,13 @@ wait_for_daemon() {
   done
 }
 
-# Sets daemon_log and outcome, for give_up.
+# Sets daemon_log and outcome, for give_up. What a daemon said last may be on
+# its way to the journal still.
 put_back() { # put_back PROBLEM
   outcome='the previous state is back and docker.service runs with it'
+  timeout 10 journalctl --sync || true
   daemon_log=$(journalctl --unit docker.service --no-pager --output cat \
-    --lines 12) || true
+    --lines 20) || true
   note "$1; putting the previous state back"
   restore_replaced
   restart_docker ||
@@ -310,34 +292,36 @@ put_back() { # put_back PROBLEM
 }
 
 give_up() { # give_up PROBLEM
-  printf '%s\n' '---- the daemon said ----' "${daemon_log}" '----' >&2
+  printf '%s\n' '---- the daemon said ----' "$(plain_text "${daemon_log}")" \
+    "---- what a line means: bash ${lib}/explain.sh 'LINE' ----" >&2
   die 1 "$1; ${outcome}"
 }
 
 # ---- Questions and requirements ---------------------------------------------
 
-# Prints how many containers a restart interrupts.
-running_containers() {
-  local text
-  local -a ids=()
-  if text=$(docker -H unix:///var/run/docker.sock ps --quiet 2>/dev/null); then
-    if [[ -n ${text} ]]; then mapfile -t ids < <(printf '%s\n' "${text}"); fi
-    printf '%d running container(s)\n' "${#ids[@]}"
+# A daemon with live-restore leaves its containers running.
+what_restart_does() {
+  local live ids containers
+  live=$(ask_dockerd info --format '{{.LiveRestoreEnabled}}' 2>/dev/null) ||
+    live=false
+  if ids=$(ask_dockerd ps --quiet 2>/dev/null); then
+    containers="$(wc -w <<<"${ids}") running container(s)"
   else
-    printf 'an unknown number of containers (docker ps got no answer)\n'
+    containers='an unknown number of containers (docker ps got no answer)'
+  fi
+  if [[ ${live} == true ]]; then
+    printf 'live-restore keeps %s running' "${containers}"
+  else
+    printf 'It interrupts %s' "${containers}"
   fi
 }
 
-# A daemon with live-restore leaves its containers running.
-what_restart_does() {
-  local live
-  live=$(docker -H unix:///var/run/docker.sock info \
-    --format '{{.LiveRestoreEnabled}}' 2>/dev/null) || live=false
-  if [[ ${live} == true ]]; then
-    printf 'live-restore keeps %s running' "$(running_containers)"
-  else
-    printf 'It interrupts %s' "$(running_containers)"
-  fi
+# Stops where dockerd would refuse, or would do something else than the site
+# says. What looks for that changes nothing, and runs in the sandbox.
+look_for_conflicts() {
+  if is_remap_switched "${userns_remap}"; then remap_switched=1; fi
+  open_facts
+  run_confined
 }
 
 # WARNING is what the operator must know of the state that this leads to.
@@ -349,20 +333,6 @@ confirm_restart() { # confirm_restart USERNS_REMAP WARNING
     hidden=" and hides $(things_in_view)"
   fi
   confirm "Restart dockerd now? $(what_restart_does)${hidden}.$2"
-}
-
-# Without systemd as the init system there is nothing that this can configure.
-need_systemd() { # need_systemd BY_HAND
-  local flag
-  [[ -d /run/systemd/system ]] && return
-  note "systemd does not run this machine. To start dockerd by hand, $1"
-  {
-    printf '%s -H unix:///var/run/docker.sock -H tcp://%s' \
-      "$(command -v dockerd)" "${listen}"
-    for flag in "${flags[@]}"; do printf ' %s' "${flag}"; done
-    printf '\n'
-  } >&2
-  die 2 "systemd is needed; ${leaves}"
 }
 
 # Without one, whatever docker command is here.
@@ -383,9 +353,13 @@ why_no_dockerd() {
 }
 
 need_daemon() { # need_daemon BY_HAND
-  local state
-  command -v dockerd >/dev/null || die 2 "$(why_no_dockerd)"
-  need_systemd "$1"
+  local state dockerd
+  dockerd=$(command -v dockerd) || die 2 "$(why_no_dockerd)"
+  if [[ ! -d /run/systemd/system ]]; then
+    note "systemd does not run this machine. To start dockerd by hand, $1"
+    printf '%s %s\n' "${dockerd}" "${dockerd_words[*]}" >&2
+    die 2 "systemd is needed; ${leaves}"
+  fi
   ((EUID == 0)) || die 2 'this needs root: run it with sudo'
   state=$(daemon_property LoadState)
   [[ ${state} != masked ]] ||
@@ -397,15 +371,4 @@ need_daemon() { # need_daemon BY_HAND
       "there is no docker.service; install dockerd's systemd unit; ${leaves}"
   # One daemon, one run, whatever the working folder.
   if [[ ${verb} != check ]]; then lock /run/dockseal.lock; fi
-}
-
-# Prints what does not hold of the running dockerd's command line, or nothing.
-flags_problem() {
-  local places
-  places=$(other_listeners)
-  if ! is_running_with_flags; then
-    printf 'dockerd does not run with the new flags\n'
-  elif [[ ${places} != ' ' ]]; then
-    printf 'dockerd listens elsewhere too:%s\n' "${places% }"
-  fi
 }

@@ -6,11 +6,12 @@ too_late=0 # 1 once a certificate is below the limit
 # Prints a line with the days that are left, and what to do where they are too
 # few.
 check_life() { # check_life CERTIFICATE SHOWN_AS REMEDY
-  local begins ends left word=ok
-  read -r begins ends < <(life_of "$1")
-  left=$((ends - $(date '+%s')))
-  found+=("$2" "${ends}")
-  if ((left <= $(renewal_limit "${begins}" "${ends}"))); then word=SOON; fi
+  local left word=ok
+  local -A certificate
+  read_certificate certificate "$1"
+  left=$((certificate[ends] - $(date '+%s')))
+  found+=("$2" "${certificate[ends]}")
+  if ((left <= $(renewal_limit certificate))); then word=SOON; fi
   if ((left < 0)); then word=ENDED; fi
   printf '%-5s %5d days  %s\n' "${word}" "$((left / 86400))" \
     "$(plain_text "$2")"

@@ -1,5 +1,7 @@
 # ---- Networks: what arrives, counted by the receiver's kernel ---------------
 
+readonly accepts=' --dir --json --yes --check --undo --remove-keys --help '
+
 # Each packet goes to a closed port (9, discard). What arrives is counted all
 # the same, so no listener can be down.
 readonly -a protocols=(TCP UDP ICMP)
@@ -80,6 +82,7 @@ start_pair() { # start_pair NETWORK
       return
     ids+=("${started}")
     pids+=("${started_pid}")
+    if [[ ${verb} == check ]]; then continue; fi
     text=$(container_addresses "${started}")
     addresses_IPv4+=("${text% *}")
     addresses_IPv6+=("${text#* }")
@@ -136,12 +139,12 @@ make_ordinary() {
 }
 
 measure_ordinary() {
-  ((isolated || internal)) || return 0
+  if ((! isolated && ! internal)); then return; fi
   make_ordinary || return 0
   ordinary_id=${ids[0]}
   measure_pair IPv4 3
   ordinary_IPv4=("${counts[@]}")
-  ((isolated_ipv6)) || return 0
+  if ((! isolated_ipv6)); then return; fi
   measure_pair IPv6 3
   ordinary_IPv6=("${counts[@]}")
 }
@@ -308,7 +311,7 @@ judge_network() { # judge_network NETWORK ICC INTERNAL CIS_ITEM
 
 verify_bridge_filter() {
   local problem
-  ((isolated)) || return 0
+  if ((! isolated)); then return; fi
   problem=$(bridge_filter_problem iptables)
   if ((isolated_ipv6)); then
     problem+=${problem:+; }$(bridge_filter_problem ip6tables)
@@ -333,12 +336,6 @@ verify_options() {
     'run 30-create-networks.sh; it says what to do about other options'
 }
 
-# Sets no_image_reason and fails where no container can be started.
-can_start_probes() {
-  if ((! containers)); then no_image_reason='left out by --no-containers'; fi
-  find_probe_image
-}
-
 verify_default_bridge() {
   local cis_item=''
   if lacks_default_bridge; then
@@ -353,7 +350,7 @@ verify_networks() {
   local at
   read_wishes
   verify_bridge_filter
-  if ! can_start_probes; then
+  if ! find_probe_image; then
     report_unmeasured SKIP '' "${no_image_reason}"
   else
     measure_ordinary
@@ -366,4 +363,46 @@ verify_networks() {
       judge_network "${row_name}" "${row_icc}" "${row_internal}" ''
     fi
   done
+}
+
+# Prints the commands; the containers' names stand for what docker will say.
+check_isolation() {
+  local at
+  local -a names=()
+  if ! find_probe_image; then
+    note "${no_image_reason}"
+    exit 0
+  fi
+  read_wishes
+  if ((isolated || internal)); then
+    make_ordinary
+    names+=("${ids[@]}")
+  fi
+  if ! lacks_default_bridge; then
+    start_pair bridge
+    names+=("${ids[@]}")
+  fi
+  for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
+    read_row "${at}"
+    start_pair "${row_name}"
+    names+=("${ids[@]}")
+  done
+  run_docker container rm --force --volumes "${names[@]}"
+  if [[ -n ${ordinary} ]]; then run_docker network rm "${ordinary}"; fi
+  if ((probe_image_made)); then run_docker image rm IMAGE; fi
+  run_here rm -rf -- "${probe_folder}"
+  exit 0
+}
+
+prove_isolation() {
+  parse_options "$@"
+  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
+  # What is in this image gets this machine's own namespaces.
+  if [[ -e ${dir}/probe-image.tar ]]; then need_safe "${dir}"; fi
+  leaves='the containers that this run started are removed'
+  if [[ ${verb} == undo ]]; then undo_probes; fi
+  if [[ ${verb} == check ]]; then check_isolation; fi
+  trap remove_probes EXIT
+  verify_networks
+  finish_report
 }

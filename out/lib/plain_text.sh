@@ -1,6 +1,8 @@
 # ---- Ways in which this user falls back to plain text -----------------------
 
 readonly docker_variable='DOCKER_(HOST|CONTEXT|TLS|TLS_VERIFY|CERT_PATH)'
+# As in an alias.
+readonly docker_option='docker .*(-H|--host)[ =]*tcp:'
 
 readonly set_beside='export DOCKER_TLS_VERIFY=1 beside it, or use --context'
 
@@ -50,7 +52,9 @@ try_variables() { # try_variables PLACE NAME=VALUE...
 # Prints what docker does wrong, after measure.
 problem_of() { # problem_of PLACE NAME=VALUE...
   local settings="${*:2}"
-  if [[ ${plain} == yes ]]; then
+  if ((! heard)); then
+    printf '%s sets %s: %s' "$1" "${settings}" "${unheard}"
+  elif [[ ${plain} == yes ]]; then
     printf '%s sets %s and no DOCKER_TLS_VERIFY: docker sends plain text' \
       "$1" "${settings}"
   elif [[ ${server} == no ]]; then
@@ -70,7 +74,7 @@ variables_in() { # variables_in LINE
   local -a words
   read -r -a words <<<"${1%%#*}"
   for word in "${words[@]}"; do
-    [[ ${word} =~ ^${docker_variable}= ]] || continue
+    if [[ ! ${word} =~ ^${docker_variable}= ]]; then continue; fi
     word=${word//\"/}
     word=${word//\$\{HOME\}/"${HOME}"}
     printf '%s\n' "${word//\$HOME/"${HOME}"}"
@@ -86,12 +90,14 @@ judge_profile() { # judge_profile FILE
   mapfile -t lines <"$1"
   for line in "${lines[@]}"; do
     number=$((number + 1))
-    if [[ ${line} =~ ${export_form} && ${last} != *\\ ]]; then
+    if [[ ${line} =~ ^\ *(#|$) && ${last} != *\\ ]]; then
+      continue
+    elif [[ ${line} =~ ${export_form} && ${last} != *\\ ]]; then
       mapfile -t -O "${#settings[@]}" settings < <(variables_in "${line}")
     else
       if ((${#settings[@]})); then try_variables "$1" "${settings[@]}"; fi
       settings=()
-      if [[ ! ${line} =~ ^\ *# && ${line} =~ ${docker_variable} ]]; then
+      if [[ ${line} =~ ${docker_variable}|${docker_option} ]]; then
         unclear+=$'\n'"$1:${number}: ${line}"
       fi
     fi
@@ -104,8 +110,8 @@ verify_profiles() {
   local file path problem='' evidence='' unclear='' places=''
   local what='no shell profile lets docker send plain text'
   asked='env'
-  for file in .profile .bash_profile .bash_login .bashrc .zshenv .zprofile \
-    .zshrc .zlogin "${shell_profile}"; do
+  for file in .profile .bash_profile .bash_login .bashrc .bash_aliases .zshenv \
+    .zprofile .zshrc .zlogin "${shell_profile}"; do
     path=${HOME}/${file}
     if [[ ! -f ${path} || ${places} == *" ${path} "* ]]; then continue; fi
     places+=" ${path} "
@@ -122,7 +128,7 @@ verify_profiles() {
 
 is_current() { # is_current CONTEXT
   local text
-  [[ -r ${docker_config}/config.json ]] || return 1
+  if [[ ! -r ${docker_config}/config.json ]]; then return 1; fi
   text=$(<"${docker_config}/config.json")
   [[ ${text} =~ \"currentContext\":[[:space:]]*\""$1"\" ]]
 }
@@ -141,7 +147,9 @@ problem_of_context() { # problem_of_context NAME
   if is_current "$1"; then
     current=", the current one in ${docker_config}/config.json,"
   fi
-  if [[ ${plain} == yes ]]; then
+  if ((! heard)); then
+    printf 'the context %s (%s)%s: %s' "$1" "${host}" "${current}" "${unheard}"
+  elif [[ ${plain} == yes ]]; then
     printf 'the context %s (%s)%s has no CA: docker sends plain text' \
       "$1" "${host}" "${current}"
   elif [[ ${server} == no ]]; then

@@ -82,16 +82,17 @@ list_labelled() { # list_labelled container|network|image LABEL
 }
 
 # Removes containers, networks and images that carry LABEL, each by its id, and
-# waits until they are gone: --rm may be at it already. Fails when some stay.
+# waits until they are gone: --rm may be at it already. Fails when some stay. In
+# the EXIT trap a return without a status has that of before the trap.
 remove_labelled() { # remove_labelled LABEL
   local tries kind text
   local -a ids force=(--force --volumes)
   for ((tries = 0; tries < 50; tries++)); do
     for kind in container network image; do
-      text=$(list_labelled "${kind}" "$1") || return
+      text=$(list_labelled "${kind}" "$1") || return 1
       if [[ -n ${text} ]]; then break; fi
     done
-    [[ -n ${text} ]] || return 0
+    if [[ -z ${text} ]]; then return 0; fi
     left_over=1
     mapfile -t ids <<<"${text}"
     if [[ ${kind} != container ]]; then force=(); fi
@@ -103,7 +104,7 @@ remove_labelled() { # remove_labelled LABEL
 # For the EXIT trap. A second Ctrl-C does not stop it.
 remove_probes() {
   trap '' HUP INT TERM
-  [[ -n ${probe_folder} ]] || return 0
+  if [[ -z ${probe_folder} ]]; then return 0; fi
   remove_labelled "${probe_label}=${probe_run}" ||
     note "containers with the label ${probe_label}=${probe_run} may be left;" \
       'they end by themselves, and the next run removes what is left'
@@ -118,10 +119,22 @@ remove_stale_probes() {
   remove_labelled "${probe_label}" ||
     note "containers or images with the label ${probe_label} cannot be removed"
   for folder in /run/dockseal-probe.*; do
-    [[ -d ${folder} && ${folder} != "${probe_folder}" ]] || continue
+    if [[ ! -d ${folder} || ${folder} == "${probe_folder}" ]]; then continue; fi
     rm -rf -- "${folder}"
     left_over=1
   done
+}
+
+# Removes what is left of a killed run, where dockerd can be asked.
+undo_probes() {
+  if ! command -v docker >/dev/null || ! is_answering; then
+    note 'dockerd does not answer: what a killed run left there stays'
+    exit 0
+  fi
+  trap remove_probes EXIT
+  open_probe_folder
+  ((left_over)) || note 'nothing to do'
+  exit 0
 }
 
 # ---- The image --------------------------------------------------------------
@@ -194,7 +207,7 @@ try_probe_image() {
       'with docker export'
     return
   }
-  [[ ${verb} != check ]] || return 0
+  if [[ ${verb} == check ]]; then return; fi
   found=$(<"${probe_folder}/output")
   [[ ${found} == 0 ]] ||
     no_image 'in the image for the throwaway containers commands have to run' \
@@ -274,7 +287,7 @@ start_probe() { # start_probe NAME OPTION... -- [COMMAND...]
 read_started() { # read_started NAME
   started=$1
   started_name=$1
-  [[ ${verb} != check ]] || return 0
+  if [[ ${verb} == check ]]; then return; fi
   started=$(<"${probe_folder}/output")
   started_pid=$(ask_docker inspect --format '{{.State.Pid}}' "${started}") || {
     probe_error='it ended at once'

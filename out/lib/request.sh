@@ -1,46 +1,31 @@
 # ---- A private key and a certificate signing request ------------------------
 
-make_key() { # make_key FILE
-  case ${key_type} in
-    rsa:*)
-      # D06: openssl genrsa -out server-key.pem 4096
-      # D11: openssl genrsa -out client-key.pem 4096
-      run openssl genrsa -out "$1" "${key_type#rsa:}"
-      ;;
-    ec:*)
-      run openssl genpkey -algorithm EC \
-        -pkeyopt "ec_paramgen_curve:${key_type#ec:}" \
-        -pkeyopt ec_param_enc:named_curve -out "$1"
-      ;;
-    *) run openssl genpkey -algorithm ED25519 -out "$1" ;;
-  esac
-}
+accepts=' --dir --renew --new-key --yes --check --undo --remove-keys --help '
+readonly accepts
 
 create_key() {
   run rm -f -- "${key}.new"
-  make_key "${key}.new"
+  make_key run "${key}.new"
   if [[ ${verb} != check ]]; then
     # openssl exits with 0 when the disk is full: read the key back.
     openssl pkey -in "${key}.new" -noout ||
       die 1 "${key}.new is not a whole key; is the disk full? ${leaves}"
   fi
-  run sync -- "${key}.new"
-  run mv -nT -- "${key}.new" "${key}"
-  run sync -- "${key%/*}"
+  put_key_in_place "${key}"
 }
 
 # True when a request is what the CA will sign: of this key, for this name, with
 # no extensions, and not a byte beside it.
 is_good_request() { # is_good_request REQUEST
   local text
-  [[ -f $1 && -f ${key} ]] || return 1
+  if [[ ! -f $1 || ! -f ${key} ]]; then return 1; fi
   text=$(openssl req -in "$1" -noout -verify -subject -nameopt RFC2253 \
-    -config <(request_settings) 2>/dev/null) || return 1
-  [[ ${text} == *"subject=CN=${name}" ]] || return 1
-  text=$(openssl req -in "$1" -config <(request_settings)) || return 1
+    -config "${lib}/openssl.cnf" 2>/dev/null) || return 1
+  if [[ ${text} != *"subject=CN=${name}" ]]; then return 1; fi
+  text=$(openssl req -in "$1" -config "${lib}/openssl.cnf") || return 1
   cmp --quiet -- "$1" <(printf '%s\n' "${text}") || return 1
   text=$(openssl asn1parse -in "$1")
-  [[ ${text} != *'Extension Request'* ]] || return 1
+  if [[ ${text} == *'Extension Request'* ]]; then return 1; fi
   [[ $(key_of_request "$1") == "$(
     openssl pkey -in "${key}" -passin pass: -pubout
   )" ]]
@@ -52,16 +37,13 @@ create_request() {
   # D12: openssl req -subj '/CN=client' -new
   #      -key client-key.pem -out client-request.csr
   run rm -f -- "${request}.new"
-  write_file "${request%/*}/request.cnf" 0600 "$(request_settings)"
-  run openssl req -subj "/CN=${name}" -sha256 -new \
-    -key "${key}" -out "${request}.new" -config "${request%/*}/request.cnf"
-  run rm -f -- "${request%/*}/request.cnf"
+  run openssl req -subj "/CN=${name}" -sha256 -new -key "${key}" \
+    -config "${lib}/openssl.cnf" -out "${request}.new"
   if [[ ${verb} != check ]]; then
     is_good_request "${request}.new" ||
       die 1 "${request}.new is not a whole request; is the disk full? ${leaves}"
   fi
-  run sync -- "${request}.new"
-  run mv -fT -- "${request}.new" "${request}"
+  put_in_place "${request}"
 }
 
 # What the operator compares by voice with what the CA machine shows.
@@ -88,13 +70,21 @@ undo_request() {
   for file in "${folder}" "${renewal}"; do
     need_no_links "${file}"
     remove_file "${file}/${request_file}"
-    remove_file "${file}/request.cnf"
+    remove_file "${file}/${request_file}.new"
   done
-  undo_working_files "${renewal}/${key_file}" "${renewal}/${certificate_file}" \
-    "${folder}/previous/${key_file}" "${folder}/previous/${certificate_file}" \
-    "${key}"
+  # A killed run leaves a key under a name that ends with .new.
+  for file in "${renewal}" "${folder}"/previous{,.new}; do
+    undo_working_files "${file}/${key_file}"{,.new} \
+      "${file}/${certificate_file}"
+  done
+  undo_working_files "${key}" "${key}.new"
+  # Where this machine has no CA, these were carried here.
+  if [[ ! -e ${dir}/ca ]]; then
+    undo_working_files "${certificate}" "${folder}/${ca_certificate_file}"
+  fi
   undo_folder "${renewal}"
   undo_folder "${folder}/previous"
+  undo_folder "${folder}/previous.new"
   undo_folder "${folder}"
 }
 
@@ -113,6 +103,8 @@ make_request() {
   fi
   need_access "${folder}"
   need_plain "${key}" "${certificate}" "${folder}/${ca_certificate_file}"
+  need_private "make a new one (${script} --renew --new-key)" \
+    "${folder}"{,/renewal}/"${key_file}"
   if ((renew)); then
     [[ -e ${key} && -e ${certificate} ]] ||
       die 2 \
@@ -128,10 +120,13 @@ make_request() {
   elif ! openssl pkey -in "${key}" -passin pass: -noout 2>/dev/null; then
     die 2 "${key} exists and is not an unencrypted private key; move it away"
   fi
-  if [[ -e ${certificate} && -e ${folder}/${ca_certificate_file} ]]; then
+  if [[ -e ${certificate} && -e ${folder}/${ca_certificate_file} &&
+    ! -e ${folder}/renewal ]]; then
     problem=$(why_not_valid "${certificate}" \
       "${folder}/${ca_certificate_file}" "${purpose}")
-    [[ ${problem} != *'not yet valid'* ]] || die 2 "${certificate}: ${problem}"
+    [[ ${problem} != *'not yet valid'* ]] ||
+      die 2 "${certificate}: ${problem}; where the clock here is right, run" \
+        "this with --renew, then setup.sh"
   fi
   if ! is_good_request "${request}" && ! {
     is_good_certificate "${certificate}" "${folder}/${ca_certificate_file}" \

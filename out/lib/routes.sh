@@ -6,7 +6,7 @@
 ipv4_routes() {
   local interface to flags mask bits
   while read -r interface to _ flags _ _ _ mask _; do
-    [[ ${flags} != Flags ]] || continue
+    if [[ ${flags} == Flags ]]; then continue; fi
     mask=$((16#${mask:6:2}${mask:4:2}${mask:2:2}${mask:0:2}))
     bits=0
     while ((bits < 32 && mask >> (31 - bits) & 1)); do bits=$((bits + 1)); done
@@ -18,7 +18,7 @@ ipv4_routes() {
 # The same of IPv6, where the kernel has it.
 ipv6_routes() {
   local interface to bits flags
-  [[ -r /proc/net/ipv6_route ]] || return 0
+  if [[ ! -r /proc/net/ipv6_route ]]; then return; fi
   while read -r to bits _ _ _ _ _ _ flags interface; do
     printf '%s %s %d %s\n' "${interface}" "${to}" "$((16#${bits}))" "${flags}"
   done </proc/net/ipv6_route
@@ -69,4 +69,23 @@ interface_into() { # interface_into SUBNET
       return
     fi
   done <<<"${routes}"
+}
+
+# docker looks for a free subnet where it chooses one itself, and takes one that
+# it is given: all packets to these addresses would then go to the new bridge.
+check_subnet() { # check_subnet SUBNET
+  local interface
+  interface=$(interface_into "$1")
+  [[ -z ${interface} ]] ||
+    die 2 \
+      "the subnet $1 of ${row_name} holds addresses that this machine reaches" \
+      "through ${interface}; choose a subnet that ip route does not list;" \
+      "${leaves}"
+}
+
+check_subnets() {
+  local subnet
+  for subnet in "${row_subnet}" "${row_ipv6_subnet}"; do
+    if [[ -n ${subnet} ]]; then check_subnet "${subnet}"; fi
+  done
 }

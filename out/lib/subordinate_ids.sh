@@ -15,7 +15,7 @@ has_user() { # has_user NAME
 
 # Sets owner, first and last from a line; false for what is no range.
 is_range() { # is_range LINE
-  [[ $1 =~ ^([^:]+):([0-9]+):([1-9][0-9]*)$ ]] || return 1
+  if [[ ! $1 =~ ^([^:]+):([0-9]+):([1-9][0-9]*)$ ]]; then return 1; fi
   owner=${BASH_REMATCH[1]}
   first=${BASH_REMATCH[2]}
   last=$((first + BASH_REMATCH[3] - 1))
@@ -56,7 +56,7 @@ shared_range() {
     own_first=${first} own_last=${last}
     for other in "${others[@]}"; do
       is_range "${other}"
-      ((first <= own_last && own_first <= last)) || continue
+      if ((first > own_last || own_first > last)); then continue; fi
       printf 'these have ids in common: %s and %s' "${mine}" "${other}"
       return
     done
@@ -77,10 +77,10 @@ short_range() {
 # groups for /etc/subgid, and those that have no name but a user's.
 host_ids() { # host_ids FILE
   if [[ $1 == /etc/subuid ]]; then
-    getent passwd | cut -d : -f 1,3
+    accounts passwd | cut -d : -f 1,3
   else
-    getent group | cut -d : -f 1,3
-    getent passwd | cut -d : -f 1,4
+    accounts group | cut -d : -f 1,3
+    accounts passwd | cut -d : -f 1,4
   fi
 }
 
@@ -91,10 +91,10 @@ account_in_range() { # account_in_range FILE
   # All of them first: who writes to a reader that is gone fails.
   ids=$(host_ids "$1")
   while IFS=: read -r name id; do
-    [[ ${id} =~ ^[0-9]+$ ]] || continue
+    if [[ ! ${id} =~ ^[0-9]+$ ]]; then continue; fi
     for mine in "${own[@]}"; do
       is_range "${mine}"
-      ((first <= id && id <= last)) || continue
+      if ((id < first || last < id)); then continue; fi
       printf '%s holds %d, the id of the account %s' "${mine}" "${id}" "${name}"
       return
     done

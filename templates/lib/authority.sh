@@ -8,12 +8,6 @@ ledger_header='# serial party begins ends sha256 key_sha256 issuer names'
 ledger_header+=' subject'
 readonly ledger_header
 
-digest_of() { # digest_of CERTIFICATE
-  local digest
-  digest=$(openssl x509 -in "$1" -outform DER | sha256sum)
-  printf '%s\n' "${digest%% *}"
-}
-
 # Prints the sha256 of a public key in PEM, read from standard input.
 digest_of_key() {
   local digest
@@ -23,10 +17,9 @@ digest_of_key() {
 
 is_in_ledger() { # is_in_ledger CERTIFICATE
   local digest
-  [[ -f $1 && -f ${ledger} ]] || return 1
-  digest=$(openssl x509 -in "$1" -outform DER 2>/dev/null | sha256sum) ||
-    return 1
-  [[ $(<"${ledger}") == *" ${digest%% *} "* ]]
+  if [[ ! -f $1 || ! -f ${ledger} ]]; then return 1; fi
+  digest=$(digest_of "$1") || return 1
+  [[ $(<"${ledger}") == *" ${digest} "* ]]
 }
 
 serial_of() { # serial_of CERTIFICATE
@@ -36,19 +29,15 @@ serial_of() { # serial_of CERTIFICATE
 }
 
 # Prints the line of a certificate.
-ledger_line() { # ledger_line PARTY CERTIFICATE CA
-  local key value names
-  local -A found=()
-  while IFS='=' read -r key value; do
-    found[${key}]=${value}
-  done < <(openssl x509 -in "$2" -noout -serial -startdate -enddate \
-    -subject -nameopt RFC2253)
-  names=$(names_of "$2") || names=''
-  plain_text "$(printf '%s %s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" \
-    "$(date --utc --date "${found[notBefore]}" '+%FT%TZ')" \
-    "$(date --utc --date "${found[notAfter]}" '+%FT%TZ')" \
-    "$(digest_of "$2")" "$(public_key_of "$2" | digest_of_key)" \
-    "$(serial_of "$3")" "${names:--}" "${found[subject]}")"
+ledger_line() { # ledger_line PARTY CERTIFICATE CA NAMES
+  local begins ends
+  local -A found
+  read_certificate found "$2"
+  TZ=UTC printf -v begins '%(%FT%TZ)T' "${found[begins]}"
+  TZ=UTC printf -v ends '%(%FT%TZ)T' "${found[ends]}"
+  printf '%s %s %s %s %s %s %s %s %s\n' "${found[serial]}" "$1" "${begins}" \
+    "${ends}" "${found[sha256]}" "$(digest_of_key <<<"${found[key]}")" \
+    "$(serial_of "$3")" "$4" "$(plain_text "${found[subject]}")"
 }
 
 # Prints the ledger with one more line.
@@ -63,7 +52,7 @@ new_ledger() { # new_ledger LINE
 
 # Adds the line of a certificate to a copy, which then takes the ledger's name:
 # there is no moment at which the ledger is half written.
-add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA
+add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA NAMES
   local line
   begin_change
   if [[ ${verb} == check ]]; then
@@ -86,24 +75,24 @@ add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA
 
 # ---- The CA's key and certificate -------------------------------------------
 
-make_encrypted_key() { # make_encrypted_key FILE
-  case ${ca_key_type} in
-    rsa:*)
-      # D04: openssl genrsa -aes256 -out ca-private.pem 4096
-      run_with_passphrase openssl genrsa -aes256 -passout fd:3 \
-        -out "$1" "${ca_key_type#rsa:}"
+# A wrong clock must not sign. Of a CA that has ended, nobody trusts what it
+# signs, nor another CA that it announces.
+need_valid_ca() { # need_valid_ca CERTIFICATE
+  local problem
+  problem=$(why_not_valid "$1" "$1" any)
+  case ${problem} in
+    '') ;;
+    *'has expired'*)
+      die 2 "$1: ${problem%; renew it*}. Where that is right, move ${1%/*}" \
+        "away and keep it, make a new CA (setup.sh --dir ${dir}), and renew" \
+        "each host and client; ${leaves}"
       ;;
-    ec:*)
-      run_with_passphrase openssl genpkey -algorithm EC \
-        -pkeyopt "ec_paramgen_curve:${ca_key_type#ec:}" \
-        -pkeyopt ec_param_enc:named_curve -aes256 -pass fd:3 -out "$1"
-      ;;
-    *)
-      run_with_passphrase openssl genpkey -algorithm ED25519 \
-        -aes256 -pass fd:3 -out "$1"
-      ;;
+    *) die 2 "$1: ${problem}; ${leaves}" ;;
   esac
 }
+
+# Who can read its key can guess at the passphrase, too.
+readonly new_ca='replace the CA (first: ca/60-roll-over-ca.sh --begin)'
 
 # A guess at the passphrase costs an attacker as much as one at the back-up's.
 slow_down_guesses() { # slow_down_guesses FILE NEW_FILE
@@ -114,7 +103,7 @@ slow_down_guesses() { # slow_down_guesses FILE NEW_FILE
 
 create_ca_key() {
   run rm -f -- "${key}.first.new" "${key}.new"
-  make_encrypted_key "${key}.first.new"
+  make_key run_with_passphrase "${key}.first.new"
   if [[ ${verb} != check ]]; then
     is_right_passphrase "${key}.first.new" ||
       die 1 "${key}.first.new is not a whole key; is the disk full? ${leaves}"
@@ -126,28 +115,17 @@ create_ca_key() {
     is_right_passphrase "${key}.new" ||
       die 1 "${key}.new is not a whole key; is the disk full? ${leaves}"
   fi
-  run sync -- "${key}.new"
-  run mv -nT -- "${key}.new" "${key}"
-  run sync -- "${key%/*}"
-}
-
-# Explicit extensions: the installed openssl.cnf has no say in them.
-certificate_settings() {
-  printf '%s\n' '[req]' 'prompt = no' 'distinguished_name = subject' \
-    'x509_extensions = ca' '[subject]' "CN = ${ca_common_name}" '[ca]' \
-    'basicConstraints = critical, CA:TRUE, pathlen:0' \
-    'keyUsage = critical, keyCertSign, cRLSign' \
-    'subjectKeyIdentifier = hash'
+  put_key_in_place "${key}"
 }
 
 issue_ca_certificate() {
   run rm -f -- "${certificate}.new"
-  write_file "${settings}" 0600 "$(certificate_settings)"
   # D05: openssl req -new -x509 -days N -key ca-private.pem -sha256
   #      -out ca-public.pem
   run_with_passphrase openssl req -new -x509 -days "${ca_days}" \
-    -key "${key}" -sha256 -out "${certificate}.new" \
-    -config "${settings}" -passin fd:3
+    -subj "/CN=${ca_common_name}" -key "${key}" -sha256 \
+    -config "${lib}/openssl.cnf" -extensions ca \
+    -passin fd:3 -out "${certificate}.new"
   if [[ ${verb} != check ]]; then
     openssl verify -x509_strict -check_ss_sig -CAfile "${certificate}.new" \
       "${certificate}.new" >/dev/null ||
@@ -155,10 +133,9 @@ issue_ca_certificate() {
         "${certificate}.new is not a valid certificate; is the disk full?" \
         "${leaves}"
   fi
-  run rm -f -- "${settings}"
   run chmod 0644 -- "${certificate}.new"
   run sync -- "${certificate}.new"
-  add_to_ledger ca "${certificate}.new" "${certificate}.new"
+  add_to_ledger ca "${certificate}.new" "${certificate}.new" -
 }
 
 # A killed run may have made it already, and put it into the ledger.
@@ -166,4 +143,18 @@ create_ca_certificate() {
   if ! is_in_ledger "${certificate}.new"; then issue_ca_certificate; fi
   run mv -fT -- "${certificate}.new" "${certificate}"
   run sync -- "${certificate%/*}"
+}
+
+# ---- Undo -------------------------------------------------------------------
+
+# Removes what a killed run left in a folder with a CA, and lists the CA and
+# keeps it, unless --remove-keys. A key that is half made counts as one.
+undo_authority() { # undo_authority FOLDER
+  local file
+  need_no_links "$1"
+  for file in announcement.{srl,pem.new}; do
+    remove_file "$1/${file}"
+  done
+  undo_working_files "$1/${ca_certificate_file}"{,.new} \
+    "$1/${ca_key_file}"{,.first.new,.new}
 }

@@ -1,5 +1,42 @@
 # ---- Keys, requests and certificates ----------------------------------------
 
+# Reads a certificate into an associative array of the caller: serial, subject,
+# begins and ends in seconds, the sha256 of its DER form, and its public key.
+# False where it is none.
+read_certificate() { # read_certificate ARRAY FILE
+  local -n into=$1
+  local text line dates=''
+  text=$(openssl x509 -in "$2" -noout -serial -subject -nameopt RFC2253 \
+    -startdate -enddate -fingerprint -sha256 -pubkey 2>/dev/null) || return 1
+  into=([key]=-----BEGIN${text##*-----BEGIN})
+  while IFS= read -r line; do
+    case ${line} in
+      serial=*) into[serial]=${line#*=} ;;
+      subject=*) into[subject]=${line#*=} ;;
+      notBefore=* | notAfter=*) dates+=${line#*=}$'\n' ;;
+      *' Fingerprint='*) into["sha256"]=$(without_colons "${line#*=}") ;;
+      *) ;;
+    esac
+  done <<<"${text}"
+  dates=$(date --file - '+%s' <<<"${dates%?}")
+  into[begins]=${dates%$'\n'*}
+  into[ends]=${dates#*$'\n'}
+}
+
+# Prints the sha256 of a certificate, of its DER form.
+digest_of() { # digest_of CERTIFICATE
+  local text
+  text=$(openssl x509 -in "$1" -noout -fingerprint -sha256 2>/dev/null) ||
+    return 1
+  without_colons "${text#*=}"
+}
+
+# Prints a fingerprint as sha256sum does: in small letters, without colons.
+without_colons() { # without_colons FINGERPRINT
+  local text=${1//:/}
+  printf '%s\n' "${text,,}"
+}
+
 public_key_of() { # public_key_of CERTIFICATE
   openssl x509 -in "$1" -noout -pubkey 2>/dev/null
 }
@@ -14,6 +51,17 @@ names_of() { # names_of CERTIFICATE
   printf '%s\n' "${text//[[:space:]]/}"
 }
 
+# Runs this site's command for a key, in which FILE stands for the key's name.
+make_key() { # make_key run|run_with_passphrase FILE
+  local word
+  local -a words=()
+  for word in "${key_command[@]}"; do
+    if [[ ${word} == FILE ]]; then word=$2; fi
+    words+=("${word}")
+  done
+  "$1" "${words[@]}"
+}
+
 has_same_key() { # has_same_key CERTIFICATE KEY
   local public_key
   public_key=$(openssl pkey -in "$2" -passin pass: -pubout 2>/dev/null) ||
@@ -24,22 +72,45 @@ has_same_key() { # has_same_key CERTIFICATE KEY
 # Prints why a file is not read as a key, certificate or request, or nothing.
 # A pipe would be waited for, and a device or a large file read without end.
 why_not_plain() { # why_not_plain FILE
-  if [[ ! -e $1 && ! -L $1 ]]; then
-    return
-  elif [[ ! -f $1 ]]; then
+  if [[ ! -f $1 ]]; then
     printf 'it is not a regular file\n'
   elif (($(stat --dereference --format '%s' -- "$1") > 65536)); then
     printf 'it is larger than 64 KiB\n'
   elif [[ ! -r $1 ]]; then
-    printf '%s may not read it\n' "$(id -un)"
+    printf '%s may not read it\n' "$(user_name)"
   fi
 }
 
 need_plain() { # need_plain FILE...
   local file problem
   for file in "$@"; do
+    if [[ ! -e ${file} && ! -L ${file} ]]; then continue; fi
     problem=$(why_not_plain "${file}")
     [[ -z ${problem} ]] || die 2 "${file}: ${problem}; ${leaves}"
+  done
+}
+
+# Stops where a file is not one certificate in PEM and nothing else: of what is
+# encrypted openssl would ask for a pass phrase.
+need_one_certificate() { # need_one_certificate FILE
+  local text begin='-----BEGIN CERTIFICATE-----'
+  if [[ ! -f $1 ]]; then return; fi
+  text=$(tr -d '\0' <"$1")
+  [[ ${text} == "${begin}"$'\n'* && ${text} != *:* &&
+    ${text#"${begin}"} != *-----BEGIN* &&
+    ${text} == *$'\n-----END CERTIFICATE-----' ]] ||
+    die 2 "$1 is not one certificate in PEM and nothing else; move it away;" \
+      "${leaves}"
+}
+
+# Stops where others can read a private key; REMEDY is for where somebody has.
+need_private() { # need_private REMEDY KEY...
+  local key
+  for key in "${@:2}"; do
+    [[ ! -e ${key} ]] ||
+      (((8#$(stat --dereference --format '%a' -- "${key}") & 8#077) == 0)) ||
+      die 2 "others can read ${key}; run: chmod 600 ${key}, and $1 if" \
+        "somebody may have read it; ${leaves}"
   done
 }
 
@@ -74,14 +145,8 @@ date_of() { # date_of startdate|enddate CERTIFICATE
   date --utc --date "${date#*=}" '+%F %T UTC'
 }
 
-# The configuration of every look at a request: the machine's openssl.cnf has no
-# say in it.
-request_settings() {
-  printf '%s\n' '[req]' 'distinguished_name = subject' '[subject]'
-}
-
 key_of_request() { # key_of_request REQUEST
-  openssl req -in "$1" -noout -pubkey -config <(request_settings)
+  openssl req -in "$1" -noout -pubkey -config "${lib}/openssl.cnf"
 }
 
 # Prints the version and the extensions of a certificate, sorted, one a line, in
@@ -136,19 +201,11 @@ is_good_certificate() { # is_good_certificate CERTIFICATE CA NAMES PURPOSE
 
 # ---- When a certificate is to be renewed ------------------------------------
 
-# Prints the moments between which a certificate is valid, as seconds.
-life_of() { # life_of CERTIFICATE
-  local begins ends
-  begins=$(openssl x509 -in "$1" -noout -startdate)
-  ends=$(openssl x509 -in "$1" -noout -enddate)
-  printf '%d %d\n' "$(date --date "${begins#*=}" '+%s')" \
-    "$(date --date "${ends#*=}" '+%s')"
-}
-
 # Prints how many seconds before its end a certificate is to be renewed:
 # warn_days, or the last third of a shorter life.
-renewal_limit() { # renewal_limit BEGINS ENDS
-  local limit=$((($2 - $1) / 3))
+renewal_limit() { # renewal_limit ARRAY, of read_certificate
+  local -n life=$1
+  local limit=$(((life[ends] - life[begins]) / 3))
   if ((limit > warn_days * 86400)); then limit=$((warn_days * 86400)); fi
   printf '%d\n' "${limit}"
 }
@@ -184,7 +241,7 @@ read_certificates() { # read_certificates FILE; sets certificates
     text+=${line}$'\n'
     if [[ ${line} == '-----END CERTIFICATE-----' ]]; then
       written=$(printf '%s' "${text}" | openssl x509 2>/dev/null) || return 1
-      [[ ${written}$'\n' == "${text}" ]] || return 1
+      if [[ ${written}$'\n' != "${text}" ]]; then return 1; fi
       certificates+=("${written}")
       text=''
     fi
@@ -216,11 +273,11 @@ key_and_name_of() { # key_and_name_of PEM
   openssl x509 -noout -pubkey -subject <<<"$1"
 }
 
-# Prints the sha256 of a certificate in DER.
+# Prints the sha256 of a certificate that is in a variable.
 digest_of_pem() { # digest_of_pem PEM
-  local digest
-  digest=$(openssl x509 -outform DER <<<"$1" | sha256sum)
-  printf '%s\n' "${digest%% *}"
+  local text
+  text=$(openssl x509 -noout -fingerprint -sha256 <<<"$1")
+  without_colons "${text#*=}"
 }
 
 # Sorts the certificates of a file into CAs and announcements.
@@ -304,9 +361,12 @@ ca_digests_of() { # ca_digests_of BUNDLE
 # What people compare by voice: the same on the CA's machine, on each host and
 # on each client.
 show_authorities() { # show_authorities BUNDLE
+  if [[ -f $1 ]]; then show_digests "$(ca_digests_of "$1")"; fi
+}
+
+show_digests() { # show_digests LINES
   local digest
-  [[ -f $1 ]] || return 0
   while IFS= read -r digest; do
     note "CA certificate sha256: ${digest}"
-  done < <(ca_digests_of "$1")
+  done <<<"$1"
 }

@@ -14,6 +14,7 @@ json=0
 to=''                        # the file for --to
 restore_from=''              # the file for --restore
 containers=1                 # 0: --no-containers
+facts=''                     # in the sandbox: what was asked outside it
 leaves='nothing was changed' # the state to report when a command fails
 
 # Names and logs may be a stranger's: bytes that a terminal would obey become
@@ -42,7 +43,7 @@ trap 'on_error "${BASH_SOURCE[0]}" "${LINENO}" "${BASH_COMMAND}"' ERR
 print_help() {
   local line
   while IFS= read -r line; do
-    [[ ${line} == '#'* ]] || break
+    if [[ ${line} != '#'* ]]; then break; fi
     [[ ${line} == '#!'* ]] || printf '%s\n' "${line#'#'}"
   done <"$0"
 }
@@ -58,12 +59,19 @@ find_home() {
     die 2 "HOME is ${HOME}, another user's folder; with sudo, give it -H too"
 }
 
+# The user's name; a container may run as a number that has none.
+user_name() {
+  local user
+  user=$(id -un 2>/dev/null) || user=${EUID}
+  printf '%s\n' "${user}"
+}
+
 # What may not be looked at is not what is not there.
 need_access() { # need_access FOLDER
   local path=$1
   while [[ ! -e ${path} && ${path} == /*/* ]]; do path=${path%/*}; done
   [[ ! -d ${path} || -x ${path} ]] ||
-    die 2 "$(id -un) may not look into ${path}; run this as its owner does," \
+    die 2 "$(user_name) may not look into ${path}; run this as its owner does," \
       'with sudo where that is root, or give another --dir'
 }
 
@@ -106,12 +114,13 @@ parse_options() { # parse_options ARGUMENT...
         print_help
         exit 0
         ;;
-      --dir | --passphrase-file | --to | --restore)
+      --dir | --passphrase-file | --to | --restore | --confined)
         [[ -n ${1:-} ]] || die 2 "${option} needs a value"
         case ${option} in
           --dir) dir=$1 ;;
           --to) to=$1 ;;
           --restore) restore_from=$1 ;;
+          --confined) facts=$1 ;;
           *) take_passphrase "$1" ;;
         esac
         shift
@@ -124,9 +133,14 @@ parse_options() { # parse_options ARGUMENT...
   ((! new_key || renew)) || die 2 '--new-key goes with --renew'
   ((! renew)) || [[ ${verb} != undo ]] ||
     die 2 '--renew does not go with --undo'
+  ((EUID)) || [[ -z ${facts} ]] ||
+    die 2 '--confined is for the sandbox that this script makes itself'
   find_home
   dir=$(realpath --canonicalize-missing -- "${dir:-${HOME}/docker-tls}")
-  need_access "${dir}"
+  [[ ! -e ${dir} || -d ${dir} ]] ||
+    die 2 "${dir} is no folder; give another --dir"
+  # Before glibc 2.33 bash does not know what the sandbox may read.
+  if [[ -z ${facts} ]]; then need_access "${dir}"; fi
 }
 
 need_openssl() {

@@ -1,19 +1,5 @@
 # ---- What would make dockerd refuse -----------------------------------------
 
-# Options that the drop-in sets: in daemon.json, and on the command line.
-own_keys=(hosts)
-own_flags='-[Dv]*H|--host|--tls'
-if [[ ${icc} == false ]]; then
-  own_keys+=(icc)
-  own_flags+='|--icc'
-fi
-if [[ -n ${userns_remap} ]]; then
-  own_keys+=(userns-remap)
-  own_flags+='|--userns-remap'
-fi
-readonly -a own_keys
-readonly own_flags
-
 # True when the file that dockerd reads has a key. VALUE is a pattern.
 has_key() { # has_key KEY [VALUE]
   [[ ${settings} =~ \"$1\"[[:space:]]*:[[:space:]]*${2:-} ]]
@@ -56,7 +42,7 @@ setting_at() { # setting_at NAME VALUE
 # What the site says must not be made void by what is said elsewhere.
 check_settings() {
   local found=''
-  if [[ ${icc} == false ]]; then
+  if [[ " ${dockerd_words[*]} " == *' --icc=false '* ]]; then
     found=$(setting_at iptables false)$(setting_at bridge '"none"')
   fi
   [[ -z ${found} ]] ||
@@ -69,9 +55,11 @@ check_settings() {
 # the flags: the certificates that they name are not installed yet.
 check_config_file() {
   local text
-  [[ -e ${config_file} ]] || return 0
+  if [[ ! -e ${config_file} ]]; then return; fi
   text=$(dockerd --validate --config-file "${config_file}" 2>&1) && return 0
-  [[ ${text} != *'unknown flag: --validate'* ]] || return 0
+  if [[ ${text} == *'unknown flag: --validate'* ]]; then return; fi
+  # The user of userns-remap it makes at its start, and cannot make here.
+  if [[ ${text} == *'" user creation: '* ]]; then return; fi
   die 2 \
     "dockerd would not start with ${config_file}: ${text##*$'\n'}; correct" \
     "that file and run this again; ${leaves}"
@@ -80,6 +68,7 @@ check_config_file() {
 check_drop_ins() {
   local file text
   local -a files
+  check_writer
   if [[ -e ${drop_in} || -L ${drop_in} ]] && ! is_drop_in_ours; then
     die 2 \
       "${drop_in} is there and not made by this script; rename it, or set" \
@@ -87,7 +76,11 @@ check_drop_ins() {
   fi
   read -r -a files < <(daemon_property DropInPaths)
   for file in "${files[@]}"; do
-    [[ -r ${file} && ! ${file} -ef ${drop_in} ]] || continue
+    [[ -e ${file} ]] ||
+      die 2 \
+        "a drop-in of docker.service has a blank in its name: ${files[*]};" \
+        "give it another name; ${leaves}"
+    if [[ ${file} -ef ${drop_in} ]]; then continue; fi
     text=$'\n'$(cat -- "${file}")
     [[ ! ${text} =~ $'\n'[[:space:]]*ExecStart[[:space:]]*= ]] ||
       die 2 \
@@ -156,7 +149,7 @@ check_environment() {
   for name in $(passed_variables); do
     while IFS= read -r file; do
       file=${file% (ignore_errors=*}
-      [[ -r ${file} ]] || continue
+      if [[ ! -f ${file} ]]; then continue; fi
       found=$(own_option_in "$(value_in_file "${name}" "${file}")")
       [[ -z ${found} ]] ||
         die 2 \
@@ -174,7 +167,7 @@ check_environment() {
 # ---- Who may use the local socket -------------------------------------------
 
 socket_property() { # socket_property PROPERTY
-  systemctl show --property "$1" --value docker.socket
+  unit_property docker.socket "$1"
 }
 
 # Prints the group that dockerd gives the socket when it makes it.
@@ -198,8 +191,8 @@ group_of_dockerd() {
 # makes it, for its own group and with mode 0660. Nobody may lose or win by it.
 check_local_socket() {
   local now later
-  ((is_activated)) || return 0
-  [[ $(socket_property LoadState) == loaded ]] || return 0
+  if [[ $(stock_command) != *fd://* ]]; then return; fi
+  if [[ $(socket_property LoadState) != loaded ]]; then return; fi
   now=$(socket_property SocketUser)
   now=${now:-root}:$(socket_property SocketGroup)
   if [[ ${now} == *: ]]; then now+=root; fi
@@ -218,20 +211,21 @@ check_local_socket() {
 # 0.0.0.0 and :: are on every machine.
 check_address() {
   local text pattern
-  case ${listen_address} in
-    0.0.0.0 | :: | 127.*) return ;;
+  if is_any "${listen_hex}"; then return; fi
+  case ${probe_address} in
+    127.*) return ;;
     *:*)
       text=$(</proc/net/if_inet6)
-      [[ ${text} != *"${listen_hex,,}"* ]] || return 0
+      if [[ ${text} == *"${listen_hex,,}"* ]]; then return; fi
       ;;
     *)
       text=$(</proc/net/fib_trie)
-      pattern="[|]-- ${listen_address//./[.]}"$'\n *'/32\ host\ LOCAL
-      [[ ! ${text} =~ ${pattern} ]] || return 0
+      pattern="[|]-- ${probe_address//./[.]}"$'\n *'/32\ host\ LOCAL
+      if [[ ${text} =~ ${pattern} ]]; then return; fi
       ;;
   esac
   die 2 \
-    "this machine does not have the address ${listen_address} to listen on;" \
+    "this machine does not have the address ${probe_address} to listen on;" \
     'correct listen in the site file, or give the address to an interface;' \
     "${leaves}"
 }
@@ -241,7 +235,7 @@ sockets_in_the_way() {
   local port place inode
   printf -v port '%04X' "${listen_port}"
   while read -r place inode; do
-    [[ ${place##*:} == "${port}" ]] || continue
+    if [[ ${place##*:} != "${port}" ]]; then continue; fi
     is_listen_address "${place%:*}" || is_any "${place%:*}" ||
       is_any "${listen_hex}" || continue
     printf '%s\n' "${inode}"
@@ -255,14 +249,14 @@ socket_units_on_port() {
     if [[ :${place} == *":${listen_port}" ]]; then
       units+=", ${unit}"
     fi
-  done < <(systemctl list-sockets --all --full --no-legend)
+  done <"${facts}/sockets"
   printf '%s\n' "${units#, }"
 }
 
 # Prints the process that has a socket open, or 0.
 process_with() { # process_with INODE
   local text pattern
-  text=$(stat --format '%N' /proc/[0-9]*/fd/* 2>/dev/null) || true
+  text=$(<"${facts}/descriptors")
   pattern="/proc/([0-9]+)/fd/[0-9]+' -> 'socket:.$1.'"
   if [[ ${text} =~ ${pattern} ]]; then
     printf '%s\n' "${BASH_REMATCH[1]}"
@@ -298,7 +292,9 @@ check_port() {
 # told all the same: verification holds the machine against the site.
 note_stricter_icc() {
   local where=''
-  if [[ ${icc} == true ]]; then where=$(where_in_file icc false); fi
+  if [[ " ${dockerd_words[*]} " != *' --icc=false '* ]]; then
+    where=$(where_in_file icc false)
+  fi
   [[ -z ${where} ]] ||
     note \
       "${where} keeps containers of the default bridge apart, and the site" \
@@ -326,6 +322,27 @@ check_machine() {
   check_local_socket
   check_address
   check_port
-  check_subordinate_ids
+  if [[ -n ${userns_remap} ]]; then check_subordinate_ids; fi
   note_stricter_icc
+}
+
+check_tls_conflicts() { # check_tls_conflicts ARGUMENT...
+  parse_options "$@"
+  read_stock_command
+  read_settings
+  refuse_keys 'and dockerd refuses both' \
+    tls tlsverify tlscacert tlscert tlskey "${own_keys[@]}"
+  check_machine
+  exit 0
+}
+
+check_plain_conflicts() { # check_plain_conflicts ARGUMENT...
+  parse_options "$@"
+  read_stock_command
+  read_settings
+  refuse_keys 'and dockerd refuses both' "${own_keys[@]}"
+  refuse_keys 'and the site has mode: plain' \
+    tls tlsverify tlscacert tlscert tlskey
+  check_machine
+  exit 0
 }

@@ -146,7 +146,7 @@ time_in() { # time_in TEXT
   local begins='not yet valid.*notBefore=([^'$'\n'']+)'
   now=$(date --utc '+%FT%TZ')
   [[ $1 =~ ${ends} ]] || {
-    [[ $1 =~ ${begins} ]] || return 0
+    if [[ ! $1 =~ ${begins} ]]; then return; fi
     word=before
   }
   printf 'current time %s is %s %s\n' "${now}" "${word}" \
@@ -184,3 +184,11 @@ explain_handshake() { # explain_handshake TEXT [LOG]
   find_reason "${text}" "${client_reasons[@]}" ||
     printf 'client: %s: no known reason; %s\n' "${1%%$'\n'*}" "${read_log}"
 }
+
+# Run alone, it explains a line of a client's or of the daemon's log.
+if [[ ${0##*/} == explain.sh ]]; then
+  case $* in
+    *'TLS handshake error from '*) explain_handshake 'remote error' "$*" ;;
+    *) explain_handshake "$*" ;;
+  esac
+fi

@@ -1,5 +1,7 @@
 # ---- Handshakes with the daemon ---------------------------------------------
 
+readonly no_own_port='it was asked from a port that the log does not tell'
+
 # The name or address to find in the server certificate.
 expect_name() { # expect_name NAME; sets name_options
   if [[ $1 == *:* || $1 =~ ^[0-9.]+$ ]]; then
@@ -58,6 +60,18 @@ ask_daemon() { # ask_daemon ADDRESS PORT NAME CA S_CLIENT_OPTION...
   fi
 }
 
+# The same of the daemon on this machine, after mark_log. Whoever has all ports
+# of the machine keeps nobody from asking: the log cannot tell, then.
+ask_marked() { # ask_marked S_CLIENT_OPTION...
+  local answer
+  local -a words=("${probe_address}" "${listen_port}" "${probe_name}" "${ca}")
+  answer=$(ask_daemon "${words[@]}" "${from_own_port[@]}" "$@")
+  if [[ ${answer} == *'Address already in use'* ]]; then
+    answer=$(ask_daemon "${words[@]}" "$@")$'\n'${no_own_port}
+  fi
+  printf '%s\n' "${answer}"
+}
+
 is_answer() { # is_answer TEXT
   [[ $1 == *'HTTP/1.1 200 OK'* ]]
 }
@@ -73,4 +87,30 @@ reason_in() { # reason_in TEXT
     fi
   done < <(printf '%s\n' "$1")
   printf 'no answer\n'
+}
+
+is_good_client() { # is_good_client FOLDER
+  local certificate=$1/${client_certificate_file}
+  [[ -z $(why_not_valid "${certificate}" "${ca}" sslclient) ]] &&
+    has_same_key "${certificate}" "$1/${client_key_file}"
+}
+
+# Prints the folder of a client whose key and certificate are on this machine:
+# of one whose certificate is valid, where there is one.
+find_client() {
+  local folder found=''
+  for folder in "${client_folders[@]}"; do
+    folder=${dir}/${folder}
+    if [[ -f ${folder}/${client_key_file} &&
+      -f ${folder}/${client_certificate_file} &&
+      -r ${folder}/${client_key_file} &&
+      -r ${folder}/${client_certificate_file} ]]; then
+      if is_good_client "${folder}"; then
+        printf '%s\n' "${folder}"
+        return
+      fi
+      found=${found:-${folder}}
+    fi
+  done
+  if [[ -n ${found} ]]; then printf '%s\n' "${found}"; fi
 }

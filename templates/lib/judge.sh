@@ -1,12 +1,12 @@
 # Prints who is in a group, and whose own group it is, one a line.
 members_of() { # members_of GROUP
   local entry gid members user own
-  entry=$(getent group "$1") || return 1
+  entry=$(group_entry "$1") || return 1
   IFS=: read -r _ _ gid members <<<"${entry}"
   printf '%s\n' "${members//,/$'\n'}"
   while IFS=: read -r user _ _ own _; do
     if [[ ${own} == "${gid}" ]]; then printf '%s\n' "${user}"; fi
-  done < <(getent passwd)
+  done < <(accounts passwd)
 }
 
 # True when everybody in a group is in the expected one too.
@@ -22,11 +22,27 @@ is_narrower_group() { # is_narrower_group GROUP EXPECTED
   done <<<"${found}"
 }
 
+# Prints OWNER:GROUP and the mode of a file, or why it cannot be looked at.
+owner_and_mode() { # owner_and_mode FILE
+  local text name number gid
+  text=$(stat --dereference --format '%U:%G %a' -- "$1" 2>&1) || {
+    printf '%s\n' "${text}"
+    return 1
+  }
+  if [[ ${text} == *:UNKNOWN\ * && -n ${facts} ]]; then
+    gid=$(stat --dereference --format '%g' -- "$1")
+    while IFS=: read -r name _ number _; do
+      if [[ ${number} == "${gid}" ]]; then text=${text/:*\ /":${name} "}; fi
+    done < <(accounts group)
+  fi
+  printf '%s\n' "${text}"
+}
+
 # Prints how a file is wider than its owner and mode allow, or nothing. Which
 # group it is does not matter where it may do nothing or adds nobody.
 file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
   local found owner group mode
-  found=$(stat --dereference --format '%U:%G %a' -- "$1" 2>&1) || {
+  found=$(owner_and_mode "$1") || {
     printf '%s\n' "${found}"
     return
   }
@@ -52,7 +68,7 @@ file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
 judge_file() { # judge_file ID FILE OWNER:GROUP WIDEST_MODE [CIS_ITEM]
   asked="stat --format '%U:%G %a' $2"
   judge "$1" "$2 is $3 $4 or less" "$(file_problem "$2" "$3" "$4")" \
-    "$(stat --dereference --format '%U:%G %a' -- "$2" 2>&1 || true)" \
+    "$(owner_and_mode "$2" || true)" \
     "chown $3 $2; chmod $4 $2" "${5:-}"
 }
 
@@ -73,15 +89,39 @@ report_pair() { # report_pair ID CERTIFICATE KEY CA PURPOSE
 
 # The same moment from which on 60-watch-expiry.sh and 60-check-expiry.sh warn.
 report_days_left() { # report_days_left ID CERTIFICATE
-  local begins ends left limit problem=''
+  local left limit problem=''
+  local -A certificate
   asked="openssl x509 -in $2 -noout -dates"
-  read -r begins ends < <(life_of "$2")
-  left=$((ends - $(date '+%s')))
-  limit=$(renewal_limit "${begins}" "${ends}")
+  read_certificate certificate "$2"
+  left=$((certificate[ends] - $(date '+%s')))
+  limit=$(renewal_limit certificate)
   if ((left <= limit)); then
     problem="it is time to renew it, $((limit / 86400)) days before its end"
   fi
   judge "$1" "the certificate ends in $((left / 86400)) days" \
-    "${problem}" "$(date --utc --date "@${ends}" '+%F %T UTC')" \
+    "${problem}" "$(date --utc --date "@${certificate[ends]}" '+%F %T UTC')" \
     'renew it: make a request and sign it again'
+}
+
+# Prints the site's own bundle of CAs on this machine, or nothing: the party's,
+# which the CA's machine gave it, or the CA's.
+own_bundle() {
+  local path
+  for path in "${dir}"/{"${script%/*}",ca}/ca-public.pem; do
+    if [[ -f ${path} ]]; then
+      printf '%s\n' "${path}"
+      return
+    fi
+  done
+}
+
+# Prints the CAs of a file that are not in the site's own bundle.
+strange_authorities() { # strange_authorities FILE OWN
+  local known digest
+  known=$(ca_digests_of "$2") || known=''
+  while read -r digest; do
+    if [[ $'\n'${known}$'\n' != *$'\n'"${digest}"$'\n'* ]]; then
+      printf 'sha256 %s is not in %s; ' "${digest}" "$2"
+    fi
+  done < <(ca_digests_of "$1")
 }

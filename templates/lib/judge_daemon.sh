@@ -17,31 +17,39 @@ trusted_file() {
   printf '%s\n' "${file}"
 }
 
-# Prints the CAs of a file that are not in the site's own, where that is here:
-# the host's, which the CA's machine gave it, or the CA's.
-strange_authorities() { # strange_authorities FILE
-  local own=${dir}/${script%/*}/${ca_certificate_file} known digest
-  if [[ ! -f ${own} ]]; then own=${dir}/ca/${ca_certificate_file}; fi
-  if [[ ! -f ${own} ]]; then return; fi
-  known=$(ca_digests_of "${own}") || known=''
-  while read -r digest; do
-    if [[ $'\n'${known}$'\n' != *$'\n'"${digest}"$'\n'* ]]; then
-      printf 'sha256 %s is not in %s; ' "${digest}" "${own}"
-    fi
-  done < <(ca_digests_of "$1")
+# Prints when a process was started, in hundredths of a second since the boot:
+# field 22 of proc_pid_stat(5).
+ticks_in() { # ticks_in FILE
+  local text
+  local -a fields
+  text=$(cat -- "$1")
+  read -r -a fields <<<"${text##*) }"
+  printf '%s\n' "${fields[19]}"
 }
 
-# Prints when dockerd was started, in hundredths of a second since 1970: the
-# kernel counts them from its boot, in field 22 of proc_pid_stat(5).
+# Prints when dockerd was started, in hundredths of a second since 1970. What is
+# started now tells the time since the boot: a container's own /proc/uptime may
+# count from another moment.
 daemon_start() {
-  local pid text now uptime
-  local -a fields
-  pid=$(daemon_property MainPID)
-  text=$(cat -- "/proc/${pid}/stat")
-  read -r -a fields <<<"${text##*) }"
+  local ticks now start
+  ticks=$(ticks_in /proc/self/stat)
   now=$(date '+%s%2N')
-  read -r uptime _ </proc/uptime
-  printf '%d\n' "$((now - 10#${uptime/./} + fields[19]))"
+  start=$(ticks_in "${facts}/stat")
+  printf '%d\n' "$((now - ticks + start))"
+}
+
+# Prints why that time cannot be relied on, or nothing. systemd wrote its own
+# down, in seconds: where the clock was set since, the two differ.
+start_problem() { # start_problem START
+  local text began=$(($1 / 100)) stamp
+  text=$(daemon_property ExecMainStartTimestamp)
+  stamp=$(date --date "${text:-@0}" '+%s' 2>/dev/null) || stamp=0
+  if ((began < stamp - 5 || began > stamp + 5)); then
+    printf "when dockerd started cannot be told: at %s by the kernel's clock," \
+      "$(date --utc --date "@${began}" '+%F %T UTC')"
+    printf ' and at %s by systemd; ' \
+      "$(date --utc --date "@${stamp}" '+%F %T UTC')"
+  fi
 }
 
 # Prints what changed after dockerd had read it, at its start. A time of change
@@ -49,6 +57,7 @@ daemon_start() {
 unread_change() { # unread_change FILE
   local start changed path
   start=$(daemon_start)
+  start_problem "${start}"
   while read -r changed path; do
     if ((${changed/./} >= start)); then
       printf '%s has changed since dockerd started and read it; ' "${path}"
@@ -60,7 +69,7 @@ unread_change() { # unread_change FILE
 }
 
 verify_authorities() {
-  local file digests='' problem remedy
+  local file own digests='' problem remedy
   local what="every CA that dockerd trusts is the site's, or announced by it"
   if [[ ${daemon_mode} == server-only ]]; then
     report CERT-5 SKIP "${what}" \
@@ -69,6 +78,7 @@ verify_authorities() {
   fi
   remedy='carry ca-public.pem from the CA again; run 20-configure-daemon.sh'
   file=$(trusted_file)
+  own=$(own_bundle)
   asked="the sha256 of each certificate in ${file}, in DER; stat"
   if [[ ! -f ${file} ]]; then
     problem="dockerd trusts no file that is there: --tlscacert=${file}"
@@ -78,18 +88,23 @@ verify_authorities() {
     if [[ -n ${problem} ]]; then
       problem="${file}: ${problem}; sha256 ${digests//$'\n'/, sha256 }"
     else
-      problem=$(strange_authorities "${file}")
+      problem=$(strange_authorities "${file}" "${own:-${file}}")
     fi
     if [[ -z ${problem} ]]; then
       problem=$(unread_change "${file}")
       remedy=${restart_dockerd}
     fi
   fi
+  if [[ -z ${problem}${own} ]]; then
+    report CERT-5 SKIP "${what}" \
+      "no ca-public.pem of the site is in ${dir}; give --dir" ''
+    return
+  fi
   judge CERT-5 "${what}" "${problem%; }" \
     "sha256 ${digests//$'\n'/, sha256 }" "${remedy}"
 }
 
-# ---- The daemon's own files and flags ---------------------------------------
+# ---- The daemon's own files -------------------------------------------------
 
 # The widest modes that the CIS Docker Benchmark allows.
 verify_daemon_files() {
@@ -103,26 +118,59 @@ verify_daemon_files() {
   judge_file FILE-6 "$(daemon_property FragmentPath)" root:root 644 \
     '3.1 and 3.2'
   judge_file FILE-7 /var/run/docker.sock root:docker 660 '3.15 and 3.16'
+  verify_folders
+  verify_service_files
+  verify_options_file
 }
 
-# What it was started with, and what the kernel says of where it listens: flags
-# come from variables, from daemon.json and from socket units too.
-verify_flags() { # verify_flags [CIS_ITEM]
-  local problem='' places flag what="dockerd runs with -H tcp://${listen}"
-  for flag in "${flags[@]}"; do what+=" ${flag%%=/*}"; done
-  asked='tr "\0" "\n" </proc/MAINPID/cmdline; cat /proc/net/{tcp,tcp6,unix}'
-  is_running_with_flags || problem='dockerd runs without them; '
-  places=$(other_listeners)
-  [[ ${places} == ' ' ]] || problem+="it was told to listen on${places}too; "
-  problem+=$(listener_problem)
-  judge DAEMON-1 "${what}, and listens nowhere else" "${problem%; }" \
-    "$(running_arguments)" "${remove_listener}" "${1:-}"
+# Whoever can put another file in a file's place need not write to it.
+verify_folders() {
+  local folder fault problem='' evidence
+  evidence=$(folders_of_daemon | sort --unique)
+  asked='namei --long FOLDER'
+  while IFS= read -r folder; do
+    fault=$(why_unsafe "${folder}")
+    [[ -z ${fault} ]] || problem+="${fault%; give another --dir}; "
+  done <<<"${evidence}"
+  judge FILE-8 'root alone can replace the files that dockerd reads' \
+    "${problem%; }" "${evidence}" \
+    'chown root these folders and those above; chmod go-w them'
+}
+
+# The drop-in is judged by its own control.
+verify_service_files() {
+  local file fault problem='' evidence=''
+  local what='what docker.service reads besides is root:root 644 or less'
+  while IFS= read -r file; do
+    if [[ ${file} -ef ${drop_in} ]]; then continue; fi
+    evidence+="${file} "
+    fault=$(file_problem "${file}" root:root 644)
+    [[ -z ${fault} ]] || problem+="${fault}; "
+  done < <(files_of_service)
+  if [[ -z ${evidence} ]]; then
+    report FILE-9 SKIP "${what}" 'no other drop-in, no EnvironmentFile=' ''
+    return
+  fi
+  asked="stat --format '%U:%G %a' ${evidence% }"
+  judge FILE-9 "${what}" "${problem%; }" "${evidence% }" \
+    'chown root:root those files; chmod 644 them'
+}
+
+verify_options_file() {
+  local file
+  file=$(options_file)
+  if [[ -e ${file} ]]; then
+    judge_file FILE-10 "${file}" root:root 644 '3.17 and 3.18'
+  else
+    report FILE-10 SKIP "${file} is root:root 644 or less" \
+      "there is no ${file}" '' '3.17 and 3.18'
+  fi
 }
 
 # ---- Where dockerd listens --------------------------------------------------
 
 remove_listener='run 20-configure-daemon.sh; take away every other -H, hosts,'
-remove_listener+=' metrics-addr or ListenStream'
+remove_listener+=' metrics-addr or ListenStream; docker swarm leave'
 readonly remove_listener
 
 # Prints a place in the kernel's tables as ADDRESS:PORT. getent knows the short
@@ -143,9 +191,11 @@ place_text() { # place_text HEX:PORT
 
 # Prints what dockerd has open.
 open_by_dockerd() {
-  local pid
+  local pid line
   pid=$(daemon_property MainPID)
-  stat --format '%N' "/proc/${pid}"/fd/* 2>/dev/null || true
+  while IFS= read -r line; do
+    if [[ ${line} == "'/proc/${pid}/fd/"* ]]; then printf '%s\n' "${line}"; fi
+  done <"${facts}/descriptors"
 }
 
 # Prints the places in the kernel's tables where dockerd listens.
@@ -157,6 +207,16 @@ places_of_dockerd() {
       printf '%s\n' "${place}"
     fi
   done < <(listening_sockets)
+}
+
+# Prints the inode and the path of each listening local socket; @ begins a name
+# that is no file's.
+listening_local_sockets() {
+  local kind inode path
+  while read -r _ _ _ kind _ _ inode path; do
+    # __SO_ACCEPTCON of linux/net.h.
+    [[ ${kind} != 00010000 ]] || printf '%s %s\n' "${inode}" "${path}"
+  done < <(cat /proc/net/unix)
 }
 
 # True for what dockerd has besides: the socket unit's, and those of its
@@ -189,13 +249,7 @@ local_listener_problem() {
 # its userland proxy dockerd itself holds these, and answers nobody there.
 published_places() {
   local text place pattern='"HostIp":"([^"]*)","HostPort":"([0-9]+)"'
-  local -a ids
-  text=$(docker -H unix:///var/run/docker.sock ps --quiet 2>/dev/null) ||
-    text=''
-  if [[ -z ${text} ]]; then return; fi
-  mapfile -t ids <<<"${text}"
-  text=$(docker -H unix:///var/run/docker.sock inspect \
-    --format '{{json .NetworkSettings.Ports}}' "${ids[@]}" 2>/dev/null) || true
+  text=$(cat -- "${facts}/ports" 2>/dev/null) || true
   while [[ ${text} =~ ${pattern} ]]; do
     place=${BASH_REMATCH[1]}
     if [[ ${place} == *:* ]]; then place="[${place}]"; fi
@@ -211,12 +265,14 @@ socket_unit_places() {
   local -a units
   read -r -a units < <(daemon_property TriggeredBy)
   for unit in "${units[@]}"; do
-    if ! systemctl --quiet is-active "${unit}"; then continue; fi
+    if [[ $(unit_property "${unit}" ActiveState) != active ]]; then
+      continue
+    fi
     while read -r place _; do
       if [[ -n ${place} && ! ${place} =~ ^(/var)?/run/docker\.sock$ ]]; then
         printf '%s of %s\n' "${place}" "${unit}"
       fi
-    done < <(systemctl show --property Listen --value "${unit}")
+    done < <(unit_property "${unit}" Listen)
   done
 }
 
@@ -264,10 +320,9 @@ verify_remap() {
     return
   fi
   asked="docker info --format '{{.SecurityOptions}} {{.DockerRootDir}}'"
-  info=$(docker -H unix:///var/run/docker.sock info \
-    --format '{{.SecurityOptions}} {{.DockerRootDir}}' 2>&1) || true
+  info=$(<"${facts}/info")
   problem=$(remap_problem "${info}")
-  lost=$(lost_containers)
+  lost=$(<"${facts}/lost")
   if [[ -n ${lost} ]]; then
     problem+="containers run that dockerd does not list: ${lost}"
     remedy+=' --undo, stop them (docker stop), and run it again'

@@ -34,8 +34,7 @@ readonly -a other_claims=(
   NET-3 "the host's port 80 stays free for another service"
   NET-4 'with --network=container: two containers have one address'
 )
-claims=()    # those of this site
-id_prefix='' # before each id: 40-show-namespaces.sh has ids of its own
+claims=() # those of this site
 # The six containers, by the part that they play.
 declare -A member_id=() member_name=() member_pid=() member_sleep=()
 declare -A member_answers=()
@@ -69,14 +68,14 @@ claim_of() { # claim_of ID
 # back, and what to do.
 judge_claim() { # judge_claim ID ASKED PROBLEM EVIDENCE REMEDY [CIS_ITEM]
   asked=$2
-  judge "${id_prefix}$1" "$(claim_of "$1")" "${3:+$3$'\n'$4}" "$4" "$5" "${6:-}"
+  judge "$1" "$(claim_of "$1")" "${3:+$3$'\n'$4}" "$4" "$5" "${6:-}"
 }
 
 # Where nothing can be shown.
 report_all() { # report_all SKIP|FAIL REASON [REMEDY]
   local number
   for ((number = 0; number < ${#claims[@]}; number += 2)); do
-    report "${id_prefix}${claims[number]}" "$1" "${claims[number + 1]}" "$2" \
+    report "${claims[number]}" "$1" "${claims[number + 1]}" "$2" \
       "${3:-}"
   done
 }
@@ -329,7 +328,7 @@ verify_host_processes() {
     problem+="it does not see this script, process $$. "
   judge_claim PID-4 'docker run --pid=host; ps -o pid,args' "${problem}" \
     "${seen}$(namespaces_of pid sharing host)" \
-    "read the log of dockerd; without this ${id_prefix}PID-1 shows nothing"
+    "read the log of dockerd; without this PID-1 shows nothing"
 }
 
 verify_pid() {
@@ -429,7 +428,7 @@ verify_root_folder() {
   judge_claim USER-4 'docker run --userns=host --volume FOLDER:/there; touch' \
     "${problem}" \
     "it ${came}"$'\n'"$(namespaces_of user sharing host)" \
-    "read the log of dockerd; without this ${id_prefix}USER-3 shows nothing"
+    "read the log of dockerd; without this USER-3 shows nothing"
 }
 
 verify_user() {
@@ -480,7 +479,7 @@ verify_uts() {
   evidence+=$(namespaces_of uts sharing host)
   judge_claim UTS-3 'docker run --uts=host; hostname' "${problem}" \
     "${evidence}" \
-    "read the log of dockerd; without this ${id_prefix}UTS-1 shows nothing"
+    "read the log of dockerd; without this UTS-1 shows nothing"
 }
 
 # ---- IPC --------------------------------------------------------------------
@@ -608,12 +607,16 @@ addresses_of() { # addresses_of PART
 
 # D26: asks for the page on port 80 from this machine, and prints its text.
 page_at() { # page_at ADDRESS
-  local connection text
+  local text
+  text=$(run_for 10 get_page "$1" | tr -d '\0\r') || true
+  printf '%s\n' "${text##*$'\n'}"
+}
+
+get_page() { # get_page ADDRESS
+  local connection
   { exec {connection}<>"/dev/tcp/$1/80"; } 2>/dev/null || return 0
   { printf 'GET / HTTP/1.0\r\n\r\n' >&"${connection}"; } 2>/dev/null || true
-  text=$(timeout 10 cat <&"${connection}" 2>/dev/null | tr -d '\0\r') || true
-  exec {connection}>&-
-  printf '%s\n' "${text##*$'\n'}"
+  timeout 10 cat <&"${connection}" 2>/dev/null || true
 }
 
 verify_own_networks() {
@@ -700,7 +703,7 @@ prepare_namespaces() {
   host_name=$(</proc/sys/kernel/hostname)
   member_pid[host]=$$
   port_was_open=''
-  if has_listener 127.0.0.1 80; then
+  if run_for 5 has_listener 127.0.0.1 80; then
     port_was_open=', of a service that was there before'
   fi
   make_folders
@@ -708,13 +711,6 @@ prepare_namespaces() {
 
 verify_namespaces() {
   choose_claims
-  if ((! containers)); then
-    report_all SKIP 'left out by --no-containers'
-    return
-  elif ! find_probe_image; then
-    report_all SKIP "${no_image_reason}"
-    return
-  fi
   prepare_namespaces
   if ! start_members; then
     report_all FAIL "${probe_error}" 'read the log of dockerd'

@@ -17,7 +17,7 @@ read_row() { # read_row FIRST
 find_network() { # find_network NAME
   local id name text
   row_id=''
-  text=$(docker -H unix:///var/run/docker.sock network ls --no-trunc \
+  text=$(ask_dockerd network ls --no-trunc \
     --format '{{.ID}} {{.Name}}')
   while read -r id name; do
     if [[ ${name} == "$1" ]]; then row_id=${id}; fi
@@ -97,7 +97,7 @@ compare_network() {
 # Whether dockerd has this version or a newer one.
 is_dockerd_from() { # is_dockerd_from MAJOR MINOR PATCH
   local text
-  text=$(docker -H unix:///var/run/docker.sock version \
+  text=$(ask_dockerd version \
     --format '{{.Server.Version}}')
   [[ ${text} =~ ^([0-9]+)\.([0-9]+)\.([0-9]+) ]] &&
     ((BASH_REMATCH[1] * 1000000 + BASH_REMATCH[2] * 1000 + BASH_REMATCH[3] >= \

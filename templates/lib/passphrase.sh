@@ -3,6 +3,7 @@
 # It reaches openssl through file descriptor 3: never in an argument, never in
 # a file.
 readonly passphrase_minimum=12
+opened_key='' # the CA's private key, in this variable alone
 
 # Prints why a passphrase file is refused, or nothing. bash drops NUL bytes: a
 # read that ends at one has found it.
@@ -49,32 +50,41 @@ ask_on_terminal() { # ask_on_terminal PROMPT; sets answer
   printf '\n' >/dev/tty
 }
 
-# Given an empty passphrase, openssl 1.1.1 would ask for one on the terminal.
-is_right_passphrase() { # is_right_passphrase KEY
-  [[ -n ${passphrase} ]] || return 1
-  openssl pkey -in "$1" -passin fd:3 -noout 3< <(
+# Prints the private key that the passphrase opens. Given an empty passphrase,
+# openssl 1.1.1 would ask for one on the terminal.
+open_with_passphrase() { # open_with_passphrase KEY
+  if [[ -z ${passphrase} ]]; then return 1; fi
+  openssl pkey -in "$1" -passin fd:3 3< <(
     printf '%s\n' "${passphrase}"
   ) 2>/dev/null
 }
 
-# Prints what is wrong with the passphrase, or nothing.
-passphrase_problem() { # passphrase_problem KEY AGAIN
+is_right_passphrase() { # is_right_passphrase KEY
+  open_with_passphrase "$1" >/dev/null
+}
+
+# Sets problem: what is wrong with the passphrase, or nothing. Opening a key
+# takes its time: what comes out is kept.
+try_passphrase() { # try_passphrase KEY AGAIN; sets problem, opened_key
+  problem=''
   if [[ -e $1 ]]; then
-    is_right_passphrase "$1" || printf 'this passphrase does not open %s\n' "$1"
+    opened_key=$(open_with_passphrase "$1") ||
+      problem="this passphrase does not open $1"
   elif ((${#passphrase} < passphrase_minimum)); then
-    printf 'the passphrase has %d characters, at least %d are needed\n' \
-      "${#passphrase}" "${passphrase_minimum}"
+    problem="the passphrase has ${#passphrase} characters, at least"
+    problem+=" ${passphrase_minimum} are needed"
   elif [[ $2 != "${passphrase}" ]]; then
-    printf 'the two passphrases differ\n'
+    problem='the two passphrases differ'
   fi
 }
 
-# Sets passphrase: the one that opens KEY, or a new one when KEY is not there.
+# Sets passphrase and opened_key: what opens KEY, and what it holds; or a new
+# passphrase where KEY is not there.
 get_passphrase() { # get_passphrase KEY
   local key=$1 answer again problem tries
   if [[ -n ${passphrase_file} ]]; then
     read_passphrase_file
-    problem=$(passphrase_problem "${key}" "${passphrase}")
+    try_passphrase "${key}" "${passphrase}"
     [[ -z ${problem} ]] || die 2 "${problem}; ${leaves}"
     return
   fi
@@ -86,7 +96,7 @@ get_passphrase() { # get_passphrase KEY
     passphrase=${answer}
     if [[ ! -e ${key} ]]; then ask_on_terminal 'The same passphrase again: '; fi
     again=${answer}
-    problem=$(passphrase_problem "${key}" "${again}")
+    try_passphrase "${key}" "${again}"
     if [[ -z ${problem} ]]; then return; fi
     note "${problem}"
     ((tries)) || die 2 "three tries; ${leaves}"
@@ -96,7 +106,7 @@ get_passphrase() { # get_passphrase KEY
 # Runs openssl with the passphrase on file descriptor 3 (-passin fd:3).
 run_with_passphrase() { # run_with_passphrase COMMAND...
   print_command "$@"
-  [[ ${verb} != check ]] || return 0
+  if [[ ${verb} == check ]]; then return; fi
   doing=$*
   "$@" 3< <(printf '%s\n' "${passphrase}") || return
   doing=''

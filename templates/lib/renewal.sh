@@ -17,15 +17,22 @@ check_certificate() {
   for file in "${key}" "${certificate}" "${ca}"; do
     [[ -f ${file} ]] || die 2 "${file} is not a regular file; ${leaves}"
   done
+  need_one_certificate "${certificate}"
   problem=$(why_not_valid "${certificate}" "${ca}" "${purpose}")
   [[ -z ${problem} ]] ||
-    die 2 "${certificate} is not valid here: ${problem}; ${leaves}"
+    refuse_pair "${certificate} is not valid here: ${problem}; ${leaves}"
   [[ $(names_of "${certificate}") == "${alternative_names}" ]] ||
-    die 2 \
+    refuse_pair \
       "${certificate} is for $(names_of "${certificate}"), not for" \
       "${alternative_names}; make a new request and sign it; ${leaves}"
   has_same_key "${certificate}" "${key}" ||
-    die 2 "${key} does not belong to ${certificate}; ${leaves}"
+    refuse_pair "${key} does not belong to ${certificate}; ${leaves}"
+}
+
+# The signing of this run may bring another certificate: --check waits for it.
+refuse_pair() { # refuse_pair MESSAGE...
+  if [[ ${verb} == check ]]; then die 5 "$@"; fi
+  die 2 "$@"
 }
 
 # D15: requests and extension files are not needed any more.
@@ -60,7 +67,7 @@ choose_pair() {
   done
   [[ -e ${renewed_key} ]] || renewed_key=${key}
   [[ -e ${renewed_certificate} ]] || renewed_certificate=${certificate}
-  [[ -e ${renewed_key} && -e ${renewed_certificate} ]] || return 0
+  if [[ ! -e ${renewed_key} || ! -e ${renewed_certificate} ]]; then return; fi
   has_same_key "${renewed_certificate}" "${renewed_key}" || return 0
   key=${renewed_key}
   certificate=${renewed_certificate}
@@ -104,7 +111,7 @@ finish_renewal() {
   fi
   # With --check all of it is still there.
   while IFS= read -r file; do
-    [[ -z ${file} || " ${gone[*]} " == *" ${file} "* ]] || return 0
+    if [[ -n ${file} && " ${gone[*]} " != *" ${file} "* ]]; then return; fi
   done <<<"$(ls -A -- "${renewal}")"
   run rmdir -- "${renewal}"
 }

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from generator.compare import differences
-from generator.errors import SiteError
-from generator.load import load
-from generator.manifest import LIBRARY
-from generator.plan import Plan, make_plan
-from generator.read import read_site, site_from
-from generator.render import render_plan
-from generator.schema import schema_text
-from generator.show import plan_table
+from dockseal.errors import SiteError
+from dockseal.output.compare import differences
+from dockseal.output.manifest import LIBRARY
+from dockseal.output.render import render_plan
+from dockseal.plan.planner import Plan, make_plan
+from dockseal.plan.show import plan_table
+from dockseal.site.load import load
+from dockseal.site.read import read_site, site_from
+from dockseal.site.schema import schema_text
 from tests.sites import ROOT, TEMPLATES
 
 FILES = Path(__file__).parent / "files"
@@ -81,4 +81,4 @@ def test_out_is_a_fresh_rendering_of_the_default_site() -> None:
 
 
 def test_the_default_site_is_what_init_writes() -> None:
-    assert (ROOT / "site.yaml").read_bytes() == (ROOT / "generator" / "default.yaml").read_bytes()
+    assert (ROOT / "site.yaml").read_bytes() == (ROOT / "generator" / "dockseal" / "site" / "default.yaml").read_bytes()

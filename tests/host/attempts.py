@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from generator.lab import Host
+from dockseal.lab import Host
 from tests.host.support import BUSYBOX, WORK
 
 PORT = 2376

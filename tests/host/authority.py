@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from generator.lab import Host
+from dockseal.lab import Host
 from tests.host.support import PASSPHRASE, WORK
 
 CLIENT = (ExtendedKeyUsageOID.CLIENT_AUTH,)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from generator.lab import RELEASES, Host, Lab
-from generator.plan import make_plan
-from generator.read import read_site
-from generator.render import render_plan, template_folder
-from generator.write import replace_folder
+from dockseal.lab import RELEASES, Host, Lab
+from dockseal.output.render import render_plan, template_folder
+from dockseal.output.write import replace_folder
+from dockseal.plan.planner import make_plan
+from dockseal.site.read import read_site
 from tests.host.support import keep_busybox
 from tests.processes import OPENS_LABS, group_of
 

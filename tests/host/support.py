@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from generator.lab import Host, Result, Terminal
-from generator.lab.rehearse import AGAIN, CONFIRM
-from generator.lab.rehearse import PASSPHRASE as PROMPT
-from generator.reading import LOADS
+from dockseal.lab import Host, Result, Terminal
+from dockseal.lab.rehearse import AGAIN, CONFIRM
+from dockseal.lab.rehearse import PASSPHRASE as PROMPT
+from dockseal.output.reading import LOADS
 from tests.sites import render
 
 # Characters that a shell, printf and a list of words would each spoil.
@@ -47,17 +47,9 @@ CLIENT = "clients/client/20-configure-client.sh"
 SHOW = "hosts/localhost/40-show-namespaces.sh"
 VERIFY_HOST = "hosts/localhost/90-verify.sh"
 VERIFY_CLIENT = "clients/client/90-verify.sh"
-# Controls of a host with no user namespaces and no networks that are only shown in throwaway containers.
-SHOWN_IN_CONTAINERS = {
-    *(f"ICC-{number}" for number in (3, 4, 5)),
-    *(f"PID-{number}" for number in range(1, 5)),
-    *(f"USER-{number}" for number in range(1, 5)),
-    *(f"UTS-{number}" for number in range(1, 4)),
-    *(f"IPC-{number}" for number in range(1, 4)),
-    *(f"MNT-{number}" for number in range(1, 4)),
-    *(f"NET-{number}" for number in range(1, 5)),
-}
-# And those that such a host has no use for.
+# Controls of a host with no networks that are only shown in throwaway containers.
+OF_PACKETS = {f"ICC-{number}" for number in (3, 4, 5)}
+# And those that a host without user namespaces has no use for.
 OF_USER_NAMESPACES = {"USERNS-1", "USERNS-2"}
 # The keys of a line of --json, in order.
 KEYS = ["script", "id", "result", "what", "asked", "evidence", "remedy", "benchmark"]
@@ -113,10 +105,10 @@ def setup(host: Host, *words: str, check: bool = True, cwd: str = "/root") -> Re
 def whole(host: Host, script: str) -> str:
     """Return the text of a script on a host, with the library's files in the places where it loads them."""
     text = host.read(script)
-    library = re.search(r"""^lib=.*\)/'([./]*lib)'$""", text, re.MULTILINE)
+    library = re.search(r"^lib=\$\{lib%((?:/\*)+)\}/lib$", text, re.MULTILINE)
     if library is None:
         return text  # it is whole already
-    folder = f"{script.rpartition('/')[0]}/{library[1]}"
+    folder = f"{script.rsplit('/', library[1].count('*'))[0]}/lib"
     return LOADS.sub(lambda match: host.read(f"{folder}/{match[1]}"), text)
 
 
@@ -205,6 +197,11 @@ def main_pid(host: Host) -> int:
 def arguments(host: Host) -> list[str]:
     """Return the command line of the running docker daemon."""
     return host.read(f"/proc/{main_pid(host)}/cmdline").rstrip("\0").split("\0")
+
+
+def digest(host: Host, certificate: str) -> str:
+    """Return the sha256 of a certificate as people compare it."""
+    return host.bash('openssl x509 -in "$1" -outform DER | sha256sum', certificate).stdout.split()[0]
 
 
 def run_container(host: Host) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.lab import Host, difference
+from dockseal.lab import Host, difference
 from tests.host.support import (
     CERTIFICATE_STEPS,
     PASSPHRASE,
@@ -63,7 +63,7 @@ def test_it_says_what_it_has_proven_and_what_a_loss_means(ready: Host) -> None:
     assert "/root/second was read back, restored and compared" in result.stderr
     assert "there is no renewal and no new client" in result.stderr
     assert ready.run(["stat", "--format", "%a", "/root/second"]).stdout == "600\n"
-    assert "/root/second.new" not in ready.run(["ls", "/root"]).stdout
+    assert "second.dockseal.new" not in ready.run(["ls", "/root"]).stdout
 
 
 def test_the_restored_ca_is_the_same_and_signs(elsewhere: Host) -> None:
@@ -154,7 +154,7 @@ def test_a_full_disk_leaves_no_back_up(ready: Host, tmp_path: Path) -> None:
     ready.bash("umount /run/small; rmdir /run/small")
     assert result.status == 1
     assert "is the disk full?" in result.stderr or "did not read back" in result.stderr
-    assert left in ("", "ca.new\n")
+    assert left in ("", "ca.dockseal.new\n")
 
 
 def test_check_changes_nothing(ready: Host) -> None:

@@ -8,24 +8,28 @@ from contextlib import contextmanager
 
 import pytest
 
-from generator.lab import Host, Result, Terminal, difference
+from dockseal.lab import Host, Result, Terminal, difference
 from tests.host.support import (
     AGAIN,
     CERTIFICATE_STEPS,
+    CLIENT,
     DAEMON,
     PASSPHRASE,
     PASSPHRASE_FILE,
     PROMPT,
     UNATTENDED,
+    VERIFY_HOST,
     WORK,
     install,
     make_certificates,
     refuses,
     stops,
+    watched,
 )
 
 pytestmark = [pytest.mark.no_probe_image, pytest.mark.one_release]
 CREATE, REQUEST, SIGN = CERTIFICATE_STEPS[:3]
+WATCH = "hosts/localhost/60-watch-expiry.sh"
 UNTOUCHED = "nothing was changed"
 PARTLY = "the lines above that begin with + were run, the last one perhaps in part; run this again to finish"
 WITH_PASSPHRASE = ("--passphrase-file", PASSPHRASE_FILE)
@@ -375,6 +379,43 @@ def test_a_request_whose_signature_is_not_its_own(asking: Host) -> None:
     refused_request(asking, "it is damaged, or not signed by its own key")
 
 
+def test_an_openssl_that_cannot_run_says_nothing_of_a_request(asking: Host) -> None:
+    """The machine's own fault is told as such, in openssl's words, and logs no stranger as hostile."""
+    words = "libssl.so: cannot open shared object file"
+    stand_in = f"#!/bin/bash\n[[ $1 != version ]] || exec /usr/bin/openssl version\necho '{words}' >&2\nexit 127\n"
+    asking.write("/usr/local/bin/openssl", stand_in, 0o755)
+    result = asking.run(script(SIGN, *WITH_PASSPHRASE), check=False)
+    asking.run(["rm", "/usr/local/bin/openssl"])
+    said = f"error: {SIGN}: {WORK}/ca/ca-public.pem: {words}; {UNTOUCHED}\n"
+    assert (result.status, result.stdout, result.stderr) == (2, "", said)
+    assert not asking.exists(f"{WORK}/ca/refused.txt")
+    assert asking.run(script(SIGN, *WITH_PASSPHRASE), check=False).status == 0
+
+
+# ---- Pipes ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["server-key.pem", "certificate.pem", "ca-public.pem", "renewal/server-key.pem", "renewal/certificate.pem"]
+)
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(asking: Host, name: str) -> None:
+    asking.run(script(SIGN, *WITH_PASSPHRASE))
+    file = f"{WORK}/hosts/localhost/{name}"
+    asking.bash('mkdir -p -m 0700 "${1%/*}"; rm -f "$1"; mkfifo "$1"', file)
+    said = f"error: {DAEMON}: {file} is not a regular file; {UNTOUCHED}"
+    refuses(asking, ["timeout", "60", *script(DAEMON, "--yes")], said)
+
+
+@pytest.mark.parametrize("name", ["client-key.pem", "client-certificate.pem"])
+def test_a_client_whose_file_is_a_pipe_is_no_client_to_ask_with(asking: Host, name: str) -> None:
+    asking.run(script(SIGN, *WITH_PASSPHRASE))
+    file = f"{WORK}/clients/client/{name}"
+    asking.bash('rm "$1"; mkfifo "$1"', file)
+    asking.run(["timeout", "120", *script(DAEMON, "--yes")])
+    undone = asking.run(["timeout", "120", *script(DAEMON, "--undo", "--yes")])
+    assert undone.status == 0
+
+
 # ---- Scripts, folders and arguments -----------------------------------------
 
 
@@ -412,10 +453,79 @@ def test_a_working_folder_that_others_can_write_to(ready: Host) -> None:
         assert ready.run(["find", "/run/open", "-type", "f"]).stdout == ""
 
 
+def test_a_working_folder_that_everybody_is_meant_to_write_to(ready: Host) -> None:
+    said = "others can write to /run/sticky, as they are meant to; take another one"
+    ready.run(["install", "-d", "-m", "1777", "/run/sticky"])
+    refuses(ready, script(CREATE, "--dir", "/run/sticky", *WITH_PASSPHRASE), f"error: {CREATE}: {said}")
+
+
+@pytest.mark.parametrize(
+    ("step", "folder"),
+    [
+        (CREATE, "ca"),
+        (REQUEST, "hosts/localhost"),
+        (SIGN, "hosts/localhost"),
+        ("clients/client/20-configure-client.sh", "clients/client"),
+    ],
+)
+def test_undo_removes_nothing_in_a_folder_of_somebody_else(ready: Host, step: str, folder: str) -> None:
+    """Its owner could turn a link while it runs."""
+    ready.bash(f"rm -rf /run/theirs; cp -a {WORK} /run/theirs; chown nobody /run/theirs /run/theirs/{folder}")
+    words = ["--undo", "--dir", "/run/theirs", *(["--remove-keys"] if "20-" not in step else [])]
+    before = ready.snapshot(["/run/theirs", "/root"])
+    for place in ("/run/theirs", f"/run/theirs/{folder}"):
+        result = ready.run(script(step, *words), check=False)
+        said = f"error: {step}: {place} belongs to another user; give another --dir\n"
+        assert (result.status, result.stderr) == (2, said)
+        assert difference(before, ready.snapshot(["/run/theirs", "/root"]), strict=True) == []
+        ready.run(["chown", "root", place])
+        before = ready.snapshot(["/run/theirs", "/root"])
+    assert ready.run(script(step, *words), check=False).status == 0
+
+
 def test_a_working_folder_of_somebody_else(ready: Host) -> None:
     ready.run(["install", "-d", "-m", "0700", "-o", "nobody", "/run/theirs"])
     said = f"error: {CREATE}: /run/theirs belongs to another user; give another --dir"
     refuses(ready, script(CREATE, "--dir", "/run/theirs", *WITH_PASSPHRASE), said)
+
+
+@pytest.fixture
+def ours(ready: Host) -> Iterator[str]:
+    """A folder that is root's alone, and in it a copy of the working folder that is too."""
+    folder = "/srv/of-nobody"
+    ready.bash(f"mkdir {folder}; cp -a {WORK} {folder}/work")
+    yield folder
+    ready.run(["rm", "-r", folder])
+
+
+# Root's scripts that take what is in --dir, with the status and a word of what they come to in a folder of root's.
+GO_ON = {
+    (DAEMON, "--check"): (3, "systemctl restart"),
+    (CLIENT, "--check"): (3, "install -m 600"),
+    (WATCH, "--check"): (3, "systemctl enable"),
+    (WATCH, "--now"): (4, "dockerd shows no certificate"),
+    (VERIFY_HOST, "--json"): (2, "run 20-configure-daemon.sh first"),
+}
+
+
+@pytest.mark.parametrize("theirs", ["chown nobody", "chmod 0775", "chmod 0757"])
+@pytest.mark.parametrize(("step", "word"), GO_ON)
+def test_a_folder_above_that_others_can_change(ready: Host, ours: str, step: str, word: str, theirs: str) -> None:
+    """Whoever can change it can put another working folder in the place of root's."""
+    argv = script(step, "--dir", f"{ours}/work", word)
+    ready.bash(f"{theirs} {ours}")
+    before = ready.snapshot([ours])
+    for words in (argv, [*(one for one in argv if one != "--check"), "--yes"]):
+        result, changes = watched(ready, words)
+        assert (result.status, result.stdout, changes) == (2, "", "")
+        who = "nobody" if "chown" in theirs else "others"
+        said = rf"error: {step}: {who} could replace {ours}/work\S*: .*\bof-nobody on its path.*\n"
+        assert re.fullmatch(said, result.stderr)
+    assert difference(before, ready.snapshot([ours]), strict=True) == []
+    ready.bash(f"chown root {ours}; chmod 0755 {ours}")
+    result, changes = watched(ready, argv)
+    assert (result.status, changes) == (GO_ON[step, word][0], "")
+    assert GO_ON[step, word][1] in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(
@@ -433,6 +543,7 @@ def test_a_working_folder_of_somebody_else(ready: Host) -> None:
         ("setup.sh", ["--dir"], "--dir needs a value"),
         (CREATE, ["--passphrase-file"], "--passphrase-file needs a value"),
         (CREATE, ["--dir", ""], "--dir needs a value"),
+        (CREATE, ["--dir", "/etc/passwd"], "/etc/passwd is no folder; give another --dir"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

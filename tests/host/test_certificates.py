@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from generator.lab import Host, Result, difference
+from dockseal.lab import Host, Result, difference
 from tests.host.authority import common_name, general_name
 from tests.host.support import PASSPHRASE, PASSPHRASE_FILE, UNATTENDED, read_folder
 from tests.sites import render
@@ -248,6 +248,57 @@ def test_the_verifier_of_cryptography_accepts_the_client_and_no_server_as_a_clie
         policy(ca).build_client_verifier().verify(made.certificate("server"), [])
     with pytest.raises(VerificationError, match="required EKU not found"):
         policy(ca).build_server_verifier(x509.DNSName("alice")).verify(client, [])
+
+
+NSS = """
+folder=$(mktemp -d)
+certutil -N -d "sql:$folder" --empty-password
+certutil -A -d "sql:$folder" -n ca -t C,, -a -i "$1"
+certutil -A -d "sql:$folder" -n server -t ,, -a -i "$2"
+certutil -V -d "sql:$folder" -n server -u V
+"""
+# What NSS refuses: the server's own request, signed for an RSA key that may not encipher keys.
+SIGNS_ONLY = """
+printf '%s\n' 'subjectAltName = DNS:docker.example' 'extendedKeyUsage = serverAuth' \
+  "keyUsage = critical, $2" >extfile.cnf
+openssl genrsa -out ca.key 2048
+openssl req -new -x509 -days 9 -key ca.key -subj /CN=ca -out ca.pem
+openssl req -new -key "$1" -subj /CN=docker.example -out server.csr
+openssl x509 -req -days 9 -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile extfile.cnf -out server.pem
+"""
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("key_type", KNOWN_TO_CRYPTOGRAPHY)
+def test_nss_accepts_the_server(make: Make, key_type: str) -> None:
+    """Firefox and some builds of curl ask NSS."""
+    made = make(key_type)
+    files = [f"{made.folder}/{FILES[kind][0]}" for kind in ("ca", "server")]
+    done = made.host.run(["bash", "-ec", NSS, "nss", *files])
+    assert done.stdout == "certutil: certificate is valid\n"
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize(
+    ("usage", "valid"),
+    [("digitalSignature", False), ("digitalSignature, keyEncipherment", True)],
+    ids=["signs only", "enciphers keys too"],
+)
+def test_nss_wants_an_rsa_key_that_may_encipher_keys(make: Make, usage: str, valid: bool) -> None:
+    host, folder = make("rsa:2048").host, f"/root/nss-{valid}"
+    host.run(["mkdir", folder])
+    host.run(["openssl", "genrsa", "-out", "server.key", "2048"], cwd=folder)
+    host.run(["bash", "-ec", SIGNS_ONLY, "sign", "server.key", usage], cwd=folder)
+    done = host.run(["bash", "-ec", NSS, "nss", "ca.pem", "server.pem"], cwd=folder, check=False)
+    assert (done.status == 0, "key usage inadequate" in done.output) == (valid, not valid), done.output
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_a_guess_at_the_passphrase_costs_600_000_rounds(make: Make, key_type: str) -> None:
+    made = make(key_type)
+    parsed = made.host.run(["openssl", "asn1parse", "-in", f"{made.folder}/ca/ca-private.pem"]).stdout
+    assert re.findall(r"INTEGER +:([0-9A-F]+)", parsed) == [f"{600_000:06X}"]
+    assert re.findall(r"OBJECT +:(\S+)", parsed) == ["PBES2", "PBKDF2", "hmacWithSHA256", "aes-256-cbc"]
 
 
 @pytest.mark.parametrize("key_type", KEY_TYPES[3:])

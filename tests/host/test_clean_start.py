@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.lab import Host
+from dockseal.lab import Host
 from tests.host.support import DAEMON, PASSPHRASE, UNATTENDED, VERIFY_HOST, install, make_certificates, setup
 
 pytestmark = [pytest.mark.one_release, pytest.mark.no_probe_image]

@@ -1,4 +1,4 @@
-"""What docker's flags and variables really do, measured by the client's script, and each way into plain text."""
+"""What docker's flags and variables really do, measured by the client's scripts, and each way into plain text."""
 
 from __future__ import annotations
 
@@ -11,16 +11,32 @@ from typing import Any
 
 import pytest
 
-from generator.lab import Host, Lab, Result
+from dockseal.lab import Host, Lab, Result
 from tests.host.authority import SERVER, issue, new_authority
-from tests.host.support import DROP_IN, PASSPHRASE_FILE, RESTART, UNATTENDED, WORK, install, setup, site
+from tests.host.support import (
+    DROP_IN,
+    PASSPHRASE_FILE,
+    RESTART,
+    UNATTENDED,
+    WORK,
+    changed,
+    install,
+    refuses,
+    setup,
+    site,
+    whole,
+)
 
 SCRIPT = "/root/out/clients/client/90-verify.sh"
+SHOW = "clients/client/50-show-tls-modes.sh"
+TABLE_SCRIPT = f"/root/out/{SHOW}"
 # The same without what it asks of each host, where only the user's own settings matter.
-SHORT = "/root/out/clients/client/short.sh"
+SHORT = SCRIPT.replace(".sh", "-changed.sh")
 HOME = "/root/.docker"
 TCP = "tcp://localhost:2376"
-CELLS = ("server authenticated", "client certificate sent", "plain text", "the real daemon answers")
+# Of the verification, which asks the real daemon otherwise, and of the table.
+OWN_CELLS = ("server authenticated", "client certificate sent", "plain text")
+CELLS = (*OWN_CELLS, "the real daemon answers")
 STOPS = "-  -  -  no"
 PLAIN = "no no yes no"
 UNVERIFIED = "no yes no yes"
@@ -48,26 +64,28 @@ TABLE = {
     "DOCKER_CERT_PATH=~/.docker": PLAIN,
     "--context localhost": SOUND,
 }
+MODES = [f"DMODE-{number}" for number in range(1, len(TABLE) + 1)]
 # The client of 20.10 crashes on an option without a value.
 EMPTY_VALUE = f"--tlsverify --tlscacert={ABSENT}"
 CLAIMS = [
-    ("MODE-1", "document", "will authenticate the server using the default CA pool", "false"),
-    ("MODE-1", "manual", "Authenticate server based on public/default CA pool", "false"),
-    ("MODE-1", "manual", "If found, the client sends its client certificate", "true"),
-    ("MODE-3", "document", "will verify the client's certificate without authenticating the server's CA", "true"),
+    ("DMODE-1", "document", "will authenticate the server using the default CA pool", "false"),
+    ("DMODE-1", "manual", "Authenticate server based on public/default CA pool", "false"),
+    ("DMODE-1", "manual", "If found, the client sends its client certificate", "true"),
+    ("DMODE-3", "document", "will verify the client's certificate without authenticating the server's CA", "true"),
     (
-        "MODE-3",
+        "DMODE-3",
         "manual",
         "Authenticate with client certificate, do not authenticate server based on given CA",
         "true",
     ),
-    ("MODE-5", "document", "will enforce the server uses the given CA without any other checks", "true"),
-    ("MODE-5", "manual", "Authenticate server based on given CA", "true"),
-    ("MODE-6", "document", "will enforce the server uses the given CA without any other checks", "false"),
-    ("MODE-6", "manual", "If found, the client sends its client certificate", "true"),
-    ("MODE-7", "manual", "Authenticate with client certificate and authenticate server based on given CA", "true"),
+    ("DMODE-5", "document", "will enforce the server uses the given CA without any other checks", "true"),
+    ("DMODE-5", "manual", "Authenticate server based on given CA", "true"),
+    ("DMODE-6", "document", "will enforce the server uses the given CA without any other checks", "false"),
+    ("DMODE-6", "manual", "If found, the client sends its client certificate", "true"),
+    ("DMODE-7", "manual", "Authenticate with client certificate and authenticate server based on given CA", "true"),
 ]
 OWN = ("MODE-7", "MODE-13", "MODE-17")
+OWN_SOUND = "yes yes no"
 
 Found = dict[str, dict[str, str]]
 
@@ -79,7 +97,7 @@ def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     host.run(["mkdir", "/root/.config"])
     host.bash("cp -a /root/.profile /run/profile; cp -a /root/.bashrc /run/bashrc || true")
     setup(host, *UNATTENDED, "--no-containers")
-    host.bash('sed "/^ *verify_host /s/.*/:/" "$1" >"$2"; ! cmp -s "$1" "$2"', SCRIPT, SHORT)
+    assert changed(host, SCRIPT, ('    verify_host "${hosts[@]:row:4}"\n', "    :\n")) == SHORT
     host.bash("cp -a /root/.docker /run/dot-docker; cp -a /root/.config /run/dot-config")
     return host
 
@@ -101,7 +119,7 @@ def run(host: Host, *words: str, script: str = SCRIPT, env: Mapping[str, str] | 
 
 
 def verify(host: Host, script: str = SCRIPT, env: Mapping[str, str] | None = None) -> tuple[int, Found]:
-    """Run the script; return its exit status and its controls by id."""
+    """Run a script; return its exit status and its controls by id."""
     result = run(host, "--json", script=script, env=env)
     assert result.stderr == ""
     return result.status, {line["id"]: line for line in map(json.loads, result.stdout.splitlines())}
@@ -112,66 +130,84 @@ def failed(found: Found) -> set[str]:
 
 
 def cells(control: dict[str, str]) -> str:
-    """Return the four cells of a mode, as in the table above."""
+    """Return the cells of a mode: four, as in the table above, or three of the verification."""
     facts = dict(part.split(": ", 1) for part in control["evidence"].split("; ")[: len(CELLS)])
-    return " ".join(facts[name] for name in CELLS)
+    return " ".join(facts[name] for name in (CELLS if control["id"].startswith("D") else OWN_CELLS))
 
 
 @pytest.fixture(scope="module")
 def found(ready: Host) -> Found:
-    """What the script finds on the host as it was set up."""
+    """What the verification finds on the host as it was set up."""
     status, controls = verify(ready)
     assert status == 0, failed(controls)
+    return controls
+
+
+@pytest.fixture(scope="module")
+def shown(ready: Host) -> Found:
+    """What the table shows on the host as it was set up."""
+    status, controls = verify(ready, TABLE_SCRIPT)
+    assert status == 0
     return controls
 
 
 # ---- The truth table --------------------------------------------------------
 
 
-def test_the_table_is_right_in_each_cell(release: str, found: Found) -> None:
+def test_the_table_is_right_in_each_cell(release: str, shown: Found) -> None:
     wanted = {f"docker {mode}": " ".join(row.split()) for mode, row in TABLE.items()}
     if release != "trixie":
         wanted[f"docker {EMPTY_VALUE}"] = " ".join(STOPS.split())
-    modes = {control["what"]: cells(control) for name, control in found.items() if name.startswith("MODE-")}
-    assert modes == wanted
-    assert [name for name in found if name.startswith("MODE-")] == [f"MODE-{n}" for n in range(1, len(TABLE) + 1)]
+    assert {control["what"]: cells(control) for control in shown.values()} == wanted
+    assert [*shown] == MODES
+    assert {control["result"] for control in shown.values()} == {"PASS"}
 
 
-def test_each_claim_stands_beside_its_mode(found: Found) -> None:
+def test_each_claim_stands_beside_its_mode(shown: Found) -> None:
     claims = [
         (name, *match)
-        for name, control in found.items()
+        for name, control in shown.items()
         for match in re.findall(r'^the (document|manual): "(.*)": (true|false)$', control["evidence"], re.MULTILINE)
     ]
     assert claims == CLAIMS
 
 
-def test_a_reader_gets_the_same_as_a_table(ready: Host, found: Found) -> None:
-    text = run(ready).stdout
-    rows = dict(re.findall(r"^(MODE-\d+) +PASS  .*?  *((?:(?:yes|no|-) +){3}(?:yes|no|-))$", text, re.MULTILINE))
+def test_a_reader_gets_the_same_as_a_table(ready: Host, shown: Found) -> None:
+    text = run(ready, script=TABLE_SCRIPT).stdout
+    rows = dict(re.findall(r"^(DMODE-\d+) +PASS  .*?  *((?:(?:yes|no|-) +){3}(?:yes|no|-))$", text, re.MULTILINE))
     assert {name: " ".join(row.split()) for name, row in rows.items()} == {
-        name: cells(control) for name, control in found.items() if name in rows
+        name: cells(control) for name, control in shown.items()
     }
-    assert len(rows) == len(TABLE)
     for _, who, words, truth in CLAIMS:
         assert f'\n              the {who}: "{words}": {truth}\n' in text
 
 
-def test_a_command_can_be_typed_as_it_is_shown(ready: Host, found: Found) -> None:
-    assert found["MODE-13"]["asked"].startswith(f"DOCKER_TLS_VERIFY=1 DOCKER_HOST={TCP} docker ps --quiet, and at ")
-    for name in ("MODE-5", "MODE-7", "MODE-15", "MODE-16", "MODE-17"):
-        asked = found[name]["asked"].partition(", and at ")[0].replace("/none", "/none-here")
+def test_a_command_can_be_typed_as_it_is_shown(ready: Host, shown: Found) -> None:
+    assert shown["DMODE-13"]["asked"].startswith(f"DOCKER_TLS_VERIFY=1 DOCKER_HOST={TCP} docker ps --quiet, and at ")
+    for name in ("DMODE-5", "DMODE-7", "DMODE-15", "DMODE-16", "DMODE-17"):
+        asked = shown[name]["asked"].partition(", and at ")[0].replace("/none", "/none-here")
         answered = ready.bash(asked, check=False).status == 0
-        assert cells(found[name]).split()[3] == ("yes" if answered else "no"), asked
+        assert cells(shown[name]).split()[3] == ("yes" if answered else "no"), asked
+
+
+def test_the_verification_has_the_clients_own_modes_alone(found: Found, shown: Found) -> None:
+    assert [name for name in found if "MODE" in name] == [*OWN]
+    for name in OWN:
+        assert cells(found[name]) == OWN_SOUND
+        assert cells(shown[f"D{name}"]) == SOUND
+        asked = re.sub(r"127\.0\.0\.1:\d+", "IMPOSTOR", found[name]["asked"])
+        assert asked.endswith(" ps --quiet, at tcp://IMPOSTOR"), asked
+    assert found["MODE-13"]["asked"].startswith("DOCKER_TLS_VERIFY=1 DOCKER_HOST=tcp://127.0.0.1:")
+    assert found["MODE-17"]["what"] == "docker with --context localhost refuses a server of another CA"
 
 
 def test_where_the_daemon_does_not_want_client_certificates_a_client_without_one_is_answered(mended: Host) -> None:
     mended.bash(f"cp -a {DROP_IN} /run/drop-in; sed -i '$s|$| --tlsverify=false|' {DROP_IN}; {RESTART}")
     try:
-        controls = verify(mended)[1]
+        controls = verify(mended, TABLE_SCRIPT)[1]
     finally:
         mended.bash(f"cp -a /run/drop-in {DROP_IN}; {RESTART}")
-    assert [cells(controls[f"MODE-{number}"]) for number in (5, 6, 9)] == ["yes no no yes", SOUND, "yes no no yes"]
+    assert [cells(controls[f"DMODE-{number}"]) for number in (5, 6, 9)] == ["yes no no yes", SOUND, "yes no no yes"]
 
 
 # The log of the server before this one has that one's port in it.
@@ -203,10 +239,14 @@ def test_without_an_answer_the_host_is_not_asked_again_and_again(mended: Host) -
     mended.bash("systemctl stop docker.socket docker.service")
     try:
         status, controls = verify(mended)
+        seen, shown = verify(mended, TABLE_SCRIPT)
     finally:
         mended.bash(RESTART)
     assert (status, failed(controls)) == (4, {"CLIENT-1", "CLIENT-2", "CLIENT-3", "CLIENT-4"})
-    assert {cells(controls[name]) for name in OWN} == {"yes yes no -"}
+    assert {cells(controls[name]) for name in OWN} == {OWN_SOUND}
+    assert (seen, failed(shown), len(shown)) == (0, set(), len(TABLE))
+    assert {cells(control).split()[3] for control in shown.values()} == {"-"}
+    assert {cells(shown[f"D{name}"]) for name in OWN} == {f"{OWN_SOUND} -"}
     assert controls["CLIENT-1"]["evidence"].startswith("server: nothing listens on this address and port: ")
     assert controls["CLIENT-3"]["evidence"].startswith(f"server: nothing listens at {TCP}, or its name has no ")
 
@@ -264,6 +304,11 @@ PROFILES: dict[str, tuple[str, str, str]] = {
         f"DOCKER_HOST={TCP} DOCKER_CERT_PATH={HOME} and no ",
     ),
     "a comment": (".bashrc", f"# export DOCKER_HOST={TCP}\n", ""),
+    "as documented, with comments": (
+        ".bashrc",
+        f"export DOCKER_HOST={TCP}\n# with TLS\n\nexport DOCKER_TLS_VERIFY=1\n",
+        "",
+    ),
     "as documented": (".bashrc", f"export DOCKER_HOST={TCP}\nexport DOCKER_TLS_VERIFY=1\n", ""),
 }
 
@@ -315,6 +360,7 @@ UNCLEAR = {
     "condition": f"[ -n x ] && export DOCKER_HOST={TCP}",
     "command": "export DOCKER_HOST=$(cat /root/host)",
     "unset": "unset DOCKER_TLS_VERIFY",
+    "an alias": f"alias docker='docker -H {TCP}'",
 }
 
 
@@ -424,21 +470,76 @@ def test_the_clients_own_context_must_check_the_server(
     assert "20-configure-client.sh" in controls["MODE-17"]["remedy"]
 
 
+# A docker that does not check what it is told to check.
+CARELESS = """#!/bin/bash
+unset DOCKER_TLS_VERIFY
+exec /usr/bin/docker "${@/#--tlsverify/--tls}"
+"""
+
+
+@pytest.mark.one_release
+def test_a_docker_that_checks_no_server_fails_each_way_of_the_client(mended: Host) -> None:
+    mended.write("/usr/local/sbin/docker", CARELESS, 0o755)
+    try:
+        status, controls = verify(mended)
+    finally:
+        mended.run(["rm", "/usr/local/sbin/docker"])
+    assert (status, failed(controls)) == (4, {"MODE-7", "MODE-13", "PLAIN-2"})
+    assert controls["MODE-7"]["evidence"] == "docker accepts a server of another CA"
+    assert controls["MODE-13"]["evidence"] == "docker sends plain text"
+
+
 @pytest.mark.one_release
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (f"host=tcp://other.example:2376,{FILES}", f"it leads to tcp://other.example:2376, and the site says {TCP}"),
         (f"host={TCP},ca=/run/other.pem,cert={HOME}/cert.pem,key={HOME}/key.pem", f"its ca.pem is not {HOME}/ca.pem"),
+        (
+            f"host={TCP},ca={HOME}/ca.pem,cert=/run/other-cert.pem,key={HOME}/key.pem",
+            f"its cert.pem is not {HOME}/cert.pem",
+        ),
     ],
-    ids=["another host", "another CA"],
+    ids=["another host", "another CA", "another certificate"],
 )
 def test_a_context_that_is_not_the_site_s_is_not_followed(mended: Host, options: str, said: str) -> None:
     mended.run(["cp", f"{HOME}/cert.pem", "/run/other.pem"])
+    # Of the same key: docker takes no other one.
+    words = ["-x509", "-days", "9", "-subj", "/CN=client", "-key", f"{HOME}/key.pem", "-out", "/run/other-cert.pem"]
+    mended.run(["openssl", "req", *words])
     mended.run(["docker", "context", "rm", "--force", "localhost"])
     mended.run(["docker", "context", "create", "localhost", "--docker", options])
     controls = verify(mended)[1]
     assert (controls["CLIENT-4"]["result"], controls["CLIENT-4"]["evidence"]) == ("FAIL", said)
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize(
+    ("script", "ended", "outcome", "silent"),
+    [(SCRIPT, 4, "FAIL", {"PLAIN-2", "PLAIN-3", *OWN}), (TABLE_SCRIPT, 0, "SKIP", {*MODES})],
+    ids=["verification", "table"],
+)
+def test_an_impostor_that_somebody_else_holds_shows_nothing(
+    mended: Host, script: str, ended: int, outcome: str, silent: set[str]
+) -> None:
+    """Any user can connect to it, and it serves one connection at a time."""
+    held, line = "/root/out/clients/client/held.sh", "      impostor=127.0.0.1:${BASH_REMATCH[1]}\n"
+    mended.run(["rm", "-f", "/tmp/held"])
+    text = whole(mended, script)
+    assert text.count(line) == 1
+    wait = "      bash /run/hold.sh &\n      until [[ -e /tmp/held ]]; do :; done\n"
+    mended.write(held, text.replace(line, f"{line}      export impostor\n{wait}"))
+    hold = "exec 9<>/dev/tcp/${impostor/:/\\/}; touch /tmp/held; sleep 300"
+    mended.write("/run/hold.sh", f"exec setpriv --reuid nobody --clear-groups bash -c '{hold}' >/dev/null 2>&1\n")
+    status, found = verify(mended, held)
+    mended.run(["pkill", "-u", "nobody", "sleep"])
+    assert (status, {name for name, one in found.items() if one["result"] == outcome}) == (ended, silent)
+    for name in silent:
+        assert "somebody else has it: this shows nothing" in found[name]["evidence"]
+    mended.write("/run/hold.sh", "exit\n")
+    status, found = verify(mended, held)
+    assert (status, failed(found)) == (0, set())
+    assert {found[name]["result"] for name in silent} == {"PASS"}
 
 
 def test_without_the_context_its_mode_is_skipped_and_says_why(mended: Host) -> None:
@@ -448,6 +549,8 @@ def test_without_the_context_its_mode_is_skipped_and_says_why(mended: Host) -> N
     said = "client: there is no docker context localhost: run 20-configure-client.sh"
     assert (controls["MODE-17"]["result"], controls["MODE-17"]["evidence"]) == ("SKIP", said)
     assert controls["CLIENT-4"]["evidence"].startswith(said)
+    status, shown = verify(mended, TABLE_SCRIPT)
+    assert (status, cells(shown["DMODE-17"])) == (0, " ".join(STOPS.split()))
 
 
 # ---- What it leaves, and what it needs --------------------------------------
@@ -460,30 +563,85 @@ exec /usr/bin/docker "$@"
 """
 
 
-def test_the_private_key_is_never_copied_and_nothing_stays(mended: Host) -> None:
+@pytest.mark.parametrize(("script", "calls"), [(SCRIPT, len(OWN)), (TABLE_SCRIPT, len(TABLE))])
+def test_the_private_key_is_never_copied_and_nothing_stays(mended: Host, script: str, calls: int) -> None:
     mended.write("/usr/local/sbin/docker", LOOK, 0o755)
     mended.bash("ls -A /tmp >/run/before; cp /root/.docker/key.pem /tmp/control; docker context ls >/dev/null")
     assert mended.read("/run/copies") == "/tmp/control\n"
-    mended.bash("rm /tmp/control /run/copies")
+    mended.bash("rm /tmp/control /run/copies /run/calls")
     try:
-        assert verify(mended)[0] == 0
+        assert verify(mended, script)[0] == 0
     finally:
         mended.run(["rm", "/usr/local/sbin/docker"])
     assert mended.read("/run/copies") == ""
-    assert len(mended.read("/run/calls")) > len(TABLE)
+    assert len(mended.read("/run/calls")) > calls
     assert mended.bash("ls -A /tmp").stdout == mended.read("/run/before")
     assert mended.run(["pgrep", "-f", "s_server"], check=False).stdout == ""
 
 
-def test_without_a_docker_client_modes_are_skipped(mended: Host) -> None:
+@pytest.mark.parametrize(
+    ("script", "point"), [(TABLE_SCRIPT, "DMODE-1 "), (TABLE_SCRIPT, "DMODE-9 "), (SCRIPT, "CLIENT-5 ")]
+)
+def test_ctrl_c_leaves_no_impostor(ready: Host, script: str, point: str) -> None:
+    before = ready.bash("ls -A /tmp").stdout
+    terminal = ready.spawn(["bash", script])
+    assert terminal.expect(point) == 0
+    serves = "timeout 10 bash -c 'until %s pgrep -f \"[o]penssl s_server\" >/dev/null; do sleep 0.05; done'"
+    ready.bash(serves % "")
+    terminal.interrupt()
+    assert terminal.wait() == 130
+    assert "error" not in terminal.transcript.text
+    ready.bash(serves % "!")
+    assert ready.bash("ls -A /tmp").stdout == before
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("script", [TABLE_SCRIPT, SHORT])
+def test_ctrl_c_is_heard_while_something_is_waited_for_that_does_not_hear_it(ready: Host, script: str) -> None:
+    """timeout(1) keeps it from what it runs; bash takes it, then, for the business of what it waits for."""
+    slow = changed(ready, script, ("  run_for 10 knock_at_impostor &>/dev/null\n", "  timeout 9 sleep 2.345\n"))
+    terminal = ready.spawn(["bash", slow])
+    ready.bash("timeout 60 bash -c 'until pgrep -f \"[s]leep 2.345\" >/dev/null; do sleep 0.05; done'")
+    terminal.interrupt()
+    assert terminal.wait() == 130
+
+
+@pytest.fixture
+def without_docker(mended: Host) -> Iterator[Host]:
+    """A client that has the certificates and no docker command."""
     mended.run(["mv", "/usr/bin/docker", "/usr/bin/docker.away"])
-    try:
-        status, controls = verify(mended)
-    finally:
-        mended.run(["mv", "/usr/bin/docker.away", "/usr/bin/docker"])
+    yield mended
+    mended.run(["mv", "/usr/bin/docker.away", "/usr/bin/docker"])
+
+
+def test_without_a_docker_client_modes_are_skipped(without_docker: Host) -> None:
+    status, controls = verify(without_docker)
     assert status == 0
     skipped = {name for name, control in controls.items() if control["result"] == "SKIP"}
-    assert skipped == {"CLIENT-3", "CLIENT-4", "MODE-1", "PLAIN-1"}
+    assert skipped == {"CLIENT-3", "CLIENT-4", "MODE-7", "PLAIN-1"}
+
+
+NO_DOCKER = f"error: {SHOW}: there is no docker client here, and this shows what one does"
+
+
+@pytest.mark.parametrize("words", [[], ["--check"], ["--json"]], ids=["run", "check", "json"])
+def test_without_a_docker_client_there_is_no_table(without_docker: Host, words: list[str]) -> None:
+    refuses(without_docker, ["bash", TABLE_SCRIPT, *words], NO_DOCKER)
+    assert run(without_docker, "--undo", script=TABLE_SCRIPT).status == 0
+
+
+@pytest.mark.one_release
+def test_without_a_docker_client_the_table_is_left_out_with_the_reason(without_docker: Host) -> None:
+    client = ("--as", "clients/client")
+    result = setup(without_docker, *client, check=False)
+    checked = setup(without_docker, *client, "--check", check=False)
+    named = setup(without_docker, SHOW, check=False)
+    without_docker.run(["rm", f"{WORK}/parties.txt"])
+    assert (result.status, checked.status, named.status) == (0, 0, 2), result.output
+    for said in (result, checked, named):
+        assert NO_DOCKER in said.stderr
+    assert re.search(rf"^   3\. {SHOW} +left out, for the reason above$", result.stderr, re.MULTILINE)
+    assert re.findall(r"^\[(\d)/4\] \S+ \.\.\. ok ", result.stderr, re.MULTILINE) == ["1", "2", "4"]
 
 
 # ---- Three machines ---------------------------------------------------------
@@ -548,6 +706,8 @@ def test_a_client_elsewhere_trusts_the_host_of_its_ca_and_refuses_one_of_another
                 alice.write(path, one.read_bytes(path), 0o600)
             alice.run(["bash", "/root/out/clients/alice/20-configure-client.sh"])
             result = alice.run(["bash", "/root/out/clients/alice/90-verify.sh", "--json"], check=False)
+            words = ["bash", "/root/out/clients/alice/50-show-tls-modes.sh", "--json"]
+            table = alice.run(words, env={"https_proxy": PROXY})
             proxied = through_proxy(alice, {"https_proxy": PROXY, "no_proxy": "localhost"})
             bypassed = through_proxy(alice, {"HTTPS_PROXY": PROXY, "NO_PROXY": "one.example"})
         finally:
@@ -557,14 +717,21 @@ def test_a_client_elsewhere_trusts_the_host_of_its_ca_and_refuses_one_of_another
     middle = next(n for n, line in enumerate(controls) if line["id"] == "CLIENT-1" and "two.example" in line["what"])
     good = {line["id"]: line for line in controls[:middle]}
     assert failed(good) == set(), result.stdout
-    assert {cells(good[name]) for name in OWN} == {SOUND}
+    assert {cells(good[name]) for name in OWN} == {OWN_SOUND}
     other = {line["id"]: line for line in controls[middle:]}
     assert failed(other) == {"CLIENT-1", "CLIENT-3", "CLIENT-4"}
     for name in failed(other):
         assert other[name]["evidence"].startswith("client: the server's certificate is not of the CA in ca.pem: ")
-    assert {cells(other[name]) for name in OWN} == {"yes yes no -"}
+    assert cells(other["MODE-17"]) == OWN_SOUND
     assert failed(bypassed) == set()
-    assert (failed(proxied), {cells(proxied[name]) for name in OWN}) == ({"CLIENT-3", "CLIENT-4"}, {SOUND})
+    assert (failed(proxied), {cells(proxied[name]) for name in OWN}) == ({"CLIENT-3", "CLIENT-4"}, {OWN_SOUND})
+    rows = [json.loads(line) for line in table.stdout.splitlines()]
+    assert [row["id"] for row in rows] == MODES * 2
+    seen = {row["asked"].partition(", and at ")[0]: cells(row) for row in rows if row["id"] == "DMODE-17"}
+    assert seen == {
+        "docker --context=one.example ps --quiet": SOUND,
+        "docker --context=two.example ps --quiet": f"{OWN_SOUND} -",
+    }
     for name in failed(proxied):
         assert proxied[name]["evidence"] == (
             f"client: docker goes through the proxy of https_proxy={PROXY} no_proxy=localhost and gets no answer "

@@ -1,4 +1,4 @@
-"""What would make dockerd refuse is found before the first change; what fails later is put back."""
+"""What would make dockerd refuse is found before the first change."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from generator.lab import Host, Lab, Result, difference
-from generator.lab.image import tag
-from tests.host.authority import DAY, issue, real_authority
+from dockseal.lab import Host
+from tests.host.daemon import (
+    ERROR,
+    FOLDER,
+    SCRIPT,
+    UNIT,
+    UNTOUCHED,
+    configure,
+    kept,
+    refused,
+    sign,
+)
 from tests.host.support import (
     BUSYBOX,
-    CERTIFICATE_STEPS,
-    CLIENT,
     DAEMON,
     DROP_IN,
     TLS,
-    UNATTENDED,
-    WORK,
-    arguments,
-    changed,
     install,
-    main_pid,
     make_certificates,
     refuses,
     site,
@@ -33,10 +35,6 @@ from tests.host.support import (
 )
 
 pytestmark = pytest.mark.no_probe_image
-SCRIPT = f"/root/out/{DAEMON}"
-FOLDER = f"{WORK}/hosts/localhost"
-ERROR = f"error: {DAEMON}:"
-UNTOUCHED = "nothing was changed"
 # Where the scripts' fixed PATH looks first.
 FIRST_ON_PATH = "/usr/local/sbin"
 
@@ -47,37 +45,6 @@ def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     install(host, tmp_path_factory.mktemp("site"))
     make_certificates(host)
     return host
-
-
-@contextmanager
-def kept(host: Host, *paths: str) -> Iterator[None]:
-    """Put these files back at the end, as they are now, and remove those that are not there now."""
-    host.run(["tar", "-C", "/", "-c", "-f", "/run/kept.tar", "--ignore-failed-read", *paths], check=False)
-    try:
-        yield
-    finally:
-        host.bash('rm -rf "$@" && tar -C / -x -p -f /run/kept.tar && systemctl daemon-reload', *paths)
-
-
-def configure(host: Host, *words: str, script: str = SCRIPT) -> Result:
-    """Run the daemon's script without a terminal and return what came of it."""
-    return host.run(["bash", script, "--yes", *words], check=False)
-
-
-def refused(host: Host, message: str, script: str = SCRIPT) -> None:
-    """See the script refuse with this message before it changes anything, with --check too."""
-    refuses(host, ["bash", script, "--yes"], f"{ERROR} {message}; {UNTOUCHED}")
-    assert host.run(["bash", script, "--check"], check=False).stderr == f"{ERROR} {message}; {UNTOUCHED}\n"
-
-
-def ping(host: Host, port: int = 2376) -> str:
-    """Ask the daemon through TCP with the client's certificate."""
-    client = f"{WORK}/clients/client"
-    words = [
-        *("docker", "-H", f"tcp://localhost:{port}", "--tlsverify", f"--tlscacert={client}/ca-public.pem"),
-        *(f"--tlscert={client}/client-certificate.pem", f"--tlskey={client}/client-key.pem"),
-    ]
-    return host.run([*words, "version", "--format", "{{.Server.Version}}"], check=False).stdout.strip()
 
 
 # ---- The same options elsewhere ---------------------------------------------
@@ -140,7 +107,6 @@ def test_docker_opts_may_not_set_what_the_flags_set(ready: Host, value: str, fou
 
 # ---- The unit, as systemd reads it ------------------------------------------
 
-UNIT = "/etc/systemd/system/docker.service"
 SOCKET = "/etc/systemd/system/docker.socket.d/site.conf"
 
 
@@ -158,6 +124,12 @@ def test_words_of_the_unit_are_in_the_drop_in_as_they_stand(ready: Host) -> None
         result = ready.run(["bash", SCRIPT, "--check"], check=False)
         assert result.status == 3, result.stderr
         assert '\n  --label \\\n  "site=Hall  2" \\\n  $DOCKER_OPTS\nEND\n' in result.stdout
+        # Told last, before the question, which nobody can answer here.
+        told = f'{DAEMON}: taken over from {UNIT}, after the site\'s own words: --label "site=Hall  2" $DOCKER_OPTS\n'
+        assert told in result.stderr
+        asked = ready.run(["bash", SCRIPT], check=False).stderr
+        assert f"{told}{ERROR} Restart dockerd now? " in asked
+    assert "taken over" not in ready.run(["bash", SCRIPT], check=False).stderr
 
 
 def test_a_command_that_only_leads_to_dockerd_is_refused(ready: Host) -> None:
@@ -363,31 +335,6 @@ def test_a_certificate_whose_time_is_not_now(ready: Host, clock: str, reason: st
         assert not ready.exists(DROP_IN)
 
 
-def sign(host: Host, certificate: str, clock: str) -> None:
-    """Sign the server's certificate anew with the real CA, for 30 days from another day."""
-    ca = f"{WORK}/ca"
-    host.bash(
-        """
-        cat >/run/extensions <<'END'
-subjectAltName = DNS:localhost,IP:127.0.0.1
-extendedKeyUsage = serverAuth
-basicConstraints = critical, CA:FALSE
-keyUsage = critical, digitalSignature
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid
-END
-        openssl req -new -subj /CN=localhost -key "$1" -out /run/request
-        faketime "$5" openssl x509 -req -days 30 -sha256 -in /run/request -CA "$2" -CAkey "$3" \
-          -passin file:/root/passphrase -set_serial 7 -extfile /run/extensions -out "$4"
-        """,
-        f"{FOLDER}/server-key.pem",
-        f"{ca}/ca-public.pem",
-        f"{ca}/ca-private.pem",
-        certificate,
-        clock,
-    )
-
-
 def test_a_certificate_of_another_ca(ready: Host) -> None:
     path = f"{FOLDER}/ca-public.pem"
     with kept(ready, path):
@@ -449,320 +396,6 @@ def test_a_bundle_with_a_second_ca_is_not_installed(ready: Host) -> None:
         assert result.status == 2
         assert f"{ERROR} {path} is not installed: it holds 2 CAs and 0 announcements" in result.stderr
         assert not ready.exists(TLS)
-
-
-# ---- The way back -----------------------------------------------------------
-
-
-@contextmanager
-def fake_dockerd(host: Host, refused_argument: str) -> Iterator[None]:
-    """Put a fake in dockerd's place: it fails when it is given this argument and is dockerd otherwise."""
-    real = "/usr/sbin/dockerd"
-    host.run(["mv", real, f"{real}.real"])
-    host.write(
-        real,
-        "#!/bin/sh\n"
-        "# A fake: no real dockerd can be had that accepts the old flags and not the new ones.\n"
-        f'case " $* " in *" {refused_argument} "*) echo "fake dockerd: no {refused_argument}" >&2; exit 1 ;; esac\n'
-        f'exec {real}.real "$@"\n',
-        0o755,
-    )
-    try:
-        yield
-    finally:
-        host.run(["mv", f"{real}.real", real])
-        restart(host)
-
-
-def restart(host: Host) -> None:
-    """Start dockerd anew, however it ended."""
-    units = "docker.service docker.socket"
-    host.bash(
-        f"systemctl daemon-reload; systemctl stop {units}; systemctl reset-failed {units}; systemctl start {units}"
-    )
-
-
-def rolled_back(host: Host, result: Result, problem: str, said: str) -> None:
-    """See that the run failed with the problem and the daemon's words, and that dockerd runs."""
-    assert result.status == 1
-    assert f"{DAEMON}: {problem}; putting the previous state back\n" in result.stderr, result.stderr
-    last = f"{ERROR} {problem}; the previous state is back and docker.service runs with it\n"
-    assert result.stderr.endswith(last)
-    log = result.stderr.partition("---- the daemon said ----\n")[2].removesuffix(f"----\n{last}")
-    assert said in log
-    assert host.run(["docker", "version", "--format", "{{.Server.Version}}"]).stdout.strip()
-
-
-def test_a_dockerd_that_does_not_start_is_put_back(ready: Host) -> None:
-    before = ready.snapshot(["/etc"])
-    with fake_dockerd(ready, "--tlsverify"):
-        result = configure(ready)
-        rolled_back(ready, result, "docker.service did not start", "fake dockerd: no --tlsverify")
-        assert "--tlsverify" not in arguments(ready)
-    assert difference(before, ready.snapshot(["/etc"])) == []
-
-
-@pytest.mark.one_release
-def test_a_dockerd_that_does_not_answer_is_put_back(ready: Host) -> None:
-    before = ready.snapshot(["/etc"])
-    rule = ["-p", "tcp", "--dport", "2376", "-j", "REJECT", "--reject-with", "tcp-reset"]
-    ready.run(["iptables", "-I", "INPUT", *rule])
-    result = configure(ready, script=impatient(ready))
-    ready.run(["iptables", "-D", "INPUT", *rule])
-    problem = problem_in(result)
-    assert problem.startswith("a client with a certificate got no answer: "), result.stderr
-    rolled_back(ready, result, problem, "API listen on 127.0.0.1:2376")
-    assert difference(before, ready.snapshot(["/etc"])) == []
-
-
-def problem_in(result: Result) -> str:
-    """Return the problem for which the previous state was put back."""
-    found = re.search(rf"^{DAEMON}: (.*); putting the previous state back$", result.stderr, re.MULTILINE)
-    assert found is not None, result.stderr
-    return found[1]
-
-
-def impatient(host: Host, script: str = SCRIPT) -> str:
-    """Copy the script beside itself with 2 seconds to wait in place of 30, and nothing else different."""
-    return changed(host, script, ("SECONDS + 30", "SECONDS + 2"))
-
-
-@pytest.mark.one_release
-def test_a_dockerd_that_answers_anybody_is_put_back(ready: Host) -> None:
-    """The last of the proofs: a client without a certificate must be refused."""
-    # A later --tlsverify=false wins; the check of $DOCKER_OPTS does not look into systemd's own environment.
-    before = ready.snapshot(["/etc"])
-    ready.run(["systemctl", "set-environment", "DOCKER_OPTS=--tlsverify=false"])
-    result = configure(ready, script=impatient(ready))
-    ready.run(["systemctl", "unset-environment", "DOCKER_OPTS"])
-    restart(ready)
-    assert problem_in(result).startswith("a client without a certificate was not refused: "), result.stderr
-    assert difference(before, ready.snapshot(["/etc"])) == []
-
-
-# ---- After all that is out of the way ---------------------------------------
-
-
-@pytest.fixture(scope="module")
-def configured(ready: Host) -> Host:
-    """The same host once nothing stands in the way; $DOCKER_OPTS holds --debug."""
-    path = "/etc/default/docker"
-    ready.write(path, f'{ready.read(path)}DOCKER_OPTS="--debug --label=kept=yes"\n')
-    result = configure(ready)
-    assert result.status == 0, result.stderr
-    return ready
-
-
-def test_without_an_obstacle_it_configures_dockerd(configured: Host) -> None:
-    assert ping(configured)
-    assert "--tlsverify" in arguments(configured)
-
-
-def test_what_the_unit_passes_besides_the_sockets_is_kept(configured: Host) -> None:
-    running = arguments(configured)
-    stock = configured.bash("sed -n 's/^ExecStart=//p' \"$(systemctl show -p FragmentPath --value docker)\"").stdout
-    assert stock.split() == [
-        *("/usr/sbin/dockerd", "-H", "fd://", "--containerd=/run/containerd/containerd.sock", "$DOCKER_OPTS")
-    ]
-    assert running[-3:] == ["--containerd=/run/containerd/containerd.sock", "--debug", "--label=kept=yes"]
-    assert "fd://" not in running
-    # $DOCKER_OPTS itself is passed on, not its value: the file keeps its say.
-    assert "$DOCKER_OPTS" in configured.read(DROP_IN)
-
-
-def test_a_drop_in_that_another_made_for_something_else_is_kept(configured: Host) -> None:
-    path = "/etc/systemd/system/docker.service.d/proxy.conf"
-    configured.write(path, "[Service]\nEnvironment=PROXY=here\n")
-    configured.run(["systemctl", "daemon-reload"])
-    result = configure(configured)
-    assert (result.status, result.stderr) == (0, f"{DAEMON}: nothing to do\n")
-    assert "PROXY=here" in configured.read(path)
-    configured.run(["rm", path])
-    configured.run(["systemctl", "daemon-reload"])
-
-
-def commands(text: str) -> list[str]:
-    """Return the lines of the commands that a run printed, without what it was told."""
-    return [line.removeprefix("+ ") for line in text.splitlines() if not line.startswith((DAEMON, "error:"))]
-
-
-def test_check_prints_every_command_of_a_renewal(configured: Host) -> None:
-    configured.run(["bash", "/root/out/hosts/localhost/10-request-certificate.sh", "--renew", "--new-key"])
-    configured.run(["bash", "/root/out/ca/20-sign-servers.sh", "--passphrase-file", "/root/passphrase"])
-    checked = configured.run(["bash", SCRIPT, "--check"], check=False)
-    assert checked.status == 3, checked.stderr
-    done = configure(configured)
-    assert done.status == 0, done.stderr
-    assert commands(checked.stdout) == commands(done.stderr)
-    assert f"rmdir -- {FOLDER}/renewal" in commands(checked.stdout)
-    assert "CA certificate sha256: " in done.stderr
-
-
-def test_folders_that_were_not_there_are_made_and_go(configured: Host, tmp_path: Path) -> None:
-    text = site().replace("    listen:", "    tls_directory: /srv/made/deep/tls\n    listen:", 1)
-    install(configured, tmp_path, text, "/root/deep")
-    configured.run(["mkdir", "-m", "0750", "/srv/there"], check=False)
-    assert configure(configured, "--undo").status == 0
-    # The folder of the drop-in was there, and is empty now.
-    configured.bash("rm -rf /etc/systemd/system/docker.service.d; mkdir /etc/systemd/system/docker.service.d")
-    before = configured.snapshot(["/etc", "/srv"])
-    result = configure(configured, script=f"/root/deep/{DAEMON}")
-    assert result.status == 0, result.stderr
-    modes = configured.run(["stat", "--format=%a %U", "/srv/made", "/srv/made/deep"]).stdout
-    assert modes == "755 root\n755 root\n"
-    assert configure(configured, script=f"/root/deep/{DAEMON}").stderr == f"{DAEMON}: nothing to do\n"
-    assert configure(configured, "--undo", script=f"/root/deep/{DAEMON}").status == 0
-    assert difference(before, configured.snapshot(["/etc", "/srv"])) == []
-    assert configure(configured).status == 0
-
-
-def test_a_client_that_has_ended_does_not_roll_the_switch_back(configured: Host) -> None:
-    certificate = f"{WORK}/clients/client/client-certificate.pem"
-    key = f"{WORK}/clients/client/client-key.pem"
-    with kept(configured, certificate, key):
-        pair = issue(real_authority(configured), begins=-9 * DAY, ends=-DAY)
-        configured.write(certificate, pair.certificate_pem)
-        configured.write(key, pair.key_pem, 0o600)
-        assert configure(configured, "--undo").status == 0
-        result = configure(configured)
-        assert result.status == 0, result.stderr
-        assert f"{DAEMON}: no client's valid files are here: " in result.stderr
-
-
-def test_a_folder_of_docker_that_is_a_link_is_one_folder(configured: Host) -> None:
-    configured.bash("mkdir -p /srv/etc; mv /etc/docker /srv/etc/docker; ln -s /srv/etc/docker /etc/docker")
-    try:
-        pid = main_pid(configured)
-        assert configure(configured).stderr == f"{DAEMON}: nothing to do\n"
-        assert main_pid(configured) == pid
-        with kept(configured, f"{FOLDER}/certificate.pem"):
-            sign(configured, f"{FOLDER}/certificate.pem", "-1 days")
-            with fake_dockerd(configured, "--tlsverify"):
-                assert configure(configured).status == 1
-        assert configured.exists(f"{TLS}/certificate.pem")
-        assert ping(configured)
-    finally:
-        configured.bash("rm /etc/docker; mv /srv/etc/docker /etc/docker")
-
-
-# ---- The way back to an earlier configuration ------------------------------
-
-
-@pytest.mark.one_release
-def test_a_second_configuration_that_fails_brings_the_first_back(configured: Host, tmp_path: Path) -> None:
-    install(configured, tmp_path, site(listen="127.0.0.1:2377"), "/root/second")
-    before = configured.snapshot(["/etc"])
-    with fake_dockerd(configured, "tcp://127.0.0.1:2377"):
-        result = configure(configured, script=f"/root/second/{DAEMON}")
-        rolled_back(configured, result, "docker.service did not start", "fake dockerd: no tcp://127.0.0.1:2377")
-        assert ping(configured)
-    assert difference(before, configured.snapshot(["/etc"])) == []
-    assert configure(configured, script=f"/root/second/{DAEMON}").status == 0
-    assert ping(configured, 2377)
-    assert configure(configured).status == 0
-
-
-def test_a_renewed_pair_that_fails_brings_the_old_one_back(configured: Host) -> None:
-    certificate = f"{FOLDER}/certificate.pem"
-    before = configured.snapshot(["/etc"])
-    with kept(configured, certificate):
-        sign(configured, certificate, "-1 days")
-        with fake_dockerd(configured, "--tlsverify"):
-            result = configure(configured)
-        # The fake refuses the old flags too: with them dockerd cannot be had back either.
-        assert result.status == 1
-        assert result.stderr.endswith(
-            f"{ERROR} docker.service did not start; docker.service does not start with the previous state either\n"
-        )
-        assert "fake dockerd: no --tlsverify" in result.stderr
-    assert difference(before, configured.snapshot(["/etc"])) == []
-    assert ping(configured)
-
-
-# ---- Machines that cannot be configured -------------------------------------
-
-
-@pytest.fixture(scope="module")
-def container(lab: Lab, release: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """A machine on which systemd does not run: a plain container of the same image, with the scripts."""
-    labels = [word for label in lab.labels for word in ("--label", label)]
-    words = ["--detach", "--network", "none", "--stop-signal", "KILL", *labels, "--tty", tag(release), "cat"]
-    identity = lab.engine.run("run", *words).stdout.strip()
-    plain = Host(lab.engine, identity, "plain", release)
-    install(plain, tmp_path_factory.mktemp("plain"))
-    yield plain
-    lab.remove(plain)
-
-
-@contextmanager
-def away(host: Host, path: str) -> Iterator[None]:
-    """Move a program out of the way for a while."""
-    host.run(["mv", path, f"{path}.away"])
-    try:
-        yield
-    finally:
-        host.run(["mv", f"{path}.away", path])
-
-
-def test_without_systemd_it_prints_the_command_to_run_by_hand(container: Host) -> None:
-    refuses(
-        container,
-        ["bash", SCRIPT, "--yes"],
-        f"{DAEMON}: systemd does not run this machine. To start dockerd by hand, install the files of {FOLDER} in "
-        f"{TLS} and run:\n"
-        "/usr/sbin/dockerd -H unix:///var/run/docker.sock -H tcp://127.0.0.1:2376 --tlsverify "
-        f"--tlscacert={TLS}/ca-public.pem --tlscert={TLS}/certificate.pem --tlskey={TLS}/server-key.pem\n"
-        f"{ERROR} systemd is needed; {UNTOUCHED}",
-    )
-
-
-def test_without_systemd_setup_stops_before_the_first_change(container: Host) -> None:
-    said = f"error: setup.sh: {DAEMON} cannot run on this machine; nothing was changed"
-    stops(container, ["bash", "/root/out/setup.sh", *UNATTENDED], f"{ERROR} systemd is needed; {UNTOUCHED}\n{said}")
-
-
-def test_without_dockerd_it_says_so(container: Host) -> None:
-    with away(container, "/usr/sbin/dockerd"):
-        refuses(
-            container,
-            ["bash", SCRIPT, "--yes"],
-            f"{ERROR} there is no dockerd in /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; run this on "
-            "a Docker host whose docker.service starts dockerd as root",
-        )
-
-
-def test_without_openssl_every_script_says_which_package(container: Host) -> None:
-    with away(container, "/usr/bin/openssl"):
-        for script in ("setup.sh", *CERTIFICATE_STEPS, DAEMON, CLIENT, "hosts/localhost/90-verify.sh"):
-            said = f"error: {script}: openssl is not installed; install the package openssl"
-            refuses(container, ["bash", f"/root/out/{script}"], said)
-
-
-@pytest.mark.parametrize("version", ["OpenSSL 1.1.0l  10 Sep 2019", "OpenSSL 1.0.2u  20 Dec 2019", "LibreSSL 3.8.2"])
-def test_an_openssl_that_is_too_old(container: Host, version: str) -> None:
-    path = f"{FIRST_ON_PATH}/openssl"
-    text = f"#!/bin/sh\n# A fake: no openssl this old is in the releases.\necho '{version}'\n"
-    container.write(path, text, 0o755)
-    for script in ("setup.sh", DAEMON):
-        said = f"error: {script}: OpenSSL 1.1.1 or newer is needed, found {version}"
-        refuses(container, ["bash", f"/root/out/{script}"], said)
-    container.run(["rm", path])
-
-
-@pytest.mark.parametrize("script", ["setup.sh", DAEMON])
-def test_another_shell_than_bash(container: Host, script: str) -> None:
-    path = f"/root/out/{script}"
-    refuses(container, ["dash", path], f"error: this script needs bash; run: bash {path}")
-
-
-def test_a_bash_that_is_too_old(container: Host) -> None:
-    """No bash this old is in the releases: a copy of the script is told that this is version 4.3."""
-    old, new = [(("BASH_VERSINFO[0]", "4"), ("BASH_VERSINFO[1]", minor)) for minor in "34"]
-    path = changed(container, "/root/out/setup.sh", *old)
-    version = container.run(["bash", "-c", 'echo "$BASH_VERSION"']).stdout.strip()
-    refuses(container, ["bash", path], f"error: bash 4.4 or newer is needed, found {version}")
-    path = changed(container, "/root/out/setup.sh", *new)
-    assert container.run(["bash", path, "--help"]).stdout
 
 
 def test_not_root(ready: Host, tmp_path: Path) -> None:

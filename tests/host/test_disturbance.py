@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from generator.lab import Host
+from dockseal.lab import Host
 from tests.host.authority import DAY, SERVER, issue, real_authority
 from tests.host.support import NAME, RESTART, TLS, UNATTENDED, VERIFY_HOST, install, setup, site, verify
 
@@ -55,7 +55,7 @@ def junk(ready: Host) -> Iterator[None]:
 
 def judge(host: Host) -> dict[str, dict[str, str]]:
     """Run the host's verify script; return its controls by id."""
-    result = verify(host, VERIFY_HOST, "--json", "--no-containers")
+    result = verify(host, VERIFY_HOST, "--json")
     assert result.stderr == ""
     return {control["id"]: control for control in map(json.loads, result.stdout.splitlines())}
 
@@ -102,7 +102,7 @@ def full_queue(ready: Host) -> Iterator[None]:
 
 
 def test_who_takes_no_connection_on_port_2375_is_found_without_long_waits(ready: Host, full_queue: None) -> None:
-    argv = ["timeout", "90", "bash", f"/root/out/{VERIFY_HOST}", "--json", "--no-containers"]
+    argv = ["timeout", "90", "bash", f"/root/out/{VERIFY_HOST}", "--json"]
     result = ready.run(argv, check=False)
     found = {control["id"]: control for control in map(json.loads, result.stdout.splitlines())}
     assert (result.status, failed(found)) == (4, {"TLS-9"})

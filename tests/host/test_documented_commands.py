@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.lab import Host, Lab
+from dockseal.lab import Host, Lab
 from tests.documented import ROWS, SITE, Documented, words
 from tests.host.support import DROP_IN, UNATTENDED, WORK, arguments, install, setup
 

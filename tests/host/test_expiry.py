@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from generator.lab import Host, difference
-from generator.reading import LOADS
+from dockseal.lab import Host, difference
+from dockseal.output.reading import LOADS
 from tests.host.authority import DAY, SERVER, issue, real_authority
 from tests.host.support import NAME, TLS, UNATTENDED, VERIFY_HOST, WORK, controls, install, refuses, setup, site
 
@@ -118,6 +118,46 @@ def test_undo_removes_what_an_interrupted_run_left(ready: Host) -> None:
     assert difference(before, ready.snapshot(PLACES)) == []
 
 
+@pytest.mark.one_release
+@pytest.mark.parametrize("folder", ["/usr/local/lib/dockseal", "/usr/local/lib/dockseal/lib"])
+def test_what_the_service_runs_is_not_installed_where_somebody_else_could_change_it(ready: Host, folder: str) -> None:
+    ready.run(["mkdir", "-p", folder])
+    for change, said in (
+        (["chown", "nobody"], f"{folder} belongs to another user"),
+        (["chmod", "0775"], f"others can write to {folder}; run: chmod go-w {folder}"),
+    ):
+        ready.run([*change, folder])
+        more = f"error: {WATCH}: {said}; root alone may change what the service runs; nothing was changed"
+        refuses(ready, ["bash", f"/root/out/{WATCH}"], more)
+        ready.bash('chown root "$1"; chmod 0755 "$1"', folder)
+    ready.run(["bash", f"/root/out/{WATCH}"])
+    ready.run(["bash", f"/root/out/{WATCH}", "--undo"])
+    assert not ready.exists("/usr/local/lib/dockseal")
+
+
+@pytest.mark.one_release
+def test_a_program_that_others_can_write_to_is_installed_anew(watched: Host) -> None:
+    """With the bytes that it has: nobody keeps it open for writing."""
+    watched.run(["chmod", "0666", PROGRAM])
+    before = watched.run(["stat", "--format=%i", PROGRAM]).stdout
+    assert "systemctl restart" in watched.run(["bash", f"/root/out/{WATCH}"]).stderr
+    assert watched.run(["stat", "--format=%a", PROGRAM]).stdout == "644\n"
+    assert watched.run(["stat", "--format=%i", PROGRAM]).stdout != before
+    assert watched.run(["bash", f"/root/out/{WATCH}"]).stderr == f"{WATCH}: nothing to do\n"
+
+
+@pytest.mark.one_release
+def test_what_somebody_else_put_beside_the_program_stays(ready: Host) -> None:
+    before = ready.snapshot(PLACES)
+    ready.run(["bash", f"/root/out/{WATCH}"])
+    ready.run(["touch", "/usr/local/lib/dockseal/NOTES"])
+    undone = ready.run(["bash", f"/root/out/{WATCH}", "--undo"])
+    assert f"{WATCH}: kept: /usr/local/lib/dockseal, which holds NOTES\n" in undone.stderr
+    assert ready.run(["find", "/usr/local/lib/dockseal", "-mindepth", "1"]).stdout == "/usr/local/lib/dockseal/NOTES\n"
+    ready.run(["rm", "-r", "/usr/local/lib/dockseal"])
+    assert difference(before, ready.snapshot(PLACES)) == []
+
+
 def test_good_certificates_are_no_failure_and_their_ends_are_measured(watched: Host) -> None:
     assert run_service(watched) == "success"
     said = journal(watched)
@@ -162,7 +202,7 @@ def test_the_watch_and_the_verification_agree_when_it_is_time(
     end_soon(ready, left)
     restart(ready)
     watch = ready.run(["bash", f"/root/other/{WATCH}", "--now"], check=False)
-    table = ready.run(["bash", f"/root/other/{VERIFY_HOST}", "--no-containers"], check=False).stdout
+    table = ready.run(["bash", f"/root/other/{VERIFY_HOST}"], check=False).stdout
     ready.run(["cp", "-a", "/run/good.pem", f"{TLS}/certificate.pem"])
     restart(ready)
     assert (watch.status, re.findall("^(ok|SOON) .*shown on", watch.stdout, re.M)) == (

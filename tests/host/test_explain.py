@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from generator.lab import Host
+from dockseal.lab import Host
 from tests.host.authority import CLIENT, DAY, SERVER, Pair, issue, new_authority, real_authority
 from tests.host.support import TLS, UNATTENDED, WORK, install, setup
-from tests.sites import TEMPLATES
+from tests.sites import library
 
 SITE = """\
 ca: {key: ec:P-256}
@@ -30,7 +30,6 @@ CA = f"{WORK}/ca/ca-public.pem"
 FOLDER = f"{WORK}/clients/client"
 GOOD = (f"{FOLDER}/client-certificate.pem", f"{FOLDER}/client-key.pem")
 SERVERS_OWN = (f"{TLS}/certificate.pem", f"{TLS}/server-key.pem")
-PARTS = ("handshake.sh", "explain.sh")
 STRICT = "set -Eeuo pipefail; shopt -s inherit_errexit; export LC_ALL=C; . /run/explain.sh\n"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 _numbers = itertools.count(1)
@@ -64,7 +63,7 @@ def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """A host that setup.sh has set up, with the functions to test."""
     install(host, tmp_path_factory.mktemp("site"), SITE)
     setup(host, *UNATTENDED, "--no-containers")
-    host.write("/run/explain.sh", "\n".join((TEMPLATES / "lib" / name).read_text() for name in PARTS))
+    host.write("/run/explain.sh", library("handshake", "explain"))
     return host
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from dockseal.lab import Host
 from faults.cases import OUT, all_cases
 from faults.injector import FAULTS, Injector, Part, inject, render_site
-from generator.lab import Host
 from tests.host.support import whole
 
 pytestmark = [pytest.mark.one_release, pytest.mark.no_probe_image]
@@ -75,8 +75,8 @@ DONE = """\
   if [[ -e ${authorities} ]]; then run rm -f -- "${authorities}"; fi
 """
 TO_LEDGER = """\
-  add_to_ledger "${{party_folder}}/${{table[$1]}}" {} \\
-    "${{ca_certificate}}"
+  add_to_ledger "${{party_folder}}/$1" {} "${{ca_certificate}}" \\
+    "${{names_wanted[$1]}}"
 }}
 """
 WEAKENED = {
@@ -90,12 +90,12 @@ WEAKENED = {
         "is not in the ledger",
     ),
     "a key is not synced before it has its name": Weakened(
-        "power cut", REQUEST, {'  run sync -- "${key}.new"\n': ""}, "server-key.pem is half written"
+        "power cut", REQUEST, {'  run sync -- "$1.new"\n  run mv -nT': "  run mv -nT"}, "server-key.pem is half written"
     ),
     "a request that was answered is answered again": Weakened(
         "killed inside",
         SIGN,
-        {"[[ -f ${certificate} && -f $2/${request_file} ]] &&": "false &&"},
+        {"[[ -f ${certificate} && -f $2 ]] &&": "false &&"},
         "the end differs: > hosts/localhost",
     ),
     "the question comes after the change": Weakened(

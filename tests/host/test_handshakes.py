@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from generator.lab import Host
+from dockseal.lab import Host
 from tests.host.attempts import CA, Attempt, ask_in_plain_text, ask_strictly, attempt, docker, s_client
 from tests.host.authority import CLIENT, DAY, NO_USAGE, SERVER, Pair, issue, new_authority, real_authority
 from tests.host.support import BUSYBOX, DROP_IN, TLS, UNATTENDED, WORK, install, setup

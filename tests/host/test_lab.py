@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from generator.lab import UPSTREAM, CommandFailed, Host, Lab, LabError, difference
-from generator.lab.engine import Engine, mounts_below, open_engine, processes_with
-from generator.lab.probe import Probe, probe
-from generator.lab.session import LABEL
+from dockseal.lab import UPSTREAM, CommandFailed, Host, Lab, LabError, difference
+from dockseal.lab.engine import Engine, mounts_below, open_engine, processes_with
+from dockseal.lab.probe import Probe, probe
+from dockseal.lab.session import LABEL
 from tests.host.support import BUSYBOX
 
 OPENSSL = {"bullseye": "OpenSSL 1.1.1", "bookworm": "OpenSSL 3.0", "trixie": "OpenSSL 3.5"}
@@ -155,7 +155,7 @@ def test_a_lab_leaves_nothing_on_a_running_engine(lab: Lab, monkeypatch: pytest.
 
 
 BOOT = """
-from generator.lab import Lab
+from dockseal.lab import Lab
 with Lab.open() as lab:
     lab.boot("bookworm")
     print(lab.id, flush=True)
@@ -190,8 +190,8 @@ ENGINE = """
 import sys, signal
 from contextlib import contextmanager
 from pathlib import Path
-from generator.lab.engine import open_engine
-from generator.lab.probe import probe
+from dockseal.lab.engine import open_engine
+from dockseal.lab.probe import probe
 with open_engine(probe(), Path(sys.argv[1]), lambda message: print(message, flush=True)) as engine:
     signal.pause()
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.lab import Host, Result, Snapshot, difference
+from dockseal.lab import Host, Result, Snapshot, difference
 from tests.host.support import (
     CONFIRM,
     DAEMON,
@@ -88,7 +88,7 @@ def undone(ready: Host, before: Snapshot) -> Iterator[None]:
 
 def verify(host: Host, name: str) -> tuple[int, dict[str, dict[str, str]]]:
     """Run the verify script of a site; return its exit status and its controls by id, without those in containers."""
-    result = host.run(["bash", f"/root/{name}/{VERIFY}", "--json", "--no-containers"], check=False)
+    result = host.run(["bash", f"/root/{name}/{VERIFY}", "--json"], check=False)
     assert result.stderr == ""
     found = [json.loads(line) for line in result.stdout.splitlines()]
     return result.status, {control["id"]: control for control in found}
@@ -162,7 +162,7 @@ def test_plain_tcp_at_the_prompt(ready: Host, before: Snapshot, undone: None) ->
     assert main_pid(ready) == pid
 
 
-PLAIN_CONTROLS = {*(f"FILE-{number}" for number in range(4, 8)), "DAEMON-1", "HMODE-1", "HMODE-2"}
+PLAIN_CONTROLS = {*(f"FILE-{number}" for number in range(4, 10)), "DAEMON-1", "HMODE-1", "HMODE-2"}
 
 
 @pytest.mark.one_release
@@ -185,7 +185,7 @@ PLAIN_CONTROLS = {*(f"FILE-{number}" for number in range(4, 8)), "DAEMON-1", "HM
         pytest.param(
             "sed -i 's|127.0.0.1:2375|0.0.0.0:2375 --tls=false|' {}",
             {"DAEMON-1", "HMODE-2"},
-            "dockerd runs without them",
+            "systemd gives dockerd tcp://0.0.0.0:2375, expected tcp://127.0.0.1:2375",
             id="every address is open",
         ),
         pytest.param(
@@ -195,6 +195,12 @@ PLAIN_CONTROLS = {*(f"FILE-{number}" for number in range(4, 8)), "DAEMON-1", "HM
             "400 Bad Request",
             id="it asks for TLS",
         ),
+        pytest.param(
+            "chmod 777 $(dirname {})",
+            {"FILE-8"},
+            "others can write to /etc/systemd/",
+            id="others can replace its files",
+        ),
     ],
 )
 def test_a_plain_host_is_verified_when(ready: Host, undone: None, bash: str, fails: set[str], evidence: str) -> None:
@@ -203,6 +209,7 @@ def test_a_plain_host_is_verified_when(ready: Host, undone: None, bash: str, fai
         ready.bash(bash.format(DROP_IN))
         restart(ready)
     status, found = verify(ready, "plain")
+    ready.run(["chmod", "755", DROP_IN.rpartition("/")[0]])
     assert with_result(found, "PASS") | with_result(found, "FAIL") == PLAIN_CONTROLS
     assert (status, with_result(found, "FAIL")) == (4 if fails else 0, fails)
     assert found["HMODE-1"]["what"] == "everyone who reaches 127.0.0.1:2375 is root here: no certificate is asked for"
@@ -218,8 +225,29 @@ def test_a_plain_host_needs_no_folder_of_dockers_own(ready: Host, undone: None) 
     ready.run(["mv", "/etc/docker", "/run/away"])
     status, found = verify(ready, "plain")
     ready.run(["mv", "/run/away", "/etc/docker"])
-    assert (status, with_result(found, "SKIP")) == (0, {"FILE-4"})
+    assert (status, with_result(found, "SKIP")) == (0, {"FILE-4", "FILE-10"})
     assert found["FILE-4"]["evidence"] == "there is no /etc/docker"
+
+
+@pytest.mark.one_release
+def test_what_others_wrote_in_a_plain_hosts_drop_in_is_not_lost(ready: Host, undone: None) -> None:
+    configured(ready, "plain")
+    ready.bash(f"cp {DROP_IN} /run/ours; echo '# proxy' >>{DROP_IN}")
+    said = f"{ERROR} {DROP_IN} has lines that this script did not write: # proxy; move them to another file of that"
+    for words in ([], ["--undo"]):
+        refuses(
+            ready, ["bash", f"/root/plain/{DAEMON}", "--yes", *words], f"{said} folder and run this again; {UNTOUCHED}"
+        )
+    ready.bash(f"sed 's|hosts/localhost|hosts/renamed|' /run/ours >{DROP_IN}")
+    said = f"{ERROR} {DROP_IN} was made by {DAEMON.replace('localhost', 'renamed')}, perhaps under this host's earlier"
+    for words in ([], ["--undo"]):
+        refuses(
+            ready,
+            ["bash", f"/root/plain/{DAEMON}", "--yes", *words],
+            f"{said} name; run that script's --undo first, as it was rendered then; {UNTOUCHED}",
+        )
+    ready.bash(f"cp /run/ours {DROP_IN}")
+    assert configure(ready, "plain").stderr == f"{DAEMON}: nothing to do\n"
 
 
 def restart(host: Host) -> None:
@@ -385,7 +413,7 @@ def test_a_server_only_host_is_verified(ready: Host, undone: None) -> None:
     configured(ready, "server-only")
     status, found = verify(ready, "server-only")
     assert (status, with_result(found, "FAIL")) == (0, set())
-    assert with_result(found, "SKIP") == {"CERT-5", *REFUSALS}
+    assert with_result(found, "SKIP") == {"CERT-5", "FILE-10", *REFUSALS}
     assert {found[name]["evidence"] for name in REFUSALS} == {NO_CLIENT_CERTIFICATE}
     assert {"HMODE-1", "TLS-1", "TLS-7", "TLS-8", "TLS-10"} <= with_result(found, "PASS")
     assert found["HMODE-1"]["what"] == "everyone who reaches 127.0.0.1:2376 is root here: no certificate is asked for"

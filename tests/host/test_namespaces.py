@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-import shlex
 from collections.abc import Iterator
 
 import pytest
 
-from generator.lab import Host, Result
+from dockseal.lab import Host, Result
 from tests.host.support import NAME, changed, controls, refuses, trapped
+from tests.host.traces import container_commands
 from tests.sites import render
 
 STEP = f"hosts/{NAME}/40-show-namespaces.sh"
 OUT = "/root/out"
 SCRIPT = f"{OUT}/{STEP}"
 COUNTS = {"PID": 4, "USER": 4, "UTS": 3, "IPC": 3, "MNT": 3, "NET": 4}
-# 90-verify.sh has the same ones, without the prefix.
-PREFIX = "SHOW-"
 CONTROLS = [f"{kind}-{number}" for kind, count in COUNTS.items() for number in range(1, count + 1)]
 ONE, TWO = "add_member container1 container1", 'add_member container2 "container2-${probe_run}"'
 
@@ -134,8 +131,8 @@ def service(ready: Host) -> Iterator[None]:
 def read(result: Result) -> dict[str, dict[str, str]]:
     """Return the controls of a run with --json, by id."""
     found = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [control["id"] for control in found] == [f"{PREFIX}{name}" for name in CONTROLS]
-    return {control["id"].removeprefix(PREFIX): control for control in found}
+    assert [control["id"] for control in found] == [*CONTROLS]
+    return {control["id"]: control for control in found}
 
 
 def show(host: Host, script: str = SCRIPT, *words: str) -> dict[str, dict[str, str]]:
@@ -212,7 +209,7 @@ def test_beside_foreign_containers_and_a_service_on_port_80(ready: Host, service
     result = ready.run(["bash", f"{OUT}-named/{STEP}"], check=False)
     assert ready.bash(foreign).stdout == before
     ready.bash("docker rm --force container1 container3; docker image rm probe:named; rm -r /run/image")
-    assert controls(result.stdout) == [(f"{PREFIX}{name}", "PASS") for name in CONTROLS]
+    assert controls(result.stdout) == [(name, "PASS") for name in CONTROLS]
     assert result.stdout.count("\n              found: ") == len(CONTROLS)
     assert "127.0.0.1 port 80: page of the host itself, of a service that was there before\n" in result.stdout
     assert re.search(r"--pid=container:container1-\w+ --name container3-\w+ ", result.stderr)
@@ -288,7 +285,7 @@ def test_a_daemon_that_does_not_run_is_said(ready: Host, empty: str, stopped: No
 # ---- Interrupted ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("point", ["docker .* import", "--name container1 ", "--name container4 ", "NET-2"])
+@pytest.mark.parametrize("point", ["docker .* import", "--name container1 ", "--name container4 ", "PID-1"])
 def test_ctrl_c_leaves_nothing(ready: Host, point: str) -> None:
     terminal = ready.spawn(["bash", SCRIPT])
     assert terminal.expect(point) == 0
@@ -395,40 +392,10 @@ def test_an_image_that_another_user_could_replace_is_refused(ready: Host) -> Non
     ready.bash("rm -r /run/tars")
 
 
-CHANGES = ("mktemp", "chmod", "mkdir", "install", "ln", "tar", "rm")
-REMOVED = (["container", "rm"], ["image", "rm"])
-
-
 @pytest.mark.one_release
 def test_check_prints_every_command_that_a_run_executes(ready: Host) -> None:
-    """Except for what is removed in the end, which a run names by ids."""
-    printed = [shlex.split(line) for line in ready.run(["bash", SCRIPT, "--check"]).stdout.splitlines()]
-    ready.bash(f"strace -f -qq -z -s 4096 -e trace=execve -e signal=none -o /run/trace bash {SCRIPT} >/run/said 2>&1")
-    executed = [words for words in executed_in(ready.read("/run/trace")) if is_change(words)]
-    ready.run(["rm", "/run/trace", "/run/said"])
-    assert [words for words in executed if words[3:5] not in REMOVED] == [
-        words for words in printed if words[3:5] not in REMOVED
-    ]
-    assert [words[3:5] for words in executed if words[3:5] in REMOVED] == [*REMOVED]
-    assert [words[3:5] for words in printed if words[3:5] in REMOVED] == [*REMOVED]
-
-
-def executed_in(trace: str) -> list[list[str]]:
-    """Return the words of each command that was executed, with what is this run's own as --check names it."""
-    found = re.search(r"/run/dockseal-probe\.(\w{8})/", trace)
-    assert found
-    text = re.sub(r"sha256:[0-9a-f]{64}", "IMAGE", trace).replace(found[1], "RUN")
-    lines = re.findall(r'execve\("[^"]+", (\[.*\]), 0x', text)
-    return [[str(word) for word in ast.literal_eval(line)] for line in lines]
-
-
-def is_change(words: list[str]) -> bool:
-    """Tell whether a command changes something of docker's or below /run; the script names by id what it only asks."""
-    if words[0] == "docker":
-        return not {"version", "inspect", "ls"} & {*words[3:5]} and not re.fullmatch(r"[0-9a-f]{64}", words[4])
-    if words[:2] == ["bash", "-c"]:
-        return "/run/dockseal-probe." in words[2]
-    return words[0] in CHANGES and any("/run/dockseal-probe." in word for word in words)
+    printed, executed = container_commands(ready, SCRIPT)
+    assert executed == printed
 
 
 @pytest.mark.one_release

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from generator.lab import Host
+from dockseal.lab import Host
 from tests.host.support import (
     CERTIFICATE_STEPS,
     DAEMON,
+    DROP_IN,
     RESTART,
     UNATTENDED,
     controls,
@@ -20,6 +22,7 @@ from tests.host.support import (
     trapped,
     watched,
 )
+from tests.host.traces import container_commands
 
 SITE = """\
 ca: {key: ec:P-256}
@@ -38,7 +41,7 @@ clients:
 """
 NAME = "hosts/localhost/30-create-networks.sh"
 SCRIPT = f"/root/out/{NAME}"
-VERIFY = "/root/out/hosts/localhost/90-verify.sh"
+PROVE = "/root/out/hosts/localhost/91-prove-isolation.sh"
 COPY = "/root/out/hosts/localhost/id.sh"
 BRIDGE = "/root/out/hosts/localhost/bridge.sh"  # the same, of a host without networks of its own
 LABEL = f"dockseal.script={NAME}"
@@ -250,8 +253,43 @@ def test_without_a_daemon_it_says_how_to_start_it(bare: Host) -> None:
     bare.bash("systemctl reset-failed docker.service docker.socket; systemctl start docker.socket docker.service")
     assert result.status == 2
     assert result.stderr == (
-        f"error: {NAME}: dockerd does not answer at unix:///var/run/docker.sock; start it: systemctl start docker\n"
+        f"error: {NAME}: dockerd does not answer at unix:///var/run/docker.sock; start it: systemctl start docker; "
+        "if it does not start, run hosts/localhost/20-configure-daemon.sh first; nothing was changed\n"
     )
+
+
+# dockerd cannot start without its files: starting it again is no remedy.
+BROKEN = "rm /etc/docker/tls; systemctl restart docker.socket; systemctl start docker || true"
+MADE = {"apart", "inside", "open"}
+
+
+@pytest.mark.one_release
+def test_a_daemon_that_does_not_start_is_mended_and_undone_all_the_same(
+    boot: Callable[..., Host], tmp_path: Path
+) -> None:
+    """Its networks are a later step than the script that brings it back, and an earlier one in the way back."""
+    host = boot()
+    install(host, tmp_path, SITE)
+    host.write("/etc/docker/daemon.json", '{"experimental": true, "ip6tables": true}\n')
+    setup(host, "--no-containers", *UNATTENDED)
+    host.bash(BROKEN)
+    silent = f"{NAME}: dockerd does not answer at unix:///var/run/docker.sock"
+    result = host.run(["bash", SCRIPT, "--check"], check=False)
+    said = f"{silent}: what is to be made is shown once it does\n"
+    assert (result.status, result.stdout, result.stderr) == (3, "", said)
+    result = host.run(["bash", SCRIPT, "--undo"], check=False)
+    left = f"{silent}; the networks of this script may be left: apart, inside, open; once dockerd answers, --undo of"
+    assert (result.status, result.stdout, result.stderr) == (0, "", f"{left} this script removes them\n")
+
+    assert setup(host, "--check", "--no-containers", check=False).status == 3
+    setup(host, "--no-containers", *UNATTENDED)
+    assert networks(host) == MADE
+    host.bash(BROKEN)
+    assert left in setup(host, "--undo", "--yes").stderr
+    assert not host.exists(DROP_IN)
+    assert networks(host) == MADE
+    host.run(["bash", SCRIPT, "--undo"])
+    assert networks(host) == set()
 
 
 def test_it_needs_root(bare: Host) -> None:
@@ -414,12 +452,11 @@ LOST = re.compile(
 )
 
 
-def verify(host: Host, script: str = VERIFY) -> tuple[int, list[Control]]:
-    """Run a verify script; return its exit status and its controls of networks."""
+def prove(host: Host, script: str = PROVE) -> tuple[int, list[Control]]:
+    """Run the script that proves isolation; return its exit status and its controls."""
     result = host.run(["bash", script, "--json"], check=False, timeout=600)
     assert result.stderr == ""
-    found = [json.loads(line) for line in result.stdout.splitlines()]
-    return result.status, [control for control in found if control["id"].startswith("ICC-")]
+    return result.status, [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def of(found: list[Control], network: str) -> dict[str, Control]:
@@ -447,7 +484,7 @@ def isolated(ready: Host) -> Host:
 def proof(isolated: Host) -> list[Control]:
     """What a good host's verification says of networks; it leaves nothing behind."""
     before = left(isolated)
-    status, found = verify(isolated)
+    status, found = prove(isolated)
     assert left(isolated) == before
     assert status == 0, [control for control in found if control["result"] != "PASS"]
     return found
@@ -496,12 +533,30 @@ def test_the_outside_direction_and_the_limits_are_measured(proof: list[Control])
         assert "host to each: 1 and 1 arrived; arping: Unicast reply from" in limits["evidence"]
 
 
-def test_without_containers_the_options_are_verified_only(isolated: Host) -> None:
-    result = isolated.run(["bash", VERIFY, "--no-containers"])
-    found = [control for control in controls(result.stdout) if control[0].startswith("ICC-")]
+def test_without_an_image_the_options_are_verified_only(isolated: Host) -> None:
+    isolated.run(["mv", "/bin/busybox", "/bin/busybox.away"])
+    result = isolated.run(["bash", PROVE], check=False)
+    isolated.run(["mv", "/bin/busybox.away", "/bin/busybox"])
+    assert (result.status, result.stderr) == (0, "")
     skipped = [(f"ICC-{number}", "SKIP") for number in (3, 4, 5)]
-    assert found == [("ICC-1", "PASS"), *skipped, *[("ICC-2", "PASS")] * 3]
-    assert "found: left out by --no-containers" in result.stdout
+    assert controls(result.stdout) == [("ICC-1", "PASS"), *skipped, *[("ICC-2", "PASS")] * 3]
+    assert "found: there is no image for the throwaway containers: " in result.stdout
+
+
+@pytest.mark.one_release
+def test_check_prints_every_command_that_a_run_executes(isolated: Host) -> None:
+    printed, executed = container_commands(isolated, PROVE)
+    assert executed == printed
+    assert len([words for words in printed if words[3:4] == ["run"]]) == 1 + 2 * (2 + len(COMMANDS))
+
+
+@pytest.mark.one_release
+def test_what_a_killed_run_left_goes_with_undo(isolated: Host) -> None:
+    isolated.bash("docker network create --label dockseal.probe=killed dockseal-killed")
+    undone = isolated.run(["bash", PROVE, "--undo"])
+    assert networks(isolated) == {*COMMANDS}
+    assert "nothing to do" not in undone.stderr
+    assert isolated.run(["bash", PROVE, "--undo"]).stderr.endswith(": nothing to do\n")
 
 
 @pytest.fixture
@@ -523,7 +578,7 @@ BASE = '"experimental": true, "ip6tables": true'
 @pytest.mark.one_release
 def test_without_a_default_bridge_it_is_left_out(isolated: Host, setting: Callable[[str], None]) -> None:
     setting(f'{{{BASE}, "bridge": "none"}}\n')
-    status, found = verify(isolated)
+    status, found = prove(isolated)
     assert status == 0, [control for control in found if control["result"] == "FAIL"]
     bridge = of(found, "bridge")
     assert {name: control["result"] for name, control in bridge.items()} == dict.fromkeys(
@@ -532,8 +587,8 @@ def test_without_a_default_bridge_it_is_left_out(isolated: Host, setting: Callab
     assert bridge["ICC-3"]["evidence"] == "dockerd has no default bridge"
     assert {control["result"] for control in of(found, "apart").values()} == {"PASS"}
     # With no network of the site's either there is nothing to filter.
-    isolated.bash('sed "/^readonly -a networks=(/,/^)/{/^  /d}" "$1" >"$2"', VERIFY, BRIDGE)
-    _, found = verify(isolated, BRIDGE)
+    isolated.bash('sed "/^readonly -a networks=(/,/^)/{/^  /d}" "$1" >"$2"', PROVE, BRIDGE)
+    _, found = prove(isolated, BRIDGE)
     assert [(control["id"], control["result"]) for control in found] == [
         (f"ICC-{number}", "SKIP") for number in (3, 4, 5)
     ]
@@ -551,7 +606,7 @@ def test_networks_that_are_isolated_by_default_are_no_ordinary_ones(
         isolated.bash("docker network rm apart inside open >/dev/null")
         isolated.run(["bash", SCRIPT])
         assert isolated.run(["bash", SCRIPT]).stderr == f"{NAME}: nothing to do\n"
-        status, found = verify(isolated)
+        status, found = prove(isolated)
         assert status == 0, [control for control in found if control["result"] == "FAIL"]
     finally:
         isolated.bash("docker network rm apart inside open >/dev/null")
@@ -562,7 +617,7 @@ def test_networks_that_are_isolated_by_default_are_no_ordinary_ones(
 def test_networks_that_do_not_isolate_or_are_missing_fail(isolated: Host) -> None:
     isolated.bash("docker network rm apart inside; docker network create apart")
     isolated.bash("docker network create --label dockseal.probe=killed dockseal-killed")
-    status, found = verify(isolated)
+    status, found = prove(isolated)
     assert networks(isolated) == {"apart", "open"}, "the network of a killed run is left"
     isolated.run(["docker", "network", "rm", "apart"])
     assert status == 4
@@ -580,10 +635,10 @@ def test_networks_that_do_not_isolate_or_are_missing_fail(isolated: Host) -> Non
 
 
 def test_without_br_netfilter_isolation_fails(isolated: Host) -> None:
-    isolated.bash('sed "/^readonly -a networks=(/,/^)/{/^  /d}" "$1" >"$2"', VERIFY, BRIDGE)
+    isolated.bash('sed "/^readonly -a networks=(/,/^)/{/^  /d}" "$1" >"$2"', PROVE, BRIDGE)
     isolated.bash(f"echo 0 >{FILTER}")
     try:
-        status, found = verify(isolated, BRIDGE)
+        status, found = prove(isolated, BRIDGE)
     finally:
         isolated.bash(f"echo 1 >{FILTER}")
     assert status == 4
@@ -595,10 +650,10 @@ def test_without_br_netfilter_isolation_fails(isolated: Host) -> None:
 
 @pytest.mark.one_release
 def test_a_host_where_nothing_arrives_proves_nothing(isolated: Host) -> None:
-    isolated.bash('sed "/^readonly -a networks=(/,/^)/{/^  /d}" "$1" >"$2"', VERIFY, BRIDGE)
+    isolated.bash('sed "/^readonly -a networks=(/,/^)/{/^  /d}" "$1" >"$2"', PROVE, BRIDGE)
     isolated.bash("iptables -I DOCKER-USER -j DROP")
     try:
-        status, found = verify(isolated, BRIDGE)
+        status, found = prove(isolated, BRIDGE)
     finally:
         isolated.bash("iptables -D DOCKER-USER -j DROP")
     assert status == 4

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from generator.cli import main
-from generator.lab import RELEASES, UPSTREAM, Lab
-from generator.lab import rehearse as module
-from generator.lab.rehearse import rehearse
-from generator.render import template_folder
+from dockseal.cli import main
+from dockseal.lab import RELEASES, UPSTREAM, Lab
+from dockseal.lab import rehearse as module
+from dockseal.lab.rehearse import rehearse
+from dockseal.output.render import template_folder
 
 TOP = Path(__file__).resolve().parents[2]
 # Without an image on the hosts there are no throwaway containers.
@@ -102,7 +102,10 @@ def test_a_script_that_leaves_something_behind_is_noticed(tmp_path: Path, monkey
     templates = tmp_path / "templates"
     shutil.copytree(template_folder(), templates)
     script = templates / "verify-plain-host.sh"
-    script.write_text(script.read_text().replace('\nmain "$@"', '\ndate "+%s%N" >/etc/stray\nmain "$@"'))
+    outside = "if ! is_confined; then\n"
+    text = script.read_text()
+    assert text.count(outside) == 1
+    script.write_text(text.replace(outside, f'{outside}  date "+%s%N" >/etc/stray\n'))
     monkeypatch.setattr(module, "template_folder", lambda: templates)
     site = tmp_path / "site.yaml"
     site.write_text(PLAIN)

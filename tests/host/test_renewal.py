@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.lab import Host
+from dockseal.lab import Host
 from tests.host.support import (
     CERTIFICATE_STEPS,
     CLIENT,

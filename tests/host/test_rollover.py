@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from generator.lab import Host, Lab, Result
+from dockseal.lab import Host, Lab, Result
 from tests.host.support import PASSPHRASE, PASSPHRASE_FILE, UNATTENDED, WORK, keep_busybox
 from tests.sites import ROOT, render
 
@@ -202,10 +202,7 @@ def story(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Story:
         polled[name] = machine.read("/run/polled").splitlines()
     listing = network.run("ca", *LIST, "--json").stdout.splitlines()
     hosts = [party for party in network.parties() if party.startswith("hosts/")]
-    verify = {
-        party: network.run(party, "bash", f"out/{party}/90-verify.sh", "--no-containers", check=False).stdout
-        for party in hosts
-    }
+    verify = {party: network.run(party, "bash", f"out/{party}/90-verify.sh", check=False).stdout for party in hosts}
     return Story(
         before,
         switched,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from generator.lab import Host, Lab, Result, difference
+from dockseal.lab import Host, Lab, Result, difference
 from tests.host.attempts import docker
 from tests.host.authority import issue, new_authority
 from tests.host.support import PASSPHRASE, PASSPHRASE_FILE, WORK, keep_busybox
@@ -255,3 +255,15 @@ def test_a_site_of_several_hosts_wants_to_know_which_machine_this_is(split: Spli
         "error: setup.sh: --as needs one of: ca hosts/one.example hosts/two.example clients/alice\n"
     )
     assert difference(before, machine.snapshot(), strict=True) == []
+
+
+@pytest.mark.parametrize("party", REQUESTS)
+def test_undo_takes_what_was_carried_here_too(split: Split, party: str) -> None:
+    machine = split.machines[party]
+    kept = machine.run(["bash", "out/setup.sh", "--undo", "--yes"]).stderr
+    folder = f"{WORK}/{party}"
+    for name in (KEYS[party].rpartition("/")[2], CERTIFICATES[party], "ca-public.pem"):
+        assert f"kept: {folder}/{name} (--undo --remove-keys removes it)\n" in kept
+        assert machine.exists(f"{folder}/{name}")
+    machine.run(["bash", "out/setup.sh", "--as", party, "--undo", "--remove-keys", "--yes"])
+    assert not machine.exists(WORK)

@@ -12,9 +12,22 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from generator.lab import Host
+from dockseal.lab import Host
 from tests.host.authority import DAY, SERVER, issue, new_authority, real_authority
-from tests.host.support import NAME, RESTART, TLS, UNATTENDED, VERIFY_HOST, install, setup, site, verify
+from tests.host.support import (
+    DAEMON,
+    NAME,
+    RESTART,
+    TLS,
+    UNATTENDED,
+    VERIFY_HOST,
+    WORK,
+    changed,
+    install,
+    setup,
+    site,
+    verify,
+)
 
 pytestmark = pytest.mark.no_probe_image
 CA = f"{TLS}/ca-public.pem"
@@ -32,7 +45,7 @@ def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
 
 def failures(host: Host) -> dict[str, dict[str, str]]:
     """Return the controls of the host that do not hold, by id."""
-    result = verify(host, VERIFY_HOST, "--json", "--no-containers")
+    result = verify(host, VERIFY_HOST, "--json")
     assert result.stderr == ""
     found = map(json.loads, result.stdout.splitlines())
     return {control["id"]: control for control in found if control["result"] == "FAIL"}
@@ -100,3 +113,53 @@ def test_a_certificate_that_dockerd_does_not_show_is_found(ready: Host, kept: No
     assert (found["CERT-6"]["evidence"], found["CERT-6"]["remedy"]) == (f"it shows sha256 {shown}", REMEDY)
     ready.bash(RESTART)
     assert failures(ready) == {}
+
+
+@pytest.mark.one_release
+def test_the_daemon_s_script_makes_dockerd_show_the_certificate_that_is_installed(ready: Host, kept: None) -> None:
+    key = serialization.load_pem_private_key(ready.read_bytes(f"{TLS}/server-key.pem"), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    pair = issue(real_authority(ready), NAME, SERVER, key=key, names=(NAME, "127.0.0.1"), ends=300 * DAY)
+    ready.bash(f"cp -a {CERTIFICATE} /run/right.pem; cat >{CERTIFICATE} <<'END'\n{pair.certificate_pem.decode()}END")
+    ready.bash(f"{RESTART} cp -a /run/right.pem {CERTIFICATE}")
+    assert {*failures(ready)} == {"CERT-6"}
+    result = ready.run(["bash", f"/root/out/{DAEMON}", "--yes"])
+    assert "systemctl restart" in result.stderr
+    assert failures(ready) == {}
+    assert ready.run(["bash", f"/root/out/{DAEMON}", "--yes"]).stderr == f"{DAEMON}: nothing to do\n"
+
+
+VIRTUAL = "echo '60.00 60.00' >/run/uptime; mount --bind /run/uptime /proc/uptime"
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("virtual", [False, True])
+def test_when_dockerd_started_is_told_where_the_machines_uptime_is_its_own(
+    ready: Host, kept: None, virtual: bool
+) -> None:
+    """A container's /proc/uptime may count from the container's start, and the processes' times do not."""
+    if virtual:
+        ready.bash(VIRTUAL)
+    try:
+        assert failures(ready) == {}
+        ready.bash(CHANGES["it is written again"], CA, f"{WORK}/hosts/localhost/ca-public.pem")
+        assert {*failures(ready)} == {"CERT-5"}
+        ready.bash(RESTART)
+        assert failures(ready) == {}
+    finally:
+        ready.bash("umount /proc/uptime || true")
+
+
+@pytest.mark.one_release
+def test_a_clock_that_was_set_since_the_start_is_no_pass(ready: Host, kept: None) -> None:
+    """The clock of the tests' machine is not theirs: a script is told that systemd wrote down another start."""
+    path = changed(
+        ready,
+        f"/root/out/{VERIFY_HOST}",
+        ("${text:-@0}", "${text:-@0} + 1 minute"),
+    )
+    found = map(json.loads, ready.run(["bash", path, "--json"], check=False).stdout.splitlines())
+    controls = {control["id"]: control for control in found}
+    assert {name for name, control in controls.items() if control["result"] == "FAIL"} == {"CERT-5"}
+    assert controls["CERT-5"]["evidence"].startswith("when dockerd started cannot be told: at 20")
+    assert controls["CERT-5"]["remedy"] == REMEDY

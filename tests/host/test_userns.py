@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.lab import Host, Result, Snapshot, difference
+from dockseal.lab import Host, Result, Snapshot, difference
 from tests.host.support import CONFIRM, DAEMON, DROP_IN, RESTART, arguments, changed, install, main_pid, refuses
 
 VERIFY = "hosts/localhost/90-verify.sh"
@@ -61,7 +61,7 @@ def undone(ready: Host) -> Iterator[None]:
 
 def verify(host: Host, name: str) -> tuple[int, dict[str, dict[str, str]]]:
     """Run the verify script of a site; return its exit status and its controls by id, without those in containers."""
-    result = host.run(["bash", f"/root/{name}/{VERIFY}", "--json", "--no-containers"], check=False)
+    result = host.run(["bash", f"/root/{name}/{VERIFY}", "--json"], check=False)
     found = [json.loads(line) for line in result.stdout.splitlines()]
     return result.status, {control["id"]: control for control in found}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from posixpath import join, normpath
 
-from generator.lab import Host
+from dockseal.lab import Host
 
 TRACE = "/run/trace"
 CALLS = "%file,fchmod,fchown,listen,fork,vfork,clone,clone3"
@@ -102,3 +104,42 @@ def printed(text: str, mark: str) -> list[str]:
             found.append(line.removeprefix(mark))
             inside = line.endswith("<<'END'")
     return found
+
+
+# What a script that starts containers changes beside docker, and what it removes in the end, by ids that docker gives.
+_PROGRAMS = ("mktemp", "chmod", "mkdir", "install", "ln", "tar", "rm")
+_REMOVED = (["container", "rm"], ["network", "rm"], ["image", "rm"])
+
+
+def container_commands(host: Host, script: str) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the commands that --check of a script prints, and those that a run executes; of removals only the kind."""
+    printed = [shlex.split(line) for line in host.run(["bash", script, "--check"]).stdout.splitlines()]
+    host.bash(f"strace -f -qq -z -s 4096 -e trace=execve -e signal=none -o {TRACE} bash {script} >/run/said 2>&1")
+    executed = [words for words in _executed(host.read(TRACE)) if _is_change(words)]
+    host.run(["rm", TRACE, "/run/said"])
+    return [_kind(words) for words in printed], [_kind(words) for words in executed]
+
+
+def _kind(words: list[str]) -> list[str]:
+    """Return a command without the names and addresses that docker or chance gives."""
+    if words[3:5] in _REMOVED:
+        return words[3:5]
+    return [re.sub(r"^fd[0-9a-f:]+::/64$", "PREFIX", word) for word in words]
+
+
+def _executed(trace: str) -> Iterator[list[str]]:
+    """Yield the words of each command that was executed, with what is this run's own as --check names it."""
+    found = re.search(r"/run/dockseal-probe\.(\w{8})/", trace)
+    assert found
+    text = re.sub(r"sha256:[0-9a-f]{64}", "IMAGE", trace).replace(found[1], "RUN")
+    for line in re.findall(r'execve\("[^"]+", (\[.*\]), 0x', text):
+        yield [str(word) for word in ast.literal_eval(line)]
+
+
+def _is_change(words: list[str]) -> bool:
+    """Tell whether a command changes something of docker's or below /run; the script names by id what it only asks."""
+    if words[0] == "docker":
+        return not {"version", "inspect", "ls"} & {*words[3:5]} and not re.fullmatch(r"[0-9a-f]{64}", words[4])
+    if words[:2] == ["bash", "-c"]:
+        return "/run/dockseal-probe." in words[2]
+    return words[0] in _PROGRAMS and any("/run/dockseal-probe." in word for word in words)

@@ -91,3 +91,34 @@ def operands(words: list[tuple[str | None, int]], skip: int) -> list[tuple[str |
     while words and words[0][0] is not None and (words[0][0].startswith("-") or "=" in words[0][0]):
         words = words[1:]
     return words[skip:]
+
+
+def statements(node: Any) -> Iterator[Any]:
+    """Yield the statements below a node that have redirections."""
+    if isinstance(node, list):
+        for item in node:
+            yield from statements(item)
+    elif isinstance(node, dict):
+        if node.get("Redirs"):
+            yield node
+        for item in node.values():
+            yield from statements(item)
+
+
+def writes(redirection: Any) -> bool:
+    """Tell whether a redirection makes or writes a file that is no device of the script's own."""
+    target = literal(redirection["Word"]) if redirection.get("Word") else None
+    return redirection["Op"] in (">", ">>", ">|", "&>", "&>>") and target not in ("/dev/null", "/dev/tty")
+
+
+def direct_changes(root: Any, programs: frozenset[str]) -> dict[str, set[str]]:
+    """Return for each function what it changes itself: programs that it calls, and `>` where it writes to a file."""
+    found: dict[str, set[str]] = {}
+    for function in nodes(root, "FuncDecl"):
+        calls = [[literal(word) for word in call.get("Args") or []][:1] for call in nodes(function["Body"], "CallExpr")]
+        changed = {words[0] for words in calls if words and words[0] in programs}
+        if any(writes(one) for statement in statements(function["Body"]) for one in statement["Redirs"]):
+            changed.add(">")
+        if changed:
+            found[function["Name"]["Value"]] = {word for word in changed if word}
+    return found

@@ -9,17 +9,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from generator.manifest import LIBRARY, body_of
-from generator.plan import make_plan
-from generator.read import read_site
-from generator.reading import LOADS
-from generator.render import render_plan
-from generator.write import replace_folder
-from tests.lint.syntax import commands, functions, tool, tree
-from tests.sites import ROOT, SITES, TEMPLATES, root_of, scripts, whole
+from dockseal.output.manifest import LIBRARY, body_of
+from dockseal.output.reading import LOADS
+from dockseal.output.render import render_plan
+from dockseal.output.write import replace_folder
+from dockseal.plan.planner import make_plan
+from dockseal.site.read import read_site
+from tests.lint.syntax import commands, functions, nodes, tool, tree
+from tests.sites import ROOT, SITES, TEMPLATES, render, root_of, scripts, whole
 
 SHFMT = [tool("shfmt"), "-i", "2", "-ci"]
 WIDTH = 80
@@ -34,8 +35,8 @@ SHELLCHECK_EXCEPTIONS = {
 
 # util-linux, coreutils, and what the scripts are about. Nothing that downloads, evaluates or decodes.
 PROGRAMS = {
-    *("/bin/bash", "/usr/bin/dirname", "/usr/bin/env", "cmp", "namei"),
-    *("bash", "openssl", "systemctl", "journalctl", "docker", "dockerd", "flock"),
+    *("/bin/bash", "/usr/bin/realpath", "/usr/bin/env", "cmp", "namei"),
+    *("bash", "openssl", "systemctl", "journalctl", "docker", "dockerd", "flock", "systemd-run"),
     *(
         "cat",
         "chmod",
@@ -79,13 +80,22 @@ BUILTINS = {
 # Words that are known only at run time, and the functions whose purpose it is to run them.
 RUNNERS = {
     "run(dynamic)",
+    "make_key(dynamic)",
     "run_for(dynamic)",
     "run_with_key(dynamic)",
     "run_with_passphrase(dynamic)",
     "run_one(dynamic)",
     "run_step(dynamic)",
     "run_here(dynamic)",
+    "wait_for_daemon(dynamic)",
 }
+
+
+# What no site of the project has, and what only such a site loads.
+OTHER_SITE = """
+hosts: [{name: localhost, mode: server-only, icc: false, userns_remap: default}]
+clients: [{name: client}]
+"""
 
 
 @pytest.fixture(scope="session")
@@ -94,12 +104,13 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("rendered")
     for path in SITES:
         replace_folder(folder / path.stem, render_plan(make_plan(read_site(path)), TEMPLATES))
-    return {path.stem: folder / path.stem for path in SITES}
+    render(OTHER_SITE, folder / "other")
+    return {name: folder / name for name in (*(path.stem for path in SITES), "other")}
 
 
 @pytest.fixture(scope="session")
 def every_script(rendered: dict[str, Path]) -> list[Path]:
-    """Every script of every site."""
+    """Every script of every site, and of one more."""
     return [script for folder in rendered.values() for script in scripts(folder)]
 
 
@@ -124,11 +135,13 @@ def findings_of(script: Path) -> list[dict[str, str]]:
 
 
 def one_of_each_template(rendered: dict[str, Path]) -> Iterable[Path]:
-    """Return one script of each template."""
-    manifests = ((folder, json.loads((folder / "manifest.json").read_text())) for folder in rendered.values())
-    return {
-        script["template"]: folder / script["path"] for folder, data in manifests for script in data["scripts"]
-    }.values()
+    """Return one script of each template, and of each choice of the library's files that it loads."""
+    found: dict[tuple[str, ...], Path] = {}
+    for folder in rendered.values():
+        for script in json.loads((folder / "manifest.json").read_text())["scripts"]:
+            path = folder / script["path"]
+            found[script["template"], *LOADS.findall(path.read_text())] = path
+    return found.values()
 
 
 @pytest.fixture(scope="session")
@@ -219,15 +232,57 @@ def test_no_local_variable_has_the_name_of_a_constant(every_script: list[Path]) 
 
 
 def test_only_known_commands_are_run(rendered: dict[str, Path]) -> None:
-    """Every command is a function of the script, a builtin, or a program of the list."""
+    """Every command is a function of the script, a builtin, or a program of the list.
+
+    What a site does not use is not loaded for it: the files that its template names have these functions.
+    """
     unknown: dict[str, list[str]] = defaultdict(list)
+    templates = {
+        script["path"]: script["template"]
+        for script in json.loads((rendered["split"] / "manifest.json").read_text())["scripts"]
+    }
     for path in scripts(rendered["split"]):
         root = tree(whole(path))
-        allowed = PROGRAMS | BUILTINS | RUNNERS | functions(root)
+        loads = LOADS.findall((TEMPLATES / templates[str(path.relative_to(rendered["split"]))]).read_text())
+        library = (functions(tree((TEMPLATES / LIBRARY / name).read_text())) for name in loads)
+        allowed = PROGRAMS | BUILTINS | RUNNERS | functions(root).union(*library)
         for name, line in commands(root):
             if name not in allowed:
                 unknown[name].append(f"{path.relative_to(rendered['split'])}:{line}")
     assert unknown == {}
+
+
+def stderr_of(redirection: Any) -> bool:
+    """Tell whether a redirection takes standard error."""
+    descriptor = redirection.get("N") or {}
+    return descriptor.get("Value") == "2" or redirection["Op"] in ("&>", "&>>")
+
+
+def silenced(text: str) -> list[str]:
+    """Return the functions of a script whose whole standard error goes elsewhere."""
+    found = nodes(tree(text), "FuncDecl")
+    return [node["Name"]["Value"] for node in found if any(map(stderr_of, node["Body"].get("Redirs") or []))]
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/null", "2>&1", "&>/dev/null", ">x 2>>y"])
+def test_a_function_without_standard_error_is_found(redirection: str) -> None:
+    """The control: its standard output may go elsewhere, and so may what one command in it says."""
+    for body in ("{ die 1; }", "(\n  die 1\n)"):
+        assert silenced(f"f() {body} {redirection}\n") == ["f"]
+    assert silenced("f() {\n  ls 2>/dev/null\n  { ls; } &>x\n} >y\ng() { ls; }\n") == []
+
+
+def test_no_function_loses_all_that_it_says_of_its_failure() -> None:
+    """What die says in it, or in what it calls, would be lost."""
+    assert [path for path in TEMPLATES.rglob("*.sh") if silenced(path.read_text())] == []
+
+
+GUARD = re.compile(r"^ *(?:\[\[ .* \]\]|\(\(.*\)\)) (?:\|\||&&) (?:return|continue|break)\b", re.MULTILINE)
+
+
+def test_guards_are_positive_sentences() -> None:
+    """`if [[ ... ]]; then return; fi` says when; `[[ ... ]] || return` says when not."""
+    assert [(path.name, line) for path in TEMPLATES.rglob("*.sh") for line in GUARD.findall(path.read_text())] == []
 
 
 def test_nothing_is_evaluated_or_downloaded(every_script: list[Path]) -> None:
@@ -247,7 +302,7 @@ def test_bodies_of_one_kind_are_the_same_in_every_site(rendered: dict[str, Path]
 
 def test_a_function_s_name_means_the_same_everywhere(rendered: dict[str, Path]) -> None:
     """In the library; steps have functions of their own, and none that the library has too."""
-    library = [name for path in (TEMPLATES / LIBRARY).iterdir() for name in functions(tree(path.read_text()))]
+    library = [name for path in (TEMPLATES / LIBRARY).glob("*.sh") for name in functions(tree(path.read_text()))]
     assert sorted(library) == sorted(set(library))
     for path in scripts(rendered["split"]):
         assert not functions(tree(path.read_text())) & set(library), path
@@ -260,10 +315,10 @@ def test_an_unrendered_template_is_bash(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.sh")), ids=lambda path: str(path.relative_to(TEMPLATES)))
-def test_a_template_only_loops_and_includes(path: Path) -> None:
+def test_a_template_only_loops_and_leaves_out(path: Path) -> None:
     for line in path.read_text().splitlines():
         if line.lstrip().startswith("#%"):
-            assert re.fullmatch(r" *#% (for [a-z]+ in [a-z_]+|endfor)", line), line
+            assert re.fullmatch(r" *#% (for [a-z]+ in [a-z_]+|endfor|if [a-z_]+|endif)", line), line
 
 
 def test_values_stand_only_in_the_constants() -> None:

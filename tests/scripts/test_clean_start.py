@@ -94,7 +94,7 @@ def test_a_variable_of_the_caller_has_no_say(
     assert (work / "hosts/docker.example.com/certificate.pem").exists()
 
 
-NAMES = ["printf", "exec", "read", "openssl", "set", "unset", "[", ".", "source", "/usr/bin/dirname", "dirname"]
+NAMES = ["printf", "exec", "read", "openssl", "set", "unset", "[", ".", "source", "/usr/bin/realpath", "realpath"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,6 +110,34 @@ def test_what_bash_env_defines_is_gone(out: Path, tmp_path: Path, passphrase: Pa
     startup.write_text(f"openssl() {{ command echo called >>{spy}; }}; shopt -s nocasematch\n")
     create(out, tmp_path / "work", passphrase, {"BASH_ENV": str(startup)})
     assert not spy.exists()
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    """A folder of somebody else's, with a library in the places where a script of out/ has its own."""
+    folder = tmp_path / "somebody" / "else"
+    for place in (folder / "lib", folder.parent / "lib"):
+        place.mkdir(parents=True)
+        (place / "begin.sh").write_text("printf planted; exit 0\n")
+    return folder
+
+
+@pytest.mark.parametrize("step", [CREATE, "setup.sh"])
+def test_the_library_is_that_of_the_script_itself(out: Path, planted: Path, step: str) -> None:
+    """However it was found: through a link, on PATH, on standard input."""
+    script = out / step
+    link = planted / script.name
+    link.symlink_to(script)
+    done = subprocess.run(["bash", link, "--help"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "planted" in done.stdout, "--undo" in done.stdout) == (0, False, True)
+    link.unlink()
+    environment = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}"}
+    argv = ["bash", script.name, "--help"]
+    done = subprocess.run(argv, cwd=planted, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode != 0, "planted" in done.stdout) == (True, False)
+    with script.open() as text:
+        done = subprocess.run(["bash"], stdin=text, cwd=planted, capture_output=True, text=True, check=False)
+    assert (done.returncode != 0, "planted" in done.stdout) == (True, False)
 
 
 def test_without_home_the_working_folder_is_that_of_passwd(out: Path) -> None:
@@ -248,7 +276,18 @@ def test_nothing_is_made_above_the_working_folder_or_removed_there(out: Path, tm
 
 
 @as_root
-def test_what_may_not_be_looked_at_is_not_called_missing(tmp_path: Path, passphrase: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "words", "owners"),
+    [
+        pytest.param("80-list-certificates", [], 0, id="list"),
+        pytest.param("70-back-up-ca", ["--to"], 3, id="back-up"),
+        pytest.param("60-roll-over-ca", ["--begin"], 3, id="roll-over"),
+    ],
+)
+def test_what_may_not_be_looked_at_is_not_called_missing(
+    tmp_path: Path, passphrase: Path, name: str, words: list[str], owners: int
+) -> None:
+    """Neither the working folder nor the CA's. The control: its owner looks into it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir("/")
         out = render(SITE, tmp_path / "out")
@@ -257,11 +296,21 @@ def test_what_may_not_be_looked_at_is_not_called_missing(tmp_path: Path, passphr
         for path in (tmp_path, *tmp_path.parents):
             if path.is_relative_to("/tmp") and path != Path("/tmp"):
                 path.chmod(path.stat().st_mode | 0o011)
-        argv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "env", "HOME=/nonexistent"]
-        argv += ["bash", str(out / "ca/80-list-certificates.sh"), "--dir", str(work)]
+        argv = ["bash", str(out / f"ca/{name}.sh"), "--dir", str(work), *words]
+        if "--to" in words:
+            argv.append(str(tmp_path / "back-up"))
+        other = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "env", "HOME=/nonexistent"]
+        for folder in (work, work / "ca"):
+            done = subprocess.run([*other, *argv], capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert f"may not look into {folder};" in done.stderr
+            folder.chmod(0o755)
+        work.chmod(0o700)
+        (work / "ca").chmod(0o700)
+        if words:
+            argv.append("--check")
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert f"may not look into {work}" in done.stderr
+        assert (done.returncode, "may not look" in done.stderr) == (owners, False), done.stderr
 
 
 # ---- Temporary names --------------------------------------------------------
@@ -272,7 +321,7 @@ def test_a_link_that_has_a_temporary_name_is_not_written_through(out: Path, tmp_
     ca.mkdir(parents=True, mode=0o700)
     (tmp_path / "work").chmod(0o700)
     victim.write_text("precious\n")
-    for name in ("ca-extensions.cnf.new", "ca-private.pem.new", "ca-public.pem.new", "ledger.txt.new"):
+    for name in ("ca-private.pem.first.new", "ca-private.pem.new", "ca-public.pem.new", "ledger.txt.new"):
         (ca / name).symlink_to(victim)
     create(out, tmp_path / "work", passphrase)
     assert victim.read_text() == "precious\n"
@@ -330,3 +379,79 @@ def test_a_lock_that_is_no_file_is_refused(out: Path, tmp_path: Path, kind: str)
     assert done.returncode == 2
     assert f"{lock} is not a regular file" in done.stderr
     assert victim.stat().st_mode & 0o777 == 0o644
+
+
+# ---- What a name means ------------------------------------------------------
+
+
+@pytest.fixture(params=["BASHOPTS", "BASH_ENV"])
+def careless(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """The environment of a caller whose bash does not tell capital letters from small ones."""
+    startup = tmp_path / "startup"
+    startup.write_text("shopt -s nocasematch\n")
+    env = {"BASHOPTS": "nocasematch"} if request.param == "BASHOPTS" else {"BASH_ENV": str(startup)}
+    subprocess.run(["bash", "-c", "[[ A == a ]]"], env={**os.environ, **env}, check=True)
+    return env
+
+
+def test_a_name_in_other_letters_is_another_name_whatever_the_caller_s_bash_thinks(
+    out: Path, tmp_path: Path, passphrase: Path, careless: dict[str, str]
+) -> None:
+    """The control: the name itself is signed."""
+    work = tmp_path / "work"
+    create(out, work, passphrase, careless)
+    assert run(out / REQUEST, "--dir", work, env=careless).returncode == 0
+    folder = work / "hosts/docker.example.com"
+    for name, status in (("DOCKER.EXAMPLE.COM", 6), ("docker.example.com", 0)):
+        new = ["openssl", "req", "-new", "-key", "server-key.pem", "-subj", f"/CN={name}", "-out", "request.csr"]
+        subprocess.run(new, cwd=folder, check=True)
+        done = run(out / SIGN, "--dir", work, "--passphrase-file", passphrase, env=careless)
+        assert (done.returncode, (folder / "certificate.pem").exists()) == (status, status == 0), done.stderr
+
+
+# ---- The machine's own configuration ----------------------------------------
+
+CONFIGURATION = """\
+[req]
+distinguished_name = subject
+req_extensions = wanted
+x509_extensions = wanted
+[subject]
+[wanted]
+subjectAltName = DNS:bank.example
+basicConstraints = critical, CA:TRUE
+"""
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> list[str]:
+    """What starts a command on a machine whose own openssl.cnf asks for extensions."""
+    file = tmp_path / "openssl.cnf"
+    file.write_text(CONFIGURATION)
+    own = [] if os.geteuid() == 0 else ["--map-root-user"]
+    mount = f'mount --bind {file} "$(realpath /etc/ssl/openssl.cnf)" && unset OPENSSL_CONF && exec "$@"'
+    return ["unshare", *own, "--mount", "bash", "-c", mount, "bash"]
+
+
+def test_the_machine_s_own_openssl_cnf_has_no_say(
+    out: Path, tmp_path: Path, passphrase: Path, configured: list[str]
+) -> None:
+    """The control: a bare openssl makes a request with the extensions of that file."""
+    work, bare = tmp_path / "work", tmp_path / "bare.csr"
+    request = work / "hosts/docker.example.com/request.csr"
+
+    def there(*argv: str | Path) -> str:
+        words = [*configured, *argv]
+        done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    there("bash", out / CREATE, "--dir", work, "--passphrase-file", passphrase)
+    there("bash", out / REQUEST, "--dir", work)
+    key = request.with_name("server-key.pem")
+    there("openssl", "req", "-new", "-key", key, "-subj", "/CN=docker.example.com", "-out", bare)
+    assert "Extension Request" in there("openssl", "asn1parse", "-in", bare)
+    assert "Extension Request" not in there("openssl", "asn1parse", "-in", request)
+    there("bash", out / SIGN, "--dir", work, "--passphrase-file", passphrase)
+    for name in ("ca/ca-public.pem", "hosts/docker.example.com/certificate.pem"):
+        assert "bank.example" not in there("openssl", "x509", "-in", work / name, "-noout", "-text")

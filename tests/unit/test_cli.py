@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from generator import __version__
-from generator import render as module
-from generator.cli import main
-from generator.manifest import LIBRARY
+from dockseal import __version__
+from dockseal.cli import main
+from dockseal.output import render as module
+from dockseal.output.manifest import LIBRARY
 from tests.sites import ROOT, TEMPLATES, dockseal
 
 GOOD = "hosts:\n  - name: docker.example.com\n"
-FILES = 14 + len(list((TEMPLATES / LIBRARY).iterdir()))
+FILES = 15 + len(list((TEMPLATES / LIBRARY).iterdir()))
 BAD = "hosts:\n  - name: docker.example.com\n    listen: 127.0.0.1:70000\n"
 
 
@@ -39,7 +39,7 @@ def test_version_is_that_of_the_package() -> None:
 
 
 def test_help_lists_every_command_without_importing_the_lab() -> None:
-    code = "import sys; from generator.cli import main; main(['--help'], standalone_mode=False); print(*sys.modules)"
+    code = "import sys; from dockseal.cli import main; main(['--help'], standalone_mode=False); print(*sys.modules)"
     argv = [sys.executable, "-c", code]
     found = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in ("init", "check", "render", "plan", "schema", "verify", "rehearse", "lab", "completion"):
@@ -49,18 +49,22 @@ def test_help_lists_every_command_without_importing_the_lab() -> None:
 
 
 def test_render_does_not_import_the_lab(folder: Path) -> None:
-    run_main = "from generator.cli import main; main(['render', '--output', 'out'], standalone_mode=False)"
+    run_main = "from dockseal.cli import main; main(['render', '--output', 'out'], standalone_mode=False)"
     code = f"import sys; {run_main}; print(*sys.modules)"
     argv = [sys.executable, "-c", code]
-    found = subprocess.run(argv, cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        argv, cwd=folder, env={"PYTHONPATH": str(ROOT / "generator")}, capture_output=True, text=True, check=True
+    )
     assert "pexpect" not in found.stdout
-    assert "generator.lab" not in found.stdout
+    assert "dockseal.lab" not in found.stdout
 
 
 def test_init_writes_the_default_site(folder: Path) -> None:
     result = run("init", "new.yaml")
     assert result.stdout == "new.yaml: written; edit it, then run: dockseal render new.yaml --output out\n"
-    assert (folder / "new.yaml").read_bytes() == (ROOT / "generator" / "default.yaml").read_bytes()
+    assert (folder / "new.yaml").read_bytes() == (
+        ROOT / "generator" / "dockseal" / "site" / "default.yaml"
+    ).read_bytes()
 
 
 def test_init_keeps_an_existing_file(folder: Path) -> None:
@@ -84,7 +88,7 @@ def test_check_of_a_good_site_says_so() -> None:
     result = run("check")
     assert (result.exit_code, result.stdout) == (
         0,
-        "site.yaml: no problems; 10 steps; `dockseal plan site.yaml` lists them\n",
+        "site.yaml: no problems; 11 steps; `dockseal plan site.yaml` lists them\n",
     )
 
 
@@ -151,8 +155,8 @@ def test_render_check_of_a_stale_folder_is_3_with_a_diff_and_writes_nothing(fold
     before = (folder / "out" / "SHA256SUMS").read_bytes()
     result = run("render", "--output", "out", "--check")
     assert result.exit_code == 3
-    assert "\n-  'docker.example.com' 'rsa:4096' 365 'DNS:docker.example.com'\n" in result.stdout
-    assert "\n+  'docker.example.com' 'rsa:4096' 10 'DNS:docker.example.com'\n" in result.stdout
+    assert "\n-  'docker.example.com' 'rsa:4096' 'digitalSignature, keyEncipherment' 365\n" in result.stdout
+    assert "\n+  'docker.example.com' 'rsa:4096' 'digitalSignature, keyEncipherment' 10\n" in result.stdout
     assert result.stderr == "out: stale; run: dockseal render site.yaml --output out\n"
     assert (folder / "out" / "SHA256SUMS").read_bytes() == before
 
@@ -177,9 +181,20 @@ def test_verify_prints_the_digest_to_compare() -> None:
     result = run("verify", "out")
     assert result.exit_code == 0
     first, second, third = result.stdout.splitlines()
-    assert first == f"out: {FILES} files, 11 scripts: as the manifest says"
+    assert first == f"out: {FILES} files, 12 scripts: as the manifest says"
     assert second.startswith(f"sha256 of out/lib, that of dockseal {__version__}: ")
     assert third.startswith("sha256 of out/SHA256SUMS, to compare")
+
+
+def test_library_prints_what_sha256sum_prints_of_a_rendered_one(folder: Path) -> None:
+    run("render", "--output", "out")
+    environment = {**os.environ, "LC_ALL": "C"}
+    bash = "sha256sum lib/*; sha256sum lib/* | sha256sum"
+    done = subprocess.run(["bash", "-c", bash], cwd=folder / "out", env=environment, capture_output=True, check=True)
+    *files, whole = done.stdout.decode().splitlines()
+    said = run("library").stdout.splitlines()
+    assert said[:-1] == files
+    assert said[-1] == f"{whole.split()[0]}  dockseal {__version__}: sha256sum lib/* | sha256sum"
 
 
 def test_verify_tells_the_library_of_another_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,9 +229,13 @@ def test_an_unknown_command_is_wrong_use() -> None:
 
 def test_a_reader_that_ends_early_is_no_traceback(folder: Path) -> None:
     (folder / "many.yaml").write_text("hosts:\n" + "".join(f"  - name: h{n}\n" for n in range(300)))
-    reader = f"{sys.executable} -m generator plan many.yaml | head -n 1"
+    reader = f"{sys.executable} -m dockseal plan many.yaml | head -n 1"
     found = subprocess.run(
-        ["bash", "-c", reader], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+        ["bash", "-c", reader],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "generator")},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert found.stderr == ""
 
@@ -225,8 +244,8 @@ def test_a_reader_that_ends_early_is_no_traceback(folder: Path) -> None:
 def test_a_full_disk_behind_standard_output_is_no_traceback(folder: Path) -> None:
     with Path("/dev/full").open("w") as full:
         found = subprocess.run(
-            [sys.executable, "-m", "generator", "schema"],
-            env={"PYTHONPATH": str(ROOT)},
+            [sys.executable, "-m", "dockseal", "schema"],
+            env={"PYTHONPATH": str(ROOT / "generator")},
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from generator.compare import differences
-from generator.errors import UsageError
-from generator.render import Rendered
-from generator.write import replace_folder
+from dockseal.errors import UsageError
+from dockseal.output.compare import differences
+from dockseal.output.render import Rendered
+from dockseal.output.write import replace_folder
 
 FILES = [
     Rendered("a.sh", b"1\n2\n", 0o755),

@@ -12,21 +12,20 @@ from threading import Thread
 
 import pytest
 
-from tests.sites import TEMPLATES
+from tests.sites import library
 
-PARTS = ("common", "daemon", "impostor")
+LOADED = ("common", "plain_request", "impostor")
 ASK = "probe_address=127.0.0.1 listen_port={port}; ask_in_plain_text /_ping"
-KNOCK = "impostor=127.0.0.1:{port}; wait_for_impostor"
+KNOCK = "impostor=127.0.0.1:{port}; if is_impostor_free; then printf yes; else printf no; fi"
 CONNECT = "if can_connect 127.0.0.1 {port}; then printf yes; else printf no; fi"
 LIMIT = 16384
 
 
 def script(code: str, port: int) -> list[str]:
     """Return bash that runs a piece of code with the functions that connect."""
-    texts = [(TEMPLATES / "lib" / f"{part}.sh").read_text() for part in PARTS]
-    verify = (TEMPLATES / "verify-host.sh").read_text()
-    texts += re.findall(r"^(?:connect|can_connect)\(\) {.*?^}$", verify, re.DOTALL | re.MULTILINE)
-    text = "\n".join(("set -Eeuo pipefail", *texts, code.format(port=port))).replace("#%", "#")
+    verify = library("verify_host")
+    connecting = re.findall(r"^(?:connect|can_connect)\(\) {.*?^}$", verify, re.DOTALL | re.MULTILINE)
+    text = "\n".join(("set -Eeuo pipefail", library(*LOADED), *connecting, code.format(port=port))).replace("#%", "#")
     return ["bash", "-c", text]
 
 
@@ -84,7 +83,7 @@ def test_a_full_queue_is_given_up(full_port: int) -> None:
     """All three at the same time: each waits until its limit."""
     with ThreadPoolExecutor() as pool:
         said = pool.map(says, (ASK, KNOCK, CONNECT), [full_port] * 3)
-    assert [*said] == [b"", b"", b"no"]
+    assert [*said] == [b"", b"no", b"no"]
 
 
 def test_who_answers_is_heard() -> None:
@@ -92,6 +91,7 @@ def test_who_answers_is_heard() -> None:
     with answering(b"HTTP/1.1 200 OK\r\n\r\nOK") as port:
         assert says(ASK, port) == b"HTTP/1.1 200 OK\r\n\r\nOK"
         assert says(CONNECT, port) == b"yes"
+        assert says(KNOCK, port) == b"yes"
 
 
 def test_an_answer_without_end_is_cut() -> None:
@@ -104,6 +104,7 @@ def test_nobody_there_is_no_connection() -> None:
         bound.bind(("127.0.0.1", 0))
         port: int = bound.getsockname()[1]
         assert says(CONNECT, port) == b"no"
+        assert says(KNOCK, port) == b"no"
         assert says(ASK, port) == b""
 
 

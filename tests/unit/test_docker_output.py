@@ -1,7 +1,7 @@
 """Facts about how the scripts read what docker prints: the functions alone, on recorded output.
 
 20.10 is docker 20.10.24 with its own dockerd, 26 is 26.1.5 with its own, 28 and 29 are 28.2.2 and 29.7.2 with dockerd
-26.1.5. It is the command's version that makes the output. Recorded with the templates that the parts have; where a test
+26.1.5. It is the command's version that makes the output. Recorded with the templates of the library; where a test
 fails because a template was changed, record anew.
 """
 
@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from tests.sites import TEMPLATES
+from tests.sites import TEMPLATES, library
 
 VERSIONS = ("20.10", "26", "28", "29")
 
@@ -59,17 +59,18 @@ docker() {
   esac
 }
 timeout() { shift; "$@"; }
+ask_dockerd() { docker -H unix:///var/run/docker.sock "$@"; }
 systemctl() { echo 0; }
 """
 
 
-def run(code: str, parts: tuple[str, ...], recorded: str, version: str = "29") -> str:
-    """Run bash with some parts of the scripts and a docker that prints what was recorded; return what it prints."""
+def run(code: str, loaded: tuple[str, ...], recorded: str, version: str = "29") -> str:
+    """Run bash with some files of the library and a docker that prints what was recorded; return what it prints."""
     script = "\n".join(
         (
             "set -Eeuo pipefail; shopt -s inherit_errexit; export LC_ALL=C; verb=apply; networks=(); icc=true",
             "version=$1; recorded=$2",
-            *((TEMPLATES / "lib" / f"{part}.sh").read_text() for part in parts),
+            library(*loaded),
             FAKE,
             code,
         )

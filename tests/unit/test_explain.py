@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.sites import TEMPLATES
+from tests.sites import TEMPLATES, library
 
 OPEN = "/root/.docker/contexts/meta/283bb9deef02e684/meta.json: no such file or directory"
 LINES = [
@@ -87,8 +87,22 @@ LINES = [
 
 @pytest.mark.parametrize(("version", "line", "said"), LINES)
 def test_each_versions_words_are_explained(version: str, line: str, said: str) -> None:
-    parts = "\n".join((TEMPLATES / "lib" / name).read_text() for name in ("handshake.sh", "explain.sh"))
-    script = f'set -Eeuo pipefail; export LC_ALL=C\n{parts}\nexplain_handshake "$1"'
+    loaded = library("handshake", "explain")
+    script = f'set -Eeuo pipefail; export LC_ALL=C\n{loaded}\nexplain_handshake "$1"'
     done = subprocess.run(["bash", "-c", script, "bash", line], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(said), version
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("TLS handshake error from 127.0.0.1:9: tls: client didn't provide a certificate", "server: the client sent"),
+        ("x509: certificate signed by unknown authority", "client: the server's certificate is not of the CA"),
+    ],
+    ids=["of the daemon's log", "of a client"],
+)
+def test_the_file_alone_explains_a_line(line: str, said: str) -> None:
+    done = subprocess.run(["bash", TEMPLATES / "lib" / "explain.sh", line], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(said)
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from generator.errors import UsageError
-from generator.lab import image, watches
-from generator.lab.engine import cache_directory, client_environment, remove_stray, stale_pid
-from generator.lab.errors import LabError
-from generator.lab.host import hosts_file
-from generator.lab.machines import machines_of, names_from_afar, own_addresses, own_names
-from generator.lab.results import Control, Rehearsal, Stage, controls_from, keep, report, table, verdict
-from generator.lab.session import is_gone, rights, this_process
-from generator.lab.snapshot import Change, difference, parse
-from generator.lab.terminal import Transcript
-from generator.site import Client, Host, Site
+from dockseal.errors import UsageError
+from dockseal.lab import image, watches
+from dockseal.lab.engine import cache_directory, client_environment, remove_stray, stale_pid
+from dockseal.lab.errors import LabError
+from dockseal.lab.host import hosts_file
+from dockseal.lab.machines import machines_of, names_from_afar, own_addresses, own_names
+from dockseal.lab.results import Control, Rehearsal, Stage, controls_from, keep, report, table, verdict
+from dockseal.lab.session import GONE_MEANWHILE, is_gone, rights, this_process
+from dockseal.lab.snapshot import Change, difference, parse
+from dockseal.lab.terminal import Transcript
+from dockseal.site.model import Client, Host, Site
 
 FILE = "file\tf\t644\t0:0\t100.5\t/etc/a b\t"
 LINK = "file\tl\t777\t0:0\t100.5\t/etc/link\ttarget"
@@ -287,3 +287,17 @@ def test_results_are_kept_beside_the_site(tmp_path: Path) -> None:
 
 def test_a_table_has_even_columns() -> None:
     assert table(("A", "B"), [("long", "x")]) == ["A     B", "long  x"]
+
+
+@pytest.mark.parametrize(
+    ("line", "meanwhile"),
+    [
+        ("a" * 64, True),
+        (f"Error response from daemon: removal of container {'a' * 64} is already in progress", True),
+        ("Error response from daemon: No such container: abc", True),
+        ("Error response from daemon: network abc has active endpoints", False),
+        ("Cannot connect to the Docker daemon", False),
+    ],
+)
+def test_what_another_lab_removes_at_the_same_moment_is_no_failure(line: str, meanwhile: bool) -> None:
+    assert bool(GONE_MEANWHILE.search(line)) is meanwhile

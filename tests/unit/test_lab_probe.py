@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from generator.lab.errors import LabUnavailable
-from generator.lab.probe import (
+from dockseal.lab.errors import LabUnavailable
+from dockseal.lab.probe import (
     Probe,
     capabilities,
     cgroup_version,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from generator.errors import UsageError
-from generator.load import Odd, load, parse
+from dockseal.errors import UsageError
+from dockseal.site.load import Odd, load, parse
 from tests.sites import problems
 
 

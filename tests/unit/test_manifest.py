@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from generator.errors import TemplateError
-from generator.manifest import body_of
+from dockseal.errors import TemplateError
+from dockseal.output.manifest import body_of
 from tests.sites import ONE_HOST, render, scripts
 
 FOLDER = "hosts/docker.example.com"
@@ -49,10 +49,12 @@ def test_the_manifest_lists_every_file(folder: Path) -> None:
 
 
 def test_the_digest_of_a_body_is_what_sed_and_sha256sum_print(folder: Path) -> None:
+    templates = manifest(folder)["templates"]
+    assert isinstance(templates, dict)
     for entry in entries(folder):
         argv = ["sed", "1,/^# ==== Below this line/d", str(entry["path"])]
         body = subprocess.run(argv, cwd=folder, check=True, capture_output=True).stdout
-        assert entry["body_sha256"] == sha256(body).hexdigest()
+        assert templates[str(entry["template"])]["body_sha256"] == sha256(body).hexdigest()
 
 
 def test_every_script_has_its_effects(folder: Path) -> None:
@@ -78,16 +80,12 @@ def test_every_script_has_its_effects(folder: Path) -> None:
     assert effects == {
         "units": ["docker.service", "docker.socket"],
         "commands": ["systemctl daemon-reload", "systemctl restart docker.socket", "systemctl start docker.service"],
-        "networks": [],
-        "users": [],
         "removes": [
             f"{FOLDER}/request.csr",
             f"{FOLDER}/extfile.cnf",
             *(f"{FOLDER}/renewal/{name}" for name in renewal),
         ],
-        "temporary": ["/etc/docker/tls.previous/"],
-        "starts": [],
-        "undoes": [],
+        "temporary": ["/etc/docker/tls.previous/", "/run/dockseal-confined.RANDOM/"],
     }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from generator.manual import manual
-from generator.steps import Step
+from dockseal.output.manual import manual
+from dockseal.plan.steps import Step
 from tests.sites import plan
 
 SITE = """\
@@ -44,7 +44,7 @@ def header(name: str) -> str:
         ("60-watch-expiry.sh", "/srv/textfiles/dockseal.prom"),
         ("60-watch-expiry.sh", "/srv/tls/"),
         ("admin/20-configure-client.sh", "~/.zshenv"),
-        ("docker.example.com/90-verify.sh", "throwaway containers"),
+        ("docker.example.com/91-prove-isolation.sh", "throwaway containers"),
     ],
 )
 def test_a_header_states_this_sites_values(name: str, stated: str) -> None:

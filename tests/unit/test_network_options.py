@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.sites import TEMPLATES
+from tests.sites import library
 
 FAKE = """
 docker() { printf '%s\\n' "${given_version}"; }
+timeout() { shift; "$@"; }
 systemctl() { echo 1; }
 running_arguments() { tr ' ' '\\n' <<<"${given_words}"; }
 """
@@ -21,16 +22,11 @@ def option(code: str, words: str, text: str, tmp_path: Path, version: str = "28.
     file = tmp_path / "daemon.json"
     file.write_text(text)
     start = "set -Eeuo pipefail; networks=(); given_version=$1; given_words=$2"
-    script = "\n".join((start, part("daemon"), part("networks"), FAKE, code))
+    script = "\n".join((start, library("daemon", "networks"), FAKE, code))
     words = f"{words} --config-file={file}"
     done = subprocess.run(["bash", "-c", script, "bash", version, words], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.replace(str(file), "FILE")
-
-
-def part(name: str) -> str:
-    """Return the text of a part."""
-    return (TEMPLATES / "lib" / f"{name}.sh").read_text()
 
 
 @pytest.mark.parametrize(
@@ -84,9 +80,8 @@ ipv6_routes() { printf '%s\\n' 'eth0 20000000000000000000000000000000 3 00000003
 
 @pytest.mark.parametrize("subnet", ["10.0.0.0/24", "fd00::/64"])
 def test_a_machine_without_routes_reaches_nothing(subnet: str) -> None:
-    script = (
-        f"set -Eeuo pipefail\n{part('routes')}\nipv4_routes() {{ :; }}; ipv6_routes() {{ :; }}; interface_into {subnet}"
-    )
+    none = "ipv4_routes() { :; }; ipv6_routes() { :; }"
+    script = f"set -Eeuo pipefail\n{library('routes')}\n{none}; interface_into {subnet}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -111,6 +106,6 @@ def test_a_machine_without_routes_reaches_nothing(subnet: str) -> None:
     ],
 )
 def test_the_interface_of_a_subnet_is_that_of_a_route_of_its_own(subnet: str, interface: str) -> None:
-    script = f'set -Eeuo pipefail\n{part("routes")}\n{ROUTES}\ninterface_into "$1"'
+    script = f'set -Eeuo pipefail\n{library("routes")}\n{ROUTES}\ninterface_into "$1"'
     done = subprocess.run(["bash", "-c", script, "bash", subnet], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, interface, "")

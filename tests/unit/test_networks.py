@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from generator import networks
+from dockseal.site import networks
 from tests.sites import problems, site
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from generator.errors import SiteError
-from generator.load import parse
-from generator.read import read_site, site_from
+from dockseal.errors import SiteError
+from dockseal.site.load import parse
+from dockseal.site.read import read_site, site_from
 from tests.sites import ROOT, SITES, problems, site
 
 HOST = "hosts:\n  - name: aa\n"

@@ -8,13 +8,13 @@ import jinja2
 import jinja2.meta
 import pytest
 
-from generator.errors import TemplateError
-from generator.manifest import LIBRARY
-from generator.plan import make_plan
-from generator.read import read_site
-from generator.reading import LOADS
-from generator.render import LIBRARY_PATH, MANUAL, Comment, Renderer, bash_word, plain_text, render_plan
-from generator.steps import Context, Step
+from dockseal.errors import TemplateError
+from dockseal.output.manifest import LIBRARY
+from dockseal.output.reading import LOADS
+from dockseal.output.render import MANUAL, Comment, Renderer, bash_word, plain_text, render_plan
+from dockseal.plan.planner import make_plan
+from dockseal.plan.steps import Context, Step
+from dockseal.site.read import read_site
 from tests.sites import ONE_HOST, ROOT, TEMPLATES, plan, render
 
 
@@ -113,7 +113,7 @@ def undeclared(environment: jinja2.Environment, template: str) -> set[str]:
 @pytest.mark.parametrize("template", sorted(contexts()))
 def test_a_template_uses_exactly_the_constants_that_the_plan_gives(template: str) -> None:
     environment = Renderer(TEMPLATES).scripts
-    assert undeclared(environment, template) == {*contexts()[template], MANUAL, LIBRARY_PATH}
+    assert undeclared(environment, template) == {*contexts()[template], MANUAL}
 
 
 def test_every_template_is_used() -> None:
@@ -122,7 +122,7 @@ def test_every_template_is_used() -> None:
 
 def test_every_file_of_the_library_is_loaded() -> None:
     found = {name for template in contexts() for name in LOADS.findall((TEMPLATES / template).read_text())}
-    assert found == {path.name for path in (TEMPLATES / LIBRARY).iterdir()}
+    assert found == {path.name for path in (TEMPLATES / LIBRARY).glob("*.sh")}
 
 
 def test_the_library_is_the_same_for_every_site(tmp_path: Path) -> None:

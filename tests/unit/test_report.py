@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,10 +12,10 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner, Result
 
-from generator.cli import main
-from generator.errors import UsageError
-from generator.report import Control, junit_octets, read_controls
-from tests.sites import TEMPLATES
+from dockseal.cli import main
+from dockseal.errors import UsageError
+from dockseal.output.report import Control, junit_octets, read_controls
+from tests.sites import library
 
 CONTROLS = r"""
 asked='first --option'
@@ -26,8 +28,8 @@ finish_report
 
 def report(setting: str = "") -> tuple[int, str]:
     """Report three controls; return the exit status and what is printed."""
-    library = "\n".join((TEMPLATES / "lib" / f"{name}.sh").read_text() for name in ("common", "report"))
-    script = f"set -Eeuo pipefail; export LC_ALL=C; script=hosts/one/90-verify.sh\n{library}\n{setting}\n{CONTROLS}"
+    loaded = library("common", "report")
+    script = f"set -Eeuo pipefail; export LC_ALL=C; script=hosts/one/90-verify.sh\n{loaded}\n{setting}\n{CONTROLS}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=False)
     assert done.stderr == b""
     return done.returncode, done.stdout.decode("ascii")
@@ -164,3 +166,59 @@ def test_a_place_that_cannot_be_written_to_is_named(lines: str, tmp_path: Path) 
     result = run("-", "--junit", str(place), given=lines)
     assert result.exit_code == 1
     assert f"{place}: cannot be written: No such file or directory" in result.stderr
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_a_report_is_a_new_file_with_the_mode_of_one(lines: str, tmp_path: Path) -> None:
+    """One that is there is replaced, and not written to: another name that it has keeps what it had."""
+    place, other, normal = (tmp_path / name for name in ("report.xml", "other", "normal"))
+    other.write_text("precious\n")
+    other.chmod(0o600)
+    place.hardlink_to(other)
+    normal.touch()
+    for _ in range(2):
+        assert run("-", "--junit", str(place), given=lines).exit_code == 4
+        assert place.read_bytes() == junit_octets(read_controls("x", lines))
+    assert (other.read_text(), place.stat().st_mode) == ("precious\n", normal.stat().st_mode)
+    assert set(tmp_path.iterdir()) == {place, other, normal}
+
+
+def test_a_report_that_is_cut_short_leaves_the_old_one(
+    lines: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_self: Path, _target: Path) -> Path:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    place = tmp_path / "report.xml"
+    place.write_text("old\n")
+    monkeypatch.setattr(Path, "replace", full)
+    result = run("-", "--junit", str(place), given=lines)
+    assert (result.exit_code, f"{place}: cannot be written: No space left" in result.stderr) == (1, True)
+    assert ([*tmp_path.iterdir()], place.read_text()) == ([place], "old\n")
+    monkeypatch.undo()
+    assert run("-", "--junit", str(place), given=lines).exit_code == 4
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "link to a folder", "folder", "pipe"])
+def test_a_report_is_written_over_nothing_but_a_file(lines: str, tmp_path: Path, kind: str) -> None:
+    """The control: the same name is taken once nothing else has it."""
+    place, victim, folder = (tmp_path / name for name in ("report.xml", "victim", "folder"))
+    victim.write_text("precious\n")
+    folder.mkdir()
+    if kind == "folder":
+        place.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to({"link": victim, "link to a folder": folder}.get(kind, tmp_path / "none"))
+    before = place.lstat()
+    result = run("-", "--junit", str(place), given=lines)
+    assert (result.exit_code, result.stdout, str(place) in result.stderr) == (2, "", True)
+    assert isinstance(result.exception, SystemExit)
+    assert (place.lstat().st_ino, victim.read_text()) == (before.st_ino, "precious\n")
+    assert set(tmp_path.rglob("*")) == {place, victim, folder}
+    if kind == "folder":
+        place.rmdir()
+    else:
+        place.unlink()
+    assert run("-", "--junit", str(place), given=lines).exit_code == 4

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from generator.schema import schema_text
+from dockseal.site.schema import schema_text
 from tests.sites import SITES
 
 SCHEMA: dict[str, Any] = json.loads(schema_text())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from generator.show import plan_table
+from dockseal.plan.show import plan_table
 from tests.sites import plan
 
 

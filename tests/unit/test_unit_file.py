@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.sites import TEMPLATES
+from tests.sites import library
 
-PARTS = ("common", "daemon_change", "daemon_conflicts", "daemon")
+LOADED = ("common", "daemon_unit", "daemon_change", "daemon_conflicts", "daemon", "listeners", "daemon_mutual")
 CONSTANTS = """
 set -Eeuo pipefail; shopt -s inherit_errexit; export LC_ALL=C
-script=hosts/localhost/20-configure-daemon.sh listen=127.0.0.1:2376 icc=true userns_remap='' cursor='' flags=()
+script=hosts/localhost/20-configure-daemon.sh listen=127.0.0.1:2376 userns_remap='' cursor=''
+dockerd_words=(-H unix:///var/run/docker.sock -H tcp://127.0.0.1:2376)
 the_unit=$1
 """
 UNIT = """
@@ -28,30 +28,27 @@ daemon_property() {
 """
 
 
-def call(path: Path, code: str, parts: tuple[str, ...] = PARTS) -> tuple[int, str, str]:
-    """Run bash with the parts and a unit that lies at a path; return its status and what it says."""
-    text = [(TEMPLATES / "lib" / f"{part}.sh").read_text() for part in parts]
-    script = "\n".join((CONSTANTS, *text, UNIT, function("is_refusal"), code))
+def call(path: Path, code: str, loaded: tuple[str, ...] = LOADED) -> tuple[int, str, str]:
+    """Run bash with files of the library and a unit that lies at a path; return its status and what it says."""
+    script = "\n".join((CONSTANTS, library(*loaded), UNIT, code))
     done = subprocess.run(["bash", "-c", script, "bash", str(path)], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
-def function(name: str) -> str:
-    """Return the text of a function of the daemon's script."""
-    found = re.search(rf"^{name}\(\) {{.*?^}}$", (TEMPLATES / "configure-daemon.sh").read_text(), re.DOTALL | re.M)
-    assert found is not None
-    return found[0]
-
-
-def kept(path: Path, command: str) -> tuple[int, list[str], str]:
-    """Return what stays of a unit's ExecStart=, beside the status and the error."""
+def read_unit(path: Path, command: str, code: str) -> tuple[int, str, str]:
+    """Run bash that has read a unit with this text, in which DOCKERD stands for a file that is there."""
     folder = path / "bin"
     folder.mkdir()
     (folder / "dockerd").write_text("")
     (folder / "dockerd").chmod(0o755)
     unit = path / "docker.service"
     unit.write_text(command.replace("DOCKERD", str(folder / "dockerd")))
-    status, out, error = call(unit, 'read_stock_command; printf \'%s\\n\' "${config_file}" "${kept[@]}"')
+    return call(unit, f"read_stock_command; {code}")
+
+
+def kept(path: Path, command: str) -> tuple[int, list[str], str]:
+    """Return what stays of a unit's ExecStart=, beside the status and the error."""
+    status, out, error = read_unit(path, command, 'printf \'%s\\n\' "${config_file}" "${kept[@]}"')
     return status, out.splitlines(), error
 
 
@@ -189,7 +186,7 @@ def test_the_group_that_dockerd_gives_its_socket(tmp_path: Path, words: str, set
 def test_all_that_keeps_icc_from_working_is_named_at_once(tmp_path: Path) -> None:
     code = """
     kept=(--bridge=none); config_file=/etc/docker/daemon.json; settings='{"iptables" : false, "bridge": "none"}'
-    icc=false; check_settings
+    dockerd_words+=(--icc=false); check_settings
     """
     status, _, error = call(tmp_path, code)
     assert status == 2
@@ -197,3 +194,91 @@ def test_all_that_keeps_icc_from_working_is_named_at_once(tmp_path: Path) -> Non
         '"iptables": false in /etc/docker/daemon.json, --bridge=none in the unit of docker.service, "bridge": "none" in'
         in error
     )
+
+
+# ---- Whose a drop-in is -----------------------------------------------------
+
+MARKER = "# Written by dockseal hosts/localhost/20-configure-daemon.sh; --undo removes it.\n"
+COMMAND = "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd \\\n  -H unix:///var/run/docker.sock \\\n  -H tcp://a:1\n"
+PROXY = "Environment=HTTPS_PROXY=http://proxy:3128\n"
+SAID = "has lines that this script did not write: {}; move them to another file of that folder and run this again;"
+DROP_INS = {
+    "of this script": (MARKER + COMMAND, "ours", ""),
+    "with folders": (f"{MARKER}# Made with it: /srv/a\n# Made with it: /srv\n{COMMAND}", "ours", ""),
+    "with other flags": (
+        MARKER + COMMAND.replace("tcp://a:1", 'tcp://b:2 \\\n  --label \\\n  "a  b" $OPTS'),
+        "ours",
+        "",
+    ),
+    "with blank lines": (f"{MARKER}\n{COMMAND}\n\n", "ours", ""),
+    "without a last line end": ((MARKER + COMMAND).rstrip(), "ours", ""),
+    "somebody's": (f"[Service]\n{PROXY}", "", ""),
+    "a line above": (f"# proxy\n{MARKER}{COMMAND}", "", SAID.format("# proxy")),
+    "a section above": (f"[Service]\n{PROXY}{MARKER}{COMMAND}", "", SAID.format(PROXY.strip())),
+    "a line below": (MARKER + COMMAND + PROXY, "", SAID.format(PROXY.strip())),
+    "a line that ends with a colon": (f"# proxy:\n{MARKER}{COMMAND}", "", SAID.format("# proxy:")),
+    "a line between": (MARKER + COMMAND.replace("Start=\n", f"Start=\n{PROXY}"), "", SAID.format(PROXY.strip())),
+    "a command below": (f"{MARKER}{COMMAND}ExecStart=\n", "", SAID.format("ExecStart=")),
+    "another command": (MARKER + COMMAND.replace("dockerd", "nice"), "", SAID.format("ExecStart=/usr/sbin/nice \\")),
+    "of another host": (
+        MARKER.replace("localhost", "other") + COMMAND,
+        "",
+        "was made by hosts/other/20-configure-daemon.sh, perhaps under this host's earlier name; run that script's "
+        "--undo first, as it was rendered then;",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DROP_INS)
+def test_a_drop_in_is_ours_when_every_line_is(tmp_path: Path, name: str) -> None:
+    text, ours, said = DROP_INS[name]
+    path = tmp_path / "override.conf"
+    path.write_text(text)
+    code = "drop_in=$1; if is_drop_in_ours; then printf ours; fi; check_writer"
+    status, out, error = call(path, code)
+    start = f"error: hosts/localhost/20-configure-daemon.sh: {path} "
+    assert (status, out, error) == (2 if said else 0, ours, f"{start}{said} nothing was changed\n" if said else "")
+
+
+def test_what_a_script_writes_is_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "override.conf"
+    code = """
+    drop_in=$1 dockerd=/usr/sbin/dockerd made=(/srv/a /srv) kept=('"a  b"' '$OPTS')
+    dockerd_words+=(--tlsverify --icc=false)
+    drop_in_text >"${drop_in}"
+    if is_drop_in_ours; then printf ours; fi
+    """
+    assert call(path, code) == (0, "ours", "")
+    assert path.read_text() == (
+        f"{MARKER}# Made with it: /srv/a\n# Made with it: /srv\n[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd \\\n"
+        "  -H unix:///var/run/docker.sock \\\n  -H tcp://127.0.0.1:2376 \\\n  --tlsverify \\\n  --icc=false \\\n"
+        '  "a  b" \\\n  $OPTS\n'
+    )
+
+
+def test_a_drop_in_without_more_words_ends_after_the_sockets(tmp_path: Path) -> None:
+    path = tmp_path / "override.conf"
+    assert call(path, "dockerd=/usr/sbin/dockerd made=() kept=(); drop_in_text >$1") == (0, "", "")
+    assert path.read_text().endswith("\n  -H unix:///var/run/docker.sock \\\n  -H tcp://127.0.0.1:2376\n")
+
+
+# ---- What is taken over from the unit ---------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("-H fd:// --containerd=/run/containerd/containerd.sock $DOCKER_OPTS", ""),
+        ("-H fd://", ""),
+        ("-H fd:// --containerd=/srv/containerd.sock", "--containerd=/srv/containerd.sock"),
+        ('$DOCKER_OPTS --label "a  b"', '$DOCKER_OPTS --label "a  b"'),
+        ("-H fd:// $MORE", "$MORE"),
+    ],
+    ids=["Debian's", "none", "another socket", "a label", "a variable"],
+)
+def test_words_that_are_taken_over_are_named_where_they_are_not_the_usual_ones(
+    tmp_path: Path, words: str, said: str
+) -> None:
+    status, out, error = read_unit(tmp_path, f"[Service]\nExecStart=DOCKERD {words}\n", "note_kept")
+    found = f"taken over from {tmp_path}/docker.service, after the site's own words: {said}\n"
+    assert (status, out, error) == (0, "", f"hosts/localhost/20-configure-daemon.sh: {found}" * bool(said))

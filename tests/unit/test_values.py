@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from generator import values
+from dockseal.site import values
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from generator.errors import UsageError
-from generator.manifest import LIBRARY
-from generator.render import library_of
-from generator.verify import FolderError, verify_folder
+from dockseal.errors import UsageError
+from dockseal.output.manifest import LIBRARY
+from dockseal.output.render import library_of
+from dockseal.output.verify import FolderError, verify_folder
 from tests.sites import ONE_HOST, TEMPLATES, render
 
 CA = "ca/10-create-ca.sh"
@@ -46,7 +46,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 def test_a_fresh_folder_holds(folder: Path) -> None:
     found = verify_folder(folder)
-    assert (found.files, found.scripts) == (14 + len(list((TEMPLATES / LIBRARY).iterdir())), 11)
+    assert (found.files, found.scripts) == (15 + len(list((TEMPLATES / LIBRARY).iterdir())), 12)
     assert found.digest == sha256((folder / "SHA256SUMS").read_bytes()).hexdigest()
 
 
@@ -114,18 +114,17 @@ def test_a_line_of_the_sums_that_leads_out_of_the_folder_is_named(folder: Path) 
     assert complaint(folder) == f"SHA256SUMS:{number}: is not 'DIGEST  PATH' of one more file of this folder"
 
 
-def test_bodies_of_one_template_that_differ_are_named(folder: Path) -> None:
+def test_a_body_that_is_not_its_template_s_is_named(folder: Path) -> None:
     data = json.loads((folder / "manifest.json").read_text())
-    data["scripts"][2]["template"] = data["scripts"][1]["template"]
+    one, other = (data["scripts"][number] for number in (1, 2))
+    found, said = (data["templates"][script["template"]]["body_sha256"] for script in (other, one))
+    other["template"] = one["template"]
     (folder / "manifest.json").write_text(json.dumps(data))
     digest = sha256((folder / "manifest.json").read_bytes()).hexdigest()
     sums = folder / "SHA256SUMS"
     kept = [line for line in sums.read_text().splitlines() if not line.endswith("manifest.json")]
     sums.write_text("\n".join([*kept, f"{digest}  manifest.json"]) + "\n")
-    assert complaint(folder) == (
-        f"{data['scripts'][2]['path']}: its body differs from that of {data['scripts'][1]['path']}, though both come "
-        f"from {data['scripts'][1]['template']}"
-    )
+    assert complaint(folder) == f"{other['path']}: sha256 of the body is {found}, manifest.json says {said}"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +132,8 @@ def test_bodies_of_one_template_that_differ_are_named(folder: Path) -> None:
     [
         lambda text: "{",
         lambda text: "[]",
-        lambda text: '{"format": 2}',
+        lambda text: '{"format": 4}',
+        lambda text: text.replace('"templates"', '"x"'),
         lambda text: text.replace('"body_sha256"', '"x"'),
         lambda text: "[" * 100_000,
     ],
@@ -145,8 +145,8 @@ def test_a_broken_manifest_is_refused(folder: Path, spoil: Callable[[str], str])
 
 
 def test_a_manifest_of_another_format_is_refused(folder: Path) -> None:
-    replace(folder / "manifest.json", '"format": 2', '"format": 3')
-    assert complaint(folder) == "manifest.json has format 3, expected 2; use the sender's dockseal"
+    replace(folder / "manifest.json", '"format": 4', '"format": 5')
+    assert complaint(folder) == "manifest.json has format 5, expected 4; use the sender's dockseal"
 
 
 def test_what_is_no_rendered_folder_is_refused(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from generator import write
-from generator.errors import OutputError, UsageError
-from generator.render import Rendered
-from generator.write import replace_folder
+from dockseal.errors import OutputError, UsageError
+from dockseal.output import write
+from dockseal.output.render import Rendered
+from dockseal.output.write import replace_folder
 
 MANIFEST = b'{"files": ["manifest.json", "a/b.sh", "c"]}'
 

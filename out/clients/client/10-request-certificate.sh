@@ -5,8 +5,6 @@
 # Reads:      DIR/clients/client/: client-certificate.pem, ca-public.pem
 # Writes:     DIR/clients/client/: client-key.pem, client-request.csr, .lock;
 #             DIR/clients/client/renewal/: client-key.pem, client-request.csr
-# Temporary:  DIR/clients/client/request.cnf;
-#             DIR/clients/client/renewal/request.cnf
 # Restarts:   nothing
 # Needs root: no
 # Undo:       removes the requests; lists the keys and keeps them, unless
@@ -15,32 +13,33 @@
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/'../../lib'
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script='clients/client/10-request-certificate.sh'
 readonly name='client'
-readonly key_type='rsa:4096'
 readonly alternative_names='DNS:client'
 readonly key_file='client-key.pem'
 readonly request_file='client-request.csr'
 readonly certificate_file='client-certificate.pem'
 readonly ca_certificate_file='ca-public.pem'
+# D11: openssl genrsa -out client-key.pem 4096
+readonly -a key_command=(
+  'openssl'
+  'genrsa'
+  '-out'
+  'FILE'
+  '4096'
+)
 
 # ==== Below this line every site has the same bytes ==========================
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"
 . "${lib}/certificates.sh"
-
-# ---- This script ------------------------------------------------------------
-
-accepts=' --dir --renew --new-key --yes --check --undo --remove-keys --help '
-readonly accepts
 readonly purpose=sslclient
-
 . "${lib}/request.sh"
 
 make_request "$@"

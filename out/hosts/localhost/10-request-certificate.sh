@@ -5,8 +5,6 @@
 # Reads:      DIR/hosts/localhost/: certificate.pem, ca-public.pem
 # Writes:     DIR/hosts/localhost/: server-key.pem, request.csr, .lock;
 #             DIR/hosts/localhost/renewal/: server-key.pem, request.csr
-# Temporary:  DIR/hosts/localhost/request.cnf;
-#             DIR/hosts/localhost/renewal/request.cnf
 # Restarts:   nothing
 # Needs root: no
 # Undo:       removes the requests; lists the keys and keeps them, unless
@@ -15,32 +13,33 @@
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/'../../lib'
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script='hosts/localhost/10-request-certificate.sh'
 readonly name='localhost'
-readonly key_type='rsa:4096'
 readonly alternative_names='DNS:localhost,IP:127.0.0.1'
 readonly key_file='server-key.pem'
 readonly request_file='request.csr'
 readonly certificate_file='certificate.pem'
 readonly ca_certificate_file='ca-public.pem'
+# D06: openssl genrsa -out server-key.pem 4096
+readonly -a key_command=(
+  'openssl'
+  'genrsa'
+  '-out'
+  'FILE'
+  '4096'
+)
 
 # ==== Below this line every site has the same bytes ==========================
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"
 . "${lib}/certificates.sh"
-
-# ---- This script ------------------------------------------------------------
-
-accepts=' --dir --renew --new-key --yes --check --undo --remove-keys --help '
-readonly accepts
 readonly purpose=sslserver
-
 . "${lib}/request.sh"
 
 make_request "$@"

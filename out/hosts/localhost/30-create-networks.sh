@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Creates the docker networks of one host. Between two containers of a network
-# with icc false no packet passes; 90-verify.sh shows it.
+# Creates the docker networks of one host; icc false keeps containers apart.
 #
 # Reads:      /etc/docker/daemon.json
 # Writes:     /run/dockseal.lock; network isolated
@@ -12,14 +11,13 @@
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 
-# In POSIX mode no exported function takes the place of `.`.
-POSIXLY_CORRECT=1
-lib=$(/usr/bin/dirname -- "$0")/'../../lib'
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*/*}/lib
 . "${lib}/begin.sh"
 
 readonly script='hosts/localhost/30-create-networks.sh'
-# Each row: name, icc, internal, subnet, IPv6 subnet (an empty subnet is one of
-# docker's choice, an empty IPv6 subnet is no IPv6).
+# Name, icc, internal, subnet ('' is docker's choice), IPv6 subnet ('' is none).
 readonly -a networks=(
   'isolated' 'false' 'false' '' ''
 )
@@ -30,173 +28,6 @@ readonly -a networks=(
 . "${lib}/change.sh"
 . "${lib}/daemon.sh"
 . "${lib}/networks.sh"
-. "${lib}/routes.sh"
+. "${lib}/create_networks.sh"
 
-# ---- Before the first change ------------------------------------------------
-
-readonly accepts=' --dir --yes --check --undo --remove-keys --help '
-readonly label=dockseal.script=${script}
-
-need_docker() {
-  command -v docker >/dev/null ||
-    die 2 'docker is not installed; install docker.io (Debian) or docker-ce-cli'
-  docker -H unix:///var/run/docker.sock version >/dev/null 2>&1 ||
-    die 2 \
-      'dockerd does not answer at unix:///var/run/docker.sock; start it:' \
-      'systemctl start docker'
-}
-
-# Stops where dockerd is told not to filter what this network isolates.
-need_filter() { # need_filter iptables|ip6tables
-  local problem
-  problem=$(filter_problem "$1")
-  [[ -z ${problem} ]] ||
-    die 2 "${row_name} would not be isolated: ${problem}; ${leaves}"
-}
-
-# A new network's bridge is looked at again when it is there: dockerd may load
-# br_netfilter itself.
-need_bridge_filter() { # need_bridge_filter iptables|ip6tables
-  local problem
-  if [[ -z ${row_id} ]] && is_dockerd_from 27 3 1; then return; fi
-  problem=$(bridge_filter_problem "$1")
-  [[ -z ${problem} ]] ||
-    die 2 \
-      "${row_name} would not be isolated: ${problem}; run modprobe" \
-      "br_netfilter and sysctl net.bridge.bridge-nf-call-$1=1; ${leaves}"
-}
-
-# What an isolated network needs from the kernel and from dockerd.
-check_filters() {
-  local filter
-  local -a filters=(iptables)
-  if [[ ${row_icc} == true ]]; then return; fi
-  if [[ -n ${row_ipv6_subnet} ]]; then filters+=(ip6tables); fi
-  for filter in "${filters[@]}"; do
-    need_filter "${filter}"
-    need_bridge_filter "${filter}"
-  done
-}
-
-# docker looks for a free subnet where it chooses one itself, and takes one that
-# it is given: all packets to these addresses would then go to the new bridge.
-check_subnet() { # check_subnet SUBNET
-  local interface
-  interface=$(interface_into "$1")
-  [[ -z ${interface} ]] ||
-    die 2 \
-      "the subnet $1 of ${row_name} holds addresses that this machine reaches" \
-      "through ${interface}; choose a subnet that ip route does not list;" \
-      "${leaves}"
-}
-
-check_subnets() {
-  local subnet
-  for subnet in "${row_subnet}" "${row_ipv6_subnet}"; do
-    if [[ -n ${subnet} ]]; then check_subnet "${subnet}"; fi
-  done
-}
-
-# All networks, before the first one is made.
-check_networks() {
-  local at differences=''
-  for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
-    read_row "${at}"
-    find_network "${row_name}"
-    check_filters
-    if [[ -n ${row_id} ]]; then compare_network; else check_subnets; fi
-  done
-  [[ -z ${differences} ]] ||
-    die 2 \
-      'networks of these names are there with other options. Correct the site' \
-      'file, or remove them (--undo where this script made them, else docker' \
-      "network rm NAME), and run this again; ${leaves}:"$'\n'"${differences%?}"
-}
-
-# ---- The verbs --------------------------------------------------------------
-
-create_network() {
-  local -a more=()
-  if [[ ${row_internal} == true ]]; then more+=(--internal); fi
-  if [[ -n ${row_subnet} ]]; then more+=(--subnet "${row_subnet}"); fi
-  if [[ -n ${row_ipv6_subnet} ]]; then
-    more+=(--ipv6 --subnet "${row_ipv6_subnet}")
-  fi
-  # D27: docker network create --driver bridge -o
-  # "com.docker.network.bridge.enable_icc"="false" <network-name>
-  run docker -H unix:///var/run/docker.sock network create --driver bridge \
-    -o "com.docker.network.bridge.enable_icc"="${row_icc}" \
-    --label "${label}" "${more[@]}" "${row_name}" ||
-    die 1 \
-      "docker refuses the network ${row_name}, for the reason above; state:" \
-      "${leaves}; correct the site file and run this again"
-}
-
-# dockerd goes on where it could not load br_netfilter, if it is told to.
-judge_created() {
-  local problem=''
-  if [[ ${row_icc} == true || ${verb} == check ]]; then return; fi
-  problem=$(bridge_filter_problem iptables)
-  if [[ -n ${row_ipv6_subnet} ]]; then
-    problem+=${problem:+; }$(bridge_filter_problem ip6tables)
-  fi
-  if [[ -z ${problem} ]]; then return; fi
-  run docker -H unix:///var/run/docker.sock network rm "${row_name}"
-  die 1 \
-    "${row_name} was not isolated: ${problem%; }; it is removed again; state:" \
-    "${leaves}; run modprobe br_netfilter, then run this again"
-}
-
-apply() {
-  local at made=''
-  check_networks
-  leaves='made in this run: nothing'
-  for ((at = 0; at < ${#networks[@]}; at += network_columns)); do
-    read_row "${at}"
-    find_network "${row_name}"
-    if [[ -n ${row_id} ]]; then continue; fi
-    create_network
-    judge_created
-    made+=" ${row_name}"
-    leaves="made in this run:${made}"
-  done
-  finish
-}
-
-# Prints the containers of a network, also those that are stopped.
-attached() { # attached ID
-  docker -H unix:///var/run/docker.sock ps --all --filter "network=$1" \
-    --format '{{.Names}}'
-}
-
-undo() {
-  local id name containers text kept=''
-  text=$(docker -H unix:///var/run/docker.sock network ls --no-trunc \
-    --filter "label=${label}" --format '{{.ID}} {{.Name}}')
-  while read -r id name; do
-    [[ -n ${id} ]] || continue
-    containers=$(attached "${id}")
-    if [[ -n ${containers} ]]; then
-      kept+="${name} (attached: ${containers//$'\n'/, }) "
-      continue
-    fi
-    run docker -H unix:///var/run/docker.sock network rm "${name}"
-    leaves='some networks are removed; run this again to finish'
-  done < <(printf '%s\n' "${text}")
-  [[ -z ${kept} ]] ||
-    die 1 \
-      "kept: ${kept% }; disconnect or remove these containers and run this" \
-      'again'
-  finish
-}
-
-main() {
-  parse_options "$@"
-  ((EUID == 0)) || die 2 'this needs root: run it with sudo'
-  need_docker
-  # One run at a time, and none while 20-configure-daemon.sh restarts dockerd.
-  if [[ ${verb} != check ]]; then lock /run/dockseal.lock; fi
-  if [[ ${verb} == undo ]]; then undo; else apply; fi
-}
-
-main "$@"
+create_networks "$@"

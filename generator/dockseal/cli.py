@@ -1,0 +1,255 @@
+"""The command line. Modules that take time to import are imported where they are used."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dockseal import __version__
+from dockseal.errors import DocksealError, OutputError, SiteError, UsageError
+
+if TYPE_CHECKING:
+    from dockseal.plan.planner import Plan
+
+STALE = 3
+LAB = "dockseal.lab.cli"
+LAZY = {
+    "rehearse": "Show what the scripts of a site do on a throwaway Docker host.",
+    "lab": "Build and look after the throwaway Docker hosts.",
+}
+
+SITE = click.argument("site", type=click.Path(path_type=Path), default=Path("site.yaml"))
+
+
+class Commands(click.Group):
+    """Commands, some of them imported only when they are named; a known error is printed and never a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, the imported ones last."""
+        return [*self.commands, *LAZY]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported now if it is one of those."""
+        if cmd_name not in LAZY:
+            return super().get_command(ctx, cmd_name)
+        try:
+            command: click.Command = getattr(import_module(LAB), cmd_name)
+        except ImportError as error:
+            raise UsageError(f"{cmd_name} needs the package {error.name}; install dockseal again") from None
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands for --help, without importing the lab."""
+        rows = [(name, command.get_short_help_str(100)) for name, command in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl([*rows, *LAZY.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; print what a user can mend and end with its exit status."""
+        try:
+            return super().invoke(ctx)
+        except DocksealError as error:
+            click.echo(str(error) if isinstance(error, SiteError) else f"error: {error}", err=True)
+            ctx.exit(error.exit_status)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click ends quietly when the reader has gone
+            click.echo(f"error: {error.filename or 'standard output'}: {error.strerror}", err=True)
+            _discard_output()
+            ctx.exit(OutputError.exit_status)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0 done; 1 could not read or write; 2 wrong use or a bad site file, nothing written; "
+    "3 --check found a stale folder; 4 a handed-over folder or a control does not hold.",
+)
+@click.version_option(__version__, prog_name="dockseal")
+def main() -> None:
+    """Turn one site file into plain bash scripts for Docker over mutual TLS."""
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path), default=Path("site.yaml"))
+def init(path: Path) -> None:
+    """Write a commented site file to PATH (default: site.yaml)."""
+    octets = (Path(__file__).resolve().parent / "site" / "default.yaml").read_bytes()
+    try:
+        with path.open("xb") as file:
+            file.write(octets)
+    except FileExistsError:
+        raise UsageError(f"{path}: exists; name another path or move it away") from None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+    click.echo(f"{path}: written; edit it, then run: dockseal render {path} --output out")
+
+
+@main.command()
+@SITE
+def check(site: Path) -> None:
+    """Report every problem of SITE (default: site.yaml)."""
+    from dockseal.plan.planner import make_plan
+    from dockseal.site.checks import warnings
+    from dockseal.site.read import read_site
+
+    known = read_site(site)
+    plan = make_plan(known)
+    for warning in warnings(known):
+        click.echo(f"{site}: warning: {warning}", err=True)
+    click.echo(f"{site}: no problems; {_count(len(plan.steps), 'step')}; `dockseal plan {site}` lists them")
+
+
+@main.command()
+@SITE
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option("--check", is_flag=True, help="Write nothing; show a diff and exit 3 when the folder is stale.")
+def render(site: Path, output: Path, check: bool) -> None:
+    """Write the scripts of SITE (default: site.yaml) into a folder, all or nothing."""
+    from dockseal.output.render import render_plan, template_folder
+
+    plan = _plan(site)
+    files = render_plan(plan, template_folder())
+    if check:
+        _compare(site, output, files)
+        return
+    from dockseal.output.write import replace_folder
+
+    count = replace_folder(output, files)
+    start = f"{'sudo ' if plan.setup.needs_root else ''}bash {output}/setup.sh"
+    click.echo(f"{output}: {_count(count, 'file')} written; read {output}/README.md, then run: {start}")
+
+
+@main.command()
+@SITE
+def plan(site: Path) -> None:
+    """Print the ordered steps of SITE (default: site.yaml): what each reads, writes and restarts."""
+    from dockseal.plan.show import plan_table
+
+    for line in plan_table(_plan(site).steps):
+        click.echo(line)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of a site file, for editors."""
+    from dockseal.site.schema import schema_text
+
+    click.echo(schema_text(), nl=False)
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def verify(folder: Path) -> None:
+    """Check the files of the handed-over folder DIR against its manifest."""
+    from dockseal.output.render import library_of, template_folder
+    from dockseal.output.verify import verify_folder
+
+    found = verify_folder(folder)
+    click.echo(f"{folder}: {_count(found.files, 'file')}, {_count(found.scripts, 'script')}: as the manifest says")
+    own = found.library == library_of(template_folder())
+    known = f"that of dockseal {__version__}" if own else f"not that of dockseal {__version__}"
+    click.echo(f"sha256 of {folder}/lib, {known}: {found.library}")
+    click.echo(f"sha256 of {folder}/SHA256SUMS, to compare with the sender's: {found.digest}")
+
+
+@main.command()
+def library() -> None:
+    """Print the digests of this version's out/lib: of each file, and of all of them together."""
+    from dockseal.output.manifest import LIBRARY
+    from dockseal.output.render import library_entries, library_of, template_folder
+
+    folder = template_folder()
+    for entry in library_entries(folder):
+        click.echo(f"{entry.sha256}  {entry.path}")
+    click.echo(f"{library_of(folder)}  dockseal {__version__}: sha256sum {LIBRARY}/* | sha256sum")
+
+
+@main.command()
+@click.argument("results", nargs=-1, required=True)
+@click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML to this file.")
+def report(results: tuple[str, ...], junit: Path | None) -> None:
+    """Sum up RESULTS: files with what 90-verify.sh --json printed, - for standard input.
+
+    Exit status 4 when a control does not hold.
+    """
+    from dockseal.output.report import junit_octets, read_controls, summary
+
+    controls = [control for name in results for control in read_controls(name, _text_of(name))]
+    if junit is not None:
+        from dockseal.output.write import replace_file
+
+        replace_file(junit, junit_octets(controls))
+    for line in summary(controls):
+        click.echo(line)
+    if any(control.result == "FAIL" for control in controls):
+        sys.exit(4)
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), default=Path("out"))
+def reading(folder: Path) -> None:
+    """Print how much of the rendered folder DIR (default: out) is to be read, and when."""
+    from dockseal.output.reading import reading as count
+    from dockseal.output.reading import reading_table
+
+    for line in reading_table(count(folder)):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell; for bash: eval it from ~/.bashrc."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise UsageError(f"this version of click has no completion for {shell}; update it")
+    click.echo(found(main, {}, "dockseal", "_DOCKSEAL_COMPLETE").source())
+
+
+def _text_of(name: str) -> str:
+    """Return the text of a file, or of standard input for `-`."""
+    if name == "-":
+        return sys.stdin.buffer.read().decode("utf-8", "replace")
+    try:
+        return Path(name).read_text("utf-8", "replace")
+    except OSError as error:
+        raise UsageError(f"{name}: cannot be read: {error.strerror}") from None
+
+
+def _discard_output() -> None:
+    """Give up what standard output could not take, so that Python does not try again when it ends."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def _plan(site: Path) -> Plan:
+    from dockseal.plan.planner import make_plan
+    from dockseal.site.read import read_site
+
+    return make_plan(read_site(site))
+
+
+def _compare(site: Path, output: Path, files: Any) -> None:
+    from dockseal.output.compare import differences
+
+    stale = False
+    for line in differences(output, files):
+        stale = True
+        click.echo(line)
+    if stale:
+        click.echo(f"{output}: stale; run: dockseal render {site} --output {output}", err=True)
+        sys.exit(STALE)
+    click.echo(f"{output}: up to date")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,1 @@
+"""Render steps, write and compare folders, and say what is in one."""

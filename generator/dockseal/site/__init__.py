@@ -1,0 +1,1 @@
+"""Read a site file, and judge it: from YAML with positions to a frozen model."""

@@ -1,0 +1,153 @@
+# ---- The files in ~/.docker -------------------------------------------------
+
+readonly purpose=sslclient signer=ca/30-sign-clients.sh
+readonly accepts=' --dir --yes --check --undo --remove-keys --help '
+readonly description="dockseal ${script}"
+readonly block_start="# >>> dockseal ${script} >>>"
+readonly block_end="# <<< dockseal ${script} <<<"
+# What docker reads, and no other name.
+readonly -a installed=(key.pem cert.pem ca.pem)
+
+# What was in ~/.docker before is kept in before-dockseal, as long as this
+# client is configured, with two files of this script's own:
+#   record  this script, and the mode of each folder that was there before
+#   digests of all that this script has installed in ~/.docker
+
+# Prints the script that has configured ~/.docker, or nothing.
+configured_by() {
+  local name=''
+  if [[ -f ${previous}/record ]]; then read -r name <"${previous}/record"; fi
+  printf '%s\n' "${name}"
+}
+
+# Prints the mode that a folder had before, or nothing where there was none.
+mode_before() { # mode_before FOLDER, below ~/.docker
+  local mode name
+  if [[ ! -f ${previous}/record ]]; then return; fi
+  while read -r mode name; do
+    if [[ ${name} == "$1" ]]; then printf '%s\n' "${mode}"; fi
+  done <"${previous}/record"
+}
+
+text_of_record() {
+  local name
+  printf '%s\n' "${script}"
+  for name in . contexts contexts/meta contexts/tls; do
+    if [[ -d ${docker_config}/${name} ]]; then
+      stat --dereference --printf "%a ${name}\n" -- "${docker_config}/${name}"
+    fi
+  done
+}
+
+# Copies a file, or a link as the link that it is: it goes back to the folder
+# from which it leads.
+keep_entry() { # keep_entry FILE COPY
+  if [[ -L $1 ]]; then
+    run cp --no-dereference --remove-destination -T -- "$1" "$2"
+  else
+    keep_copy "$1" "$2"
+  fi
+}
+
+# A folder ~/.docker that was not there comes whole, with its record: a killed
+# run leaves none of which nobody knows whose it is.
+keep_previous() {
+  local name new=${previous}.new whole=${previous}
+  if [[ -d ${previous} ]]; then return; fi
+  remove_leftovers
+  if [[ ! -d ${docker_config} ]]; then
+    whole=${docker_config}
+    new=${docker_config}.new/${previous##*/}
+    run mkdir -m 0700 -- "${docker_config}.new"
+  fi
+  run mkdir -m 0700 -- "${new}"
+  for name in "${installed[@]}"; do
+    if [[ -e ${docker_config}/${name} || -L ${docker_config}/${name} ]]; then
+      keep_entry "${docker_config}/${name}" "${new}/${name}"
+    fi
+  done
+  if [[ -n ${shell_profile} && -e ${profile} ]]; then
+    keep_copy "${profile}" "${new}/profile"
+  fi
+  write_file "${new}/record" 0600 "$(text_of_record)"
+  run mv -T -- "${whole}.new" "${whole}"
+}
+
+# What a killed run was about to put in place. It may hold a key.
+remove_leftovers() {
+  local name
+  if [[ -d ${previous} ]]; then
+    for name in "${installed[@]/#/"${docker_config}/"}"; do
+      if [[ -e ${name}.new || -L ${name}.new ]]; then
+        run rm -f -- "${name}.new"
+      fi
+    done
+  fi
+  for name in "${previous}.new" "${docker_config}.new"; do
+    if [[ -e ${name} || -L ${name} ]]; then run rm -rf -- "${name}"; fi
+  done
+}
+
+# A killed run leaves a new folder with nothing in it but before-dockseal.
+is_leftover() { # is_leftover FOLDER
+  [[ -d $1 && ! -L $1 && $(ls -A -- "$1") =~ ^("${previous##*/}")?$ ]]
+}
+
+# From now on these files are this script's own: those that come, and those that
+# are in place, of which keep_previous has copies.
+record_digests() {
+  local text name
+  local -a files=("${key}" "${certificate}" "${ca}")
+  if [[ ! -e ${certificate} || ! -e ${key} || ! -e ${ca} ]]; then return; fi
+  for name in "${installed[@]/#/"${docker_config}/"}"; do
+    if [[ -e ${name} ]]; then files+=("${name}"); fi
+  done
+  text=$(sha256sum -- "${files[@]}" | cut --bytes=1-64)
+  if [[ -f ${previous}/digests ]]; then
+    text+=$'\n'$(cat -- "${previous}/digests")
+  fi
+  write_file "${previous}/digests" 0600 "$(sort --unique <<<"${text}")"
+}
+
+# True when this script has installed a file; an earlier version took no note.
+is_our_file() { # is_our_file FILE
+  local digest
+  if [[ ! -f ${previous}/digests ]]; then return; fi
+  digest=$(sha256sum -- "$1")
+  [[ $(<"${previous}/digests") == *"${digest%% *}"* ]]
+}
+
+# D15, D18: docker reads exactly ca.pem, cert.pem and key.pem.
+install_files() {
+  leaves="some files of ${docker_config} may be new; run this again to finish,"
+  leaves+=' or with --undo to put back what was there'
+  keep_previous
+  if [[ -d ${docker_config} &&
+    $(stat --dereference --format '%a' -- "${docker_config}") != 700 ]]; then
+    run chmod 0700 -- "${docker_config}"
+  fi
+  record_digests
+  install_copy "${key}" "${docker_config}/key.pem" 600
+  install_copy "${certificate}" "${docker_config}/cert.pem" 644
+  if ! is_same_file "${ca}" "${docker_config}/ca.pem"; then
+    show_authorities "${ca}"
+  fi
+  install_copy "${ca}" "${docker_config}/ca.pem" 644
+}
+
+restore_files() {
+  local name file
+  if [[ ! -d ${previous} ]]; then return; fi
+  for name in "${installed[@]}"; do
+    file=${docker_config}/${name}
+    if [[ -e ${previous}/${name} || -L ${previous}/${name} ]]; then
+      keep_entry "${previous}/${name}" "${file}.new"
+      run mv -fT -- "${file}.new" "${file}"
+    elif [[ ${name} == key.pem && -e ${file} && ! -e ${key} ]] &&
+      ((! remove_keys)); then
+      note "kept: ${file}, the only copy of this key"
+    elif [[ -e ${file} ]]; then
+      run rm -f -- "${file}"
+    fi
+  done
+}

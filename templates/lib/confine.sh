@@ -1,0 +1,187 @@
+# ---- A sandbox of the kernel for what only looks ----------------------------
+
+# What only looks runs here, as a user whom no file belongs to, with the right to
+# read any file. It cannot write but to a /tmp of its own, reach docker.sock or
+# another local socket, listen, look into other processes or send them signals,
+# or get more rights. Home folders and --dir, where the keys of clients and of
+# the CA are, are empty there, but for the scripts and the CA's certificate.
+readonly -a sandbox=(
+  --property=DynamicUser=yes
+  --property=CapabilityBoundingSet=CAP_DAC_READ_SEARCH
+  --property=AmbientCapabilities=CAP_DAC_READ_SEARCH
+  --property=NoNewPrivileges=yes
+  --property=ProtectSystem=strict
+  --property='ReadOnlyPaths=/proc /sys /dev'
+  --property=PrivateTmp=yes
+  --property=PrivateDevices=yes
+  --property='RestrictAddressFamilies=AF_INET AF_INET6'
+  --property=RestrictNamespaces=yes
+  --property=SystemCallArchitectures=native
+  --property=SystemCallFilter=@system-service
+  --property='SystemCallFilter=~listen io_uring_setup'
+  --property=SystemCallErrorNumber=EPERM
+  --property=IgnoreSIGPIPE=no
+  --property=TimeoutStopSec=5
+  --property=RuntimeMaxSec=600
+)
+
+# True where these hold. 4 is that right, as linux/capability.h counts.
+is_confined() {
+  local status
+  status=$(cat /proc/self/status)
+  ((EUID != 0)) &&
+    [[ ${status} == *$'\nCapBnd:\t0000000000000004\n'* &&
+      ${status} == *$'\nNoNewPrivs:\t1\n'* &&
+      ${status} == *$'\nSeccomp:\t2\n'* ]]
+}
+
+# Prints a path as systemd reads one in a list.
+listed_path() { # listed_path PATH
+  local text=${1//\\/\\\\}
+  printf '"%s"\n' "${text//\"/\\\"}"
+}
+
+# Prints what every process has open; a command line holds so many names.
+list_descriptors() {
+  local -a files
+  local first
+  files=(/proc/[0-9]*/fd/*)
+  for ((first = 0; first < ${#files[@]}; first += 5000)); do
+    stat --format '%N' -- "${files[@]:first:5000}" 2>/dev/null || true
+  done
+}
+
+# Asks, as root, what cannot be asked from the sandbox: who can ask systemd can
+# also tell it what to do, and who sees what processes have open can take it.
+ask_outside() {
+  local unit pid
+  local -a triggers
+  TZ=UTC systemctl show --all docker.service >"${facts}/docker.service"
+  pid=$(daemon_property MainPID)
+  # One that starts again and again may be gone.
+  cat -- "/proc/${pid}/cmdline" >"${facts}/cmdline" 2>/dev/null || true
+  cat -- "/proc/${pid}/stat" >"${facts}/stat" 2>/dev/null || true
+  read -r -a triggers < <(daemon_property TriggeredBy)
+  for unit in docker.socket "${triggers[@]}"; do
+    systemctl show --all "${unit}" >"${facts}/${unit}"
+  done
+  systemctl list-sockets --all --full --no-legend >"${facts}/sockets"
+  list_descriptors >"${facts}/descriptors"
+  getent passwd >"${facts}/passwd"
+  getent group >"${facts}/group"
+  getent group docker >>"${facts}/group" || true
+}
+
+# Prints the folder of a file, of each link on the way to it, and of what the
+# last one leads to.
+folders_on_the_way() { # folders_on_the_way FILE
+  local path=$1 links=0
+  printf '%s\n' "${path%/*}"
+  while [[ -L ${path} ]] && ((links < 40)); do
+    links=$((links + 1))
+    path=$(cd -- "${path%/*}" && realpath --no-symlinks -- \
+      "$(readlink -- "${path}")")
+    printf '%s\n' "${path%/*}"
+  done
+}
+
+# Prints the folders in which dockerd finds what it is told and shown.
+folders_of_daemon() {
+  local file
+  while IFS= read -r file; do
+    if [[ -e ${file} || -L ${file} ]]; then folders_on_the_way "${file}"; fi
+  done < <(
+    if [[ -n ${tls_directory:-} ]]; then
+      printf '%s\n' "${tls_directory}" "${tls_directory}"/*.pem
+    fi
+    printf '%s\n' "${drop_in}" "${config_file:-}"
+    daemon_property FragmentPath
+    files_of_service
+    options_file
+  )
+}
+
+# True where a folder is none of those that dockerd reads from: it can be hidden.
+can_be_hidden() { # can_be_hidden FOLDER USED
+  if [[ $'\n'$2$'\n' == *$'\n'"$1"[/$'\n']* ]]; then
+    note "dockerd reads files of $1: it is not hidden from what follows"
+    return 1
+  fi
+}
+
+# Sets mounts to what is hidden in the sandbox, and what can be read all the
+# same.
+choose_mounts() {
+  local path used homes=tmpfs
+  mounts=()
+  used=$(folders_of_daemon)
+  for path in /home /root /run/user; do
+    can_be_hidden "${path}" "${used}" || homes=read-only
+  done
+  # systemd 257 cannot hide such a folder, nor show what is in one.
+  if [[ ${dir} == *[:\\\"\']* ]]; then
+    note "${dir} has a colon, a quote or a backslash in its name: nothing is" \
+      'hidden from what follows'
+    homes=read-only
+  elif [[ -d ${dir} ]] && can_be_hidden "${dir}" "${used}"; then
+    mounts+=(--property="TemporaryFileSystem=$(listed_path "${dir}"):ro")
+  fi
+  mounts+=(--property="ProtectHome=${homes}")
+  path=$(realpath -- "${lib}/..")
+  for path in "${path}" "${dir}"/{"${script%/*}",ca}/ca-public.pem; do
+    mounts+=(--property="BindReadOnlyPaths=-$(listed_path "${path}")")
+  done
+}
+
+# Whatever ended this script, the sandbox ends with it.
+close_facts() {
+  systemctl --quiet stop "${facts##*/}" 2>/dev/null || true
+  rm -rf -- "${facts}"
+}
+
+# A killed run leaves its folder, which has the number of its process.
+remove_stale_facts() {
+  local folder process
+  for folder in /run/dockseal-confined.*; do
+    process=${folder##*.}
+    if [[ -d ${folder} && ! -e /proc/${process%_*} ]]; then
+      rm -rf -- "${folder}"
+    fi
+  done
+}
+
+# Makes the folder for what is asked outside of the sandbox.
+open_facts() {
+  remove_stale_facts
+  facts=$(mktemp -d "/run/dockseal-confined.$$_XXXXXXXX")
+  trap close_facts EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  ask_outside
+}
+
+# Runs this script again in the sandbox, and ends where that does not end well.
+run_confined() {
+  local self status=0
+  local -a mounts words
+  self=$(realpath -- "$0")
+  words=("${self}" --dir "${dir}" --confined "${facts}")
+  if ((json)); then words+=(--json); fi
+  choose_mounts
+  # Whoever has the terminal could ask for a passphrase there: cat has it. For
+  # systemd $$ is a $ that begins no variable.
+  {
+    systemd-run --quiet --pipe --wait --collect --unit "${facts##*/}" \
+      --setenv=HOME=/nonexistent "${sandbox[@]}" "${mounts[@]}" \
+      /bin/bash -p -- "${words[@]//'$'/'$$'}" </dev/null 2>&1 >&3 | cat >&2
+  } 3>&1 | cat || status=$?
+  # systemd.exec(5): from 200 on it could not be made; 255 is a signal.
+  ((status < 200)) ||
+    die 1 "systemd made no sandbox, or ended it (status ${status});" \
+      "journalctl --unit ${facts##*/} says why; ${leaves}"
+  ((status == 0)) || exit "${status}"
+  close_facts
+  facts=''
+  trap - EXIT HUP INT TERM
+}

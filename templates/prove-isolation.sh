@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Proves with packets between throwaway containers what the networks of one host
+# isolate: what arrives is counted, beside an ordinary network.
+#
+# @{manual}
+# Options:    --dir DIR (~/docker-tls)  --json  --yes  --check
+#             --undo [--remove-keys]  --help
+# Status:     0 every control holds, 2 wrong use, 4 a control does not hold
+
+POSIXLY_CORRECT=1 # so that `.` is no exported function
+lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
+lib=${lib%/*/*/*}/lib
+. "${lib}/begin.sh"
+
+readonly script=@{script}
+# true: containers of the default bridge reach each other.
+readonly icc=@{icc}
+readonly probe_image=@{probe_image}
+# Name, icc, internal, subnet ('' is docker's choice), IPv6 subnet ('' is none).
+readonly -a networks=(
+  #% for row in networks
+  @{row.name} @{row.icc} @{row.internal} @{row.subnet} @{row.ipv6_subnet}
+  #% endfor
+)
+
+# ==== Below this line every site has the same bytes ==========================
+
+. "${lib}/common.sh"
+. "${lib}/change.sh"
+. "${lib}/daemon.sh"
+. "${lib}/report.sh"
+. "${lib}/probe.sh"
+. "${lib}/networks.sh"
+. "${lib}/isolation.sh"
+
+prove_isolation "$@"

@@ -1,0 +1,118 @@
+"""Which CA is trusted, before, while and after it is rolled over."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.scripts.machine import (
+    FOLDER,
+    REQUEST,
+    REQUEST_CLIENT,
+    ROLL_OVER,
+    SIGN_CLIENTS,
+    SIGN_SERVERS,
+    Machine,
+    asking,
+    rolled_over,
+)
+from tests.sites import TEMPLATES
+
+
+def judge(bundle: Path, installed: Path) -> str:
+    """Return why a bundle is refused where another one is trusted."""
+    text = f'set -eu; . "{TEMPLATES}/lib/certificates.sh"; why_not_trusted "$1" "$2"'
+    return subprocess.run(
+        ["bash", "-c", text, "bash", bundle, installed], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_the_old_ca_announces_the_next_one(machine: Machine, tmp_path: Path) -> None:
+    """A roll-over in three stages: what is handed out is trusted where the old CA is, and each leaf by both."""
+    machine.make_all()
+    old = tmp_path / "old.pem"
+    old.write_text(machine.read("hosts/localhost/ca-public.pem"))
+    machine.run(ROLL_OVER, "--begin")
+    assert "nothing to do" in machine.run(ROLL_OVER, "--begin").stderr
+    machine.run(SIGN_SERVERS)
+    machine.run(SIGN_CLIENTS)
+    bundle = machine.work / "hosts/localhost/ca-public.pem"
+    assert judge(bundle, old) == ""
+    assert "the one that announces" in judge(bundle, machine.work / "ca/next/ca-public.pem")
+    machine.run(ROLL_OVER, "--switch")
+    assert sorted(path.name for path in (machine.work / "ca").iterdir() if not path.name.startswith(".")) == [
+        *("authorities.pem", "ca-private.pem", "ca-public.pem", "ca-public.srl", "ledger.txt", "previous"),
+    ]
+    machine.run(REQUEST, "--renew")
+    machine.run(SIGN_SERVERS)
+    for leaf in ("hosts/localhost/certificate.pem", "hosts/localhost/renewal/certificate.pem"):
+        machine.openssl("verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", bundle, leaf)
+
+
+def test_who_joins_after_the_switch_trusts_the_new_ca_alone(machine: Machine) -> None:
+    machine.make_all()
+    machine.run(ROLL_OVER, "--begin")
+    machine.run(SIGN_SERVERS)
+    machine.run(SIGN_CLIENTS)
+    machine.run(ROLL_OVER, "--switch")
+    for file in ("client-certificate.pem", "ca-public.pem", "client-key.pem"):
+        (machine.work / "clients/client" / file).unlink()
+    machine.run(REQUEST_CLIENT)
+    for _ in range(2):
+        machine.run(SIGN_CLIENTS)
+        assert machine.read("clients/client/ca-public.pem") == machine.read("ca/ca-public.pem")
+
+
+def test_only_who_is_named_is_shut_out(machine: Machine) -> None:
+    rolled_over(machine)
+    machine.run(REQUEST, "--renew")
+    machine.run(SIGN_SERVERS)
+    ledger = machine.work / "ca/ledger.txt"
+    ledger.rename(machine.work / "kept")
+    assert "there is no ledger" in machine.run(ROLL_OVER, "--finish", check=False).stderr
+    (machine.work / "kept").rename(ledger)
+    done = machine.run(ROLL_OVER, "--finish", check=False)
+    assert (done.returncode, "--shut-out clients/client;" in done.stderr) == (2, True), done.stderr
+    assert (machine.work / "ca/previous").exists()
+    machine.run(ROLL_OVER, "--finish", "--shut-out", "clients/client")
+    assert not (machine.work / "ca/previous").exists()
+
+
+def test_a_ledger_that_was_lost_shuts_out_nobody(machine: Machine) -> None:
+    """Written anew it lists certificates of the previous CA too; and where it does not, their files tell."""
+    rolled_over(machine)
+    ledger = machine.work / "ca/ledger.txt"
+    ledger.unlink()
+    assert (
+        "run ca/20-sign-servers.sh and ca/30-sign-clients.sh" in machine.run(ROLL_OVER, "--finish", check=False).stderr
+    )
+    machine.run(SIGN_SERVERS)
+    of_servers = ledger.read_text()
+    machine.run(SIGN_CLIENTS)
+    previous = machine.openssl("x509", "-in", "ca/previous/ca-public.pem", "-noout", "-serial").stdout
+    assert [line.split()[6] for line in ledger.read_text().splitlines()[2:]] == [previous.strip().partition("=")[2]] * 2
+    for text in (ledger.read_text(), of_servers):
+        ledger.write_text(text)
+        done = machine.run(ROLL_OVER, "--finish", check=False)
+        assert (done.returncode, "--shut-out clients/client --shut-out hosts/localhost;" in done.stderr) == (2, True)
+    machine.run(REQUEST, "--renew")
+    machine.run(SIGN_SERVERS)
+    done = machine.run(ROLL_OVER, "--finish", "--shut-out", "clients/client")
+    assert "refused from then on: clients/client\n" in done.stderr
+
+
+def test_who_never_joined_does_not_block_the_switch(machine: Machine) -> None:
+    """The control: who has a certificate does, until it knows the next CA."""
+    asking(machine)
+    machine.run(SIGN_SERVERS)
+    machine.run(ROLL_OVER, "--begin")
+    done = machine.run(ROLL_OVER, "--switch", check=False)
+    assert (done.returncode, "hosts/localhost would not trust the next CA: run" in done.stderr) == (2, True)
+    told = machine.work / FOLDER / "ca-public.pem"
+    told.rename(machine.work / "kept")
+    assert "hosts/localhost would not trust" in machine.run(ROLL_OVER, "--switch", check=False).stderr
+    (machine.work / "kept").rename(told)
+    machine.run(SIGN_SERVERS)
+    machine.run(ROLL_OVER, "--switch")
+    machine.run(REQUEST_CLIENT)
+    machine.run(SIGN_CLIENTS)
