@@ -18,7 +18,7 @@ daemon_property() { # daemon_property PROPERTY
 
 # Asks dockerd on its own socket; one that hangs is no answer.
 ask_dockerd() { # ask_dockerd WORD...
-  timeout 20 docker -H unix:///var/run/docker.sock "$@"
+  timeout --foreground 20 docker -H unix:///var/run/docker.sock "$@"
 }
 
 # Prints the command line of the running dockerd, one word a line.

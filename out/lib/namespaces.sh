@@ -219,7 +219,10 @@ sharing_problem() { # sharing_problem KIND PART...
 
 # Prints a problem when the two do not share a namespace.
 apart_problem() { # apart_problem KIND PART PART
-  [[ $(namespace_of "$1" "$2") == "$(namespace_of "$1" "$3")" ]] ||
+  local one other
+  one=$(namespace_of "$1" "$2")
+  other=$(namespace_of "$1" "$3")
+  [[ ${one} == "${other}" ]] ||
     printf '%s and %s do not share a namespace. ' "$2" "$3"
 }
 
@@ -332,11 +335,12 @@ verify_host_processes() {
 }
 
 verify_pid() {
+  local problem seen
   verify_own_processes
-  judge_claim PID-2 'stat --dereference /proc/PID/ns/pid' \
-    "$(sharing_problem pid host container1 container2)" \
-    "$(namespaces_of pid host container1 container2)" \
-    'start the containers without --pid'
+  problem=$(sharing_problem pid host container1 container2)
+  seen=$(namespaces_of pid host container1 container2)
+  judge_claim PID-2 'stat --dereference /proc/PID/ns/pid' "${problem}" \
+    "${seen}" 'start the containers without --pid'
   verify_shared_processes
   verify_host_processes
 }
@@ -512,17 +516,18 @@ verify_own_objects() {
 }
 
 verify_ipc() {
-  local list
+  local list problem seen
   verify_own_objects
   list=$(objects_of joined)
-  judge_claim IPC-2 "docker run --ipc=container:container1; ls" \
-    "$(objects_problem joined has "${list}")$(apart_problem ipc container1 \
-      joined)" \
+  problem=$(objects_problem joined has "${list}")
+  problem+=$(apart_problem ipc container1 joined)
+  judge_claim IPC-2 "docker run --ipc=container:container1; ls" "${problem}" \
     "${list}"$'\n'"$(namespaces_of ipc container1 joined)" \
     'start the first one with --ipc=shareable'
+  problem=$(apart_problem ipc sharing host)
+  seen=$(namespaces_of ipc sharing host)
   judge_claim IPC-3 'docker run --ipc=host; stat /proc/PID/ns/ipc' \
-    "$(apart_problem ipc sharing host)" \
-    "$(namespaces_of ipc sharing host)" 'read the log of dockerd'
+    "${problem}" "${seen}" 'read the log of dockerd'
 }
 
 # ---- MNT --------------------------------------------------------------------

@@ -18,12 +18,14 @@ show_evidence=0 # 1: also of the controls that hold
 has_items=0     # 1 once a control has an item of the benchmark
 
 report_as_json() { # report_as_json ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
-  printf '{"script":%s,"id":%s,"result":%s,"what":%s,' \
-    "$(json_string "${script}")" "$(json_string "$1")" "$(json_string "$2")" \
-    "$(json_string "$3")"
-  printf '"asked":%s,"evidence":%s,"remedy":%s,"benchmark":%s}\n' \
-    "$(json_string "${asked}")" "$(json_string "$4")" "$(json_string "$5")" \
-    "$(json_string "$6")"
+  local number text line=''
+  local -a names=(script id result what asked evidence remedy benchmark)
+  local -a values=("${script}" "${@:1:3}" "${asked}" "${@:4:3}")
+  for number in "${!names[@]}"; do
+    text=$(json_string "${values[number]}")
+    line+=",\"${names[number]}\":${text}"
+  done
+  printf '{%s}\n' "${line#,}"
 }
 
 report_as_text() { # report_as_text ID RESULT WHAT EVIDENCE REMEDY BENCHMARK

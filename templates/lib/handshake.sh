@@ -19,9 +19,9 @@ ask_once() { # ask_once ADDRESS PORT NAME CA S_CLIENT_OPTION...
   if [[ ${address} == *:* ]]; then address="[${address}]"; fi
   expect_name "$3"
   printf 'GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' |
-    timeout 10 openssl s_client -quiet -connect "${address}:$2" \
-      -CAfile "$4" -verify_return_error "${name_options[@]}" "${@:5}" 2>&1 ||
-    true
+    timeout --foreground 10 openssl s_client -quiet \
+      -connect "${address}:$2" -CAfile "$4" -verify_return_error \
+      "${name_options[@]}" "${@:5}" 2>&1 || true
 }
 
 # Prints the certificate that a server shows, or nothing.
@@ -30,8 +30,8 @@ certificate_shown() { # certificate_shown ADDRESS PORT NAME
   local -a name_options
   if [[ ${address} == *:* ]]; then address="[${address}]"; fi
   expect_name "$3"
-  timeout 10 openssl s_client -connect "${address}:$2" "${name_options[@]}" \
-    </dev/null 2>/dev/null | openssl x509 2>/dev/null || true
+  timeout --foreground 10 openssl s_client -connect "${address}:$2" \
+    "${name_options[@]}" </dev/null 2>/dev/null | openssl x509 2>/dev/null || true
 }
 
 # Prints the names of the certificate that a server shows, as Go lists them.

@@ -66,9 +66,11 @@ file_problem() { # file_problem FILE OWNER:GROUP WIDEST_MODE
 }
 
 judge_file() { # judge_file ID FILE OWNER:GROUP WIDEST_MODE [CIS_ITEM]
+  local problem found
+  problem=$(file_problem "$2" "$3" "$4")
+  found=$(owner_and_mode "$2") || true
   asked="stat --format '%U:%G %a' $2"
-  judge "$1" "$2 is $3 $4 or less" "$(file_problem "$2" "$3" "$4")" \
-    "$(owner_and_mode "$2" || true)" \
+  judge "$1" "$2 is $3 $4 or less" "${problem}" "${found}" \
     "chown $3 $2; chmod $4 $2" "${5:-}"
 }
 

@@ -102,7 +102,7 @@ docker_ps() { # docker_ps CONFIG POOL ADDRESS WORD...
       export "${word?}"
     fi
   done
-  timeout 20 docker "${options[@]}" ps --quiet 2>&1
+  timeout --foreground 20 docker "${options[@]}" ps --quiet 2>&1
 }
 
 # What the impostor sees of it. Sets said, seen and heard: 0 where docker waited

@@ -5,7 +5,8 @@ readonly accepts
 
 verify_client_files() {
   local owner problem
-  owner=$(id -un):$(id -gn)
+  owner=$(id -un)
+  owner+=:$(id -gn)
   asked="namei --long ${docker_config}"
   problem=$(file_problem "${docker_config}" "${owner}" 700)
   if [[ -z ${problem} ]]; then problem=$(why_unsafe "${docker_config}"); fi
@@ -17,12 +18,13 @@ verify_client_files() {
 
 # Prints each CA in a bundle, with the digest that people compare.
 list_bundle() { # list_bundle BUNDLE
-  local authority
+  local authority digest subject
   local -a roots=() announcements=()
   sort_certificates "$1" || return 0
   for authority in "${roots[@]}"; do
-    printf 'sha256 %s: %s\n' "$(digest_of_pem "${authority}")" \
-      "$(openssl x509 -noout -subject <<<"${authority}")"
+    digest=$(digest_of_pem "${authority}")
+    subject=$(openssl x509 -noout -subject <<<"${authority}")
+    printf 'sha256 %s: %s\n' "${digest}" "${subject}"
   done
 }
 
@@ -87,7 +89,7 @@ docker_through() { # docker_through PROXIES OPTION...
   while read -r setting; do
     if [[ -n ${setting} ]]; then export "${setting?}"; fi
   done <<<"$1"
-  timeout 20 docker "${@:2}" 2>&1
+  timeout --foreground 20 docker "${@:2}" 2>&1
 }
 
 # docker goes through those proxies, openssl, with which CLIENT-1 asks, through
@@ -201,15 +203,17 @@ problem_of_mode() {
 
 # Its number is that in the table of 50-show-tls-modes.sh.
 verify_mode() { # verify_mode NUMBER WAY WORD...
-  local what="docker with $2 refuses a server of another CA"
+  local what="docker with $2 refuses a server of another CA" problem found
   measure "${@:3}"
   asked="$(typed "tcp://${impostor}" "${@:3}"), at tcp://${impostor}"
   if [[ ${server} == - ]] && ((heard)); then
     report "MODE-$1" SKIP "${what}" "$(explain_handshake "${said}")" ''
     return
   fi
-  judge "MODE-$1" "${what}" "$(problem_of_mode)" \
-    "$(measured); docker said: ${said%%$'\n'*}" \
+  problem=$(problem_of_mode)
+  found=$(measured)
+  judge "MODE-$1" "${what}" "${problem}" \
+    "${found}; docker said: ${said%%$'\n'*}" \
     'run 20-configure-client.sh again; give --tlsverify and a CA'
 }
 

@@ -15,8 +15,8 @@ check_served() {
   local address=${probe_address} served=${scratch}/served.pem
   local installed=${tls_directory}/${certificate_file}
   if [[ ${address} == *:* ]]; then address="[${address}]"; fi
-  timeout 10 openssl s_client -connect "${address}:${listen_port}" \
-    -servername "${probe_name}" </dev/null 2>/dev/null |
+  timeout --foreground 10 openssl s_client \
+    -connect "${address}:${listen_port}" -servername "${probe_name}" </dev/null 2>/dev/null |
     openssl x509 -out "${served}" 2>/dev/null || true
   if [[ ! -s ${served} ]]; then
     report_bad "dockerd shows no certificate on ${address}:${listen_port}" \

@@ -14,6 +14,7 @@ from dockseal.lab import Host
 from tests.host.authority import DAY, SERVER, issue, real_authority
 from tests.host.support import NAME, RESTART, TLS, UNATTENDED, VERIFY_HOST, install, setup, site, verify
 
+WATCH = f"hosts/{NAME}/60-watch-expiry.sh"
 pytestmark = [pytest.mark.no_probe_image, pytest.mark.one_release]
 LOGGED = {f"TLS-{number}" for number in range(2, 8)}
 # Who listens on port 2375 and takes no connection, with a queue that is full.
@@ -34,6 +35,17 @@ systemd-run --quiet --unit junk --property User=games bash -c '
 while :; do printf "this is no handshake" >/dev/tcp/127.0.0.1/2376; sleep 0.01; done'
 timeout 20 bash -c '
 until journalctl --unit docker.service --output cat --lines 1 | grep --quiet does.not.look; do :; done'
+"""
+# Who takes connections on dockerd's port and never answers.
+SILENT = """
+cat >/run/silent.pl <<'END'
+use IO::Socket::INET;
+my $server = IO::Socket::INET->new(LocalAddr => "127.0.0.1:2376", Listen => 9, ReuseAddr => 1) or die;
+my @clients;
+while (my $client = $server->accept) { push @clients, $client }
+END
+systemd-run --quiet --unit silent --property User=games perl /run/silent.pl
+timeout 20 bash -c 'until ss -ltn | grep --quiet 127.0.0.1:2376; do :; done'
 """
 
 
@@ -107,3 +119,30 @@ def test_who_takes_no_connection_on_port_2375_is_found_without_long_waits(ready:
     found = {control["id"]: control for control in map(json.loads, result.stdout.splitlines())}
     assert (result.status, failed(found)) == (4, {"TLS-9"})
     assert found["TLS-9"]["evidence"] == "something listens on 127.0.0.1:2375"
+
+
+# ---- Ctrl-C while somebody lets a script wait -------------------------------
+
+
+@pytest.fixture
+def silence(ready: Host) -> Iterator[None]:
+    """The same host where in dockerd's place somebody takes connections and says nothing."""
+    ready.bash("systemctl stop docker.socket docker.service")
+    ready.bash(SILENT)
+    yield
+    ready.bash("systemctl stop silent.service; systemctl start docker.socket docker.service")
+
+
+def test_ctrl_c_ends_a_script_that_waits_for_an_answer(ready: Host, silence: None) -> None:
+    """A program in a process group of its own would not get the key, and bash would wait and go on."""
+    terminal = ready.spawn(["bash", f"/root/out/{WATCH}", "--now"])
+    ready.bash("until ss -tnH state established '( dport = 2376 )' | grep -q .; do :; done", timeout=60)
+    terminal.interrupt()
+    assert terminal.wait() == 130
+    assert "shows no certificate" not in terminal.transcript.text
+
+
+def test_an_answer_that_never_comes_is_said(ready: Host, silence: None) -> None:
+    """The control of the test above."""
+    result = ready.run(["bash", f"/root/out/{WATCH}", "--now"], check=False)
+    assert (result.status, "shows no certificate" in result.stdout) == (4, True), result

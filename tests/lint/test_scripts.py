@@ -285,6 +285,52 @@ def test_guards_are_positive_sentences() -> None:
     assert [(path.name, line) for path in TEMPLATES.rglob("*.sh") for line in GUARD.findall(path.read_text())] == []
 
 
+def substitutions(node: Any) -> int:
+    """Count the command substitutions that the shell of a command waits for, not those within them."""
+    if isinstance(node, list):
+        return sum(map(substitutions, node))
+    if not isinstance(node, dict):
+        return 0
+    return node.get("Type") == "CmdSubst" or sum(map(substitutions, node.values()))
+
+
+def twice_waiting(text: str) -> list[int]:
+    """Return the lines of the commands in which the shell waits for more than one substitution."""
+    root = tree(text)
+    found = [node for kind in ("CallExpr", "DeclClause", "TestClause") for node in nodes(root, kind)]
+    return [node["Pos"]["Line"] for node in found if substitutions(node) > 1]
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ('judge "$(a)" "$(b)"', 1),
+        ("x=$(a)$(b)", 1),
+        ("[[ $(a) == $(b) ]]", 1),
+        ("local x=$(a) y=$(b)", 1),
+        ('x=$(a "$(b)")', 0),
+        ("x=$(a)\ny=$(b)", 0),
+        ("$(a) <(b)", 0),
+    ],
+)
+def test_two_substitutions_in_one_command_are_found(line: str, count: int) -> None:
+    assert len(twice_waiting(f"f() {{\n{line}\n}}\n")) == count
+
+
+def test_ctrl_c_finds_its_trap_whole() -> None:
+    """bash 5.2 runs the trap of a signal that came during a substitution while it parses the command's next one.
+
+    It takes the trap's text for a part of that one: a syntax error, and status 2.
+    """
+    catches = "trap 'exit 130' INT"
+    found: dict[str, list[int]] = {}
+    for path in TEMPLATES.glob("*.sh"):
+        loaded = [TEMPLATES / LIBRARY / name for name in LOADS.findall(path.read_text())]
+        if any(catches in file.read_text() for file in loaded if file.name != "confine.sh"):
+            found |= {file.name: twice_waiting(file.read_text()) for file in (path, *loaded)}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
 def test_nothing_is_evaluated_or_downloaded(every_script: list[Path]) -> None:
     for path in every_script:
         code = "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
