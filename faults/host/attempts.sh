@@ -139,8 +139,7 @@ kill_inside() { # kill_inside CALL SECONDS [CALL SECONDS]...
     attempt
     ends
     rm -f -- /usr/local/sbin/{openssl,docker,systemctl,mv}
-    look
-    run_again
+    judge
     report "${call}"
     shift 2
   done

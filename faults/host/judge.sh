@@ -96,6 +96,15 @@ look() {
   look_at_daemon
 }
 
+# Prints the files that end within a line: their writer was cut short.
+unfinished() {
+  find "${roots[@]}" -type f -print0 2>/dev/null | xargs -0 -r perl -e '
+    for (@ARGV) {
+      open(my $file, "<", $_) && seek($file, -1, 2) or next;
+      print "$_\n" if getc($file) ne "\n";
+    }'
+}
+
 # Most commands of a script leave what the one before left: the next run is tried
 # once for each that is found.
 judge() {
@@ -104,6 +113,7 @@ judge() {
   left=$({
     state
     find "${roots[@]}" -type f -empty | sort
+    unfinished | sort
   } 2>/dev/null | sha256sum)
   if grep -qxF -- "${left}" "${here}/judged"; then return; fi
   look
