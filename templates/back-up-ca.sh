@@ -164,8 +164,24 @@ need_free_name() { # need_free_name FILE PART
     die 2 "$2 is a folder or another user's file; move it away"
 }
 
+# A file of this name that somebody else makes meanwhile is no way out.
+write_back_up() { # write_back_up FILE
+  local problem=''
+  get_passphrase "${key}"
+  mkdir -- "${scratch}/copy" "${scratch}/restored"
+  copy_authority "${scratch}/copy"
+  set -o noclobber
+  encrypt "${scratch}/copy" "$1" ||
+    die 1 "$1 could not be written; is the disk full? ${leaves}"
+  set +o noclobber
+  unpack "$1" "${scratch}/restored"
+  [[ -z ${problem} ]] || die 1 "$1 did not read back: ${problem}; ${leaves}"
+  is_same_authority "${scratch}/restored" ||
+    die 1 "$1 is not what is in ${folder}; run this again"
+}
+
 back_up() {
-  local problem='' part=${to}.dockseal.new
+  local part=${to}.dockseal.new
   need_access "${folder}"
   [[ -e ${key} && -e ${folder}/${ca_certificate_file} ]] ||
     die 2 "there is no CA in ${folder} to back up"
@@ -176,21 +192,7 @@ back_up() {
   run rm -f -- "${part}"
   print_line "tar --create . | openssl enc ${cipher[*]} -e -salt -pass fd:3\
  >${part}"
-  if [[ ${verb} != check ]]; then
-    get_passphrase "${key}"
-    mkdir -- "${scratch}/copy" "${scratch}/restored"
-    copy_authority "${scratch}/copy"
-    # A file of this name that somebody else makes meanwhile is no way out.
-    set -o noclobber
-    encrypt "${scratch}/copy" "${part}" ||
-      die 1 "${part} could not be written; is the disk full? ${leaves}"
-    set +o noclobber
-    unpack "${part}" "${scratch}/restored"
-    [[ -z ${problem} ]] ||
-      die 1 "${part} did not read back: ${problem}; ${leaves}"
-    is_same_authority "${scratch}/restored" ||
-      die 1 "${part} is not what is in ${folder}; run this again"
-  fi
+  if [[ ${verb} != check ]]; then write_back_up "${part}"; fi
   run sync -- "${part}"
   run mv -nT -- "${part}" "${to}"
   run sync -- "${to%/*}/"

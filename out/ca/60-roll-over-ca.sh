@@ -329,6 +329,15 @@ read_arguments() { # read_arguments ARGUMENT...; sets shut_out, options
   done
 }
 
+need_authority() {
+  need_access "${folder}"
+  [[ -e ${folder}/${ca_key_file} && -e ${folder}/${ca_certificate_file} ]] ||
+    die 2 "there is no CA in ${folder}: run ca/10-create-ca.sh first"
+  open_party "${folder}"
+  need_plain "${folder}"/*.pem "${folder}"/*/*.pem "${ledger}"
+  need_private "${new_ca}" "${folder}"{,/next,/previous}/"${ca_key_file}"
+}
+
 main() {
   local -a shut_out=() options=()
   read_arguments "$@"
@@ -343,12 +352,7 @@ main() {
   ledger=${folder}/${ledger_file}
   if [[ ${verb} == undo ]]; then undo; fi
   [[ -n ${stage} ]] || die 2 'say the stage: --begin, --switch or --finish'
-  need_access "${folder}"
-  [[ -e ${folder}/${ca_key_file} && -e ${folder}/${ca_certificate_file} ]] ||
-    die 2 "there is no CA in ${folder}: run ca/10-create-ca.sh first"
-  open_party "${folder}"
-  need_plain "${folder}"/*.pem "${folder}"/*/*.pem "${ledger}"
-  need_private "${new_ca}" "${folder}"{,/next,/previous}/"${ca_key_file}"
+  need_authority
   case ${stage} in
     begin)
       begin

@@ -87,47 +87,43 @@ take_passphrase() { # take_passphrase FILE
   exec {descriptor}<&-
 }
 
-parse_options() { # parse_options ARGUMENT...
-  local option
-  while (($# > 0)); do
-    option=$1
-    shift
-    [[ ${accepts} == *" ${option} "* ]] ||
-      die 2 "unknown option ${option}; --help lists them"
-    case ${option} in
-      --check | --undo)
-        [[ ${verb} == apply ]] || die 2 'give one of --check and --undo'
-        verb=${option#--}
-        ;;
-      --yes) yes=1 ;;
-      --remove-keys) remove_keys=1 ;;
-      --json) json=1 ;;
-      --no-containers) containers=0 ;;
-      --renew) renew=1 ;;
-      --new-key) new_key=1 ;;
-      --now) now=1 ;;
-      --begin | --switch | --finish)
-        [[ -z ${stage} ]] || die 2 'give one of --begin, --switch and --finish'
-        stage=${option#--}
-        ;;
-      --help)
-        print_help
-        exit 0
-        ;;
-      --dir | --passphrase-file | --to | --restore | --confined)
-        [[ -n ${1:-} ]] || die 2 "${option} needs a value"
-        case ${option} in
-          --dir) dir=$1 ;;
-          --to) to=$1 ;;
-          --restore) restore_from=$1 ;;
-          --confined) facts=$1 ;;
-          *) take_passphrase "$1" ;;
-        esac
-        shift
-        ;;
-      *) die 2 "option ${option} is not handled" ;;
-    esac
-  done
+take_flag() { # take_flag OPTION
+  case $1 in
+    --check | --undo)
+      [[ ${verb} == apply ]] || die 2 'give one of --check and --undo'
+      verb=${1#--}
+      ;;
+    --yes) yes=1 ;;
+    --remove-keys) remove_keys=1 ;;
+    --json) json=1 ;;
+    --no-containers) containers=0 ;;
+    --renew) renew=1 ;;
+    --new-key) new_key=1 ;;
+    --now) now=1 ;;
+    --begin | --switch | --finish)
+      [[ -z ${stage} ]] || die 2 'give one of --begin, --switch and --finish'
+      stage=${1#--}
+      ;;
+    --help)
+      print_help
+      exit 0
+      ;;
+    *) die 2 "option $1 is not handled" ;;
+  esac
+}
+
+take_value() { # take_value OPTION VALUE
+  [[ -n $2 ]] || die 2 "$1 needs a value"
+  case $1 in
+    --dir) dir=$2 ;;
+    --to) to=$2 ;;
+    --restore) restore_from=$2 ;;
+    --confined) facts=$2 ;;
+    *) take_passphrase "$2" ;;
+  esac
+}
+
+need_options_that_go_together() {
   ((! remove_keys)) || [[ ${verb} == undo ]] ||
     die 2 '--remove-keys goes with --undo'
   ((! new_key || renew)) || die 2 '--new-key goes with --renew'
@@ -135,6 +131,22 @@ parse_options() { # parse_options ARGUMENT...
     die 2 '--renew does not go with --undo'
   ((EUID)) || [[ -z ${facts} ]] ||
     die 2 '--confined is for the sandbox that this script makes itself'
+}
+
+parse_options() { # parse_options ARGUMENT...
+  while (($# > 0)); do
+    [[ ${accepts} == *" $1 "* ]] ||
+      die 2 "unknown option $1; --help lists them"
+    case $1 in
+      --dir | --passphrase-file | --to | --restore | --confined)
+        take_value "$1" "${2:-}"
+        shift
+        ;;
+      *) take_flag "$1" ;;
+    esac
+    shift
+  done
+  need_options_that_go_together
   find_home
   dir=$(realpath --canonicalize-missing -- "${dir:-${HOME}/docker-tls}")
   [[ ! -e ${dir} || -d ${dir} ]] ||

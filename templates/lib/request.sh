@@ -88,8 +88,42 @@ undo_request() {
   undo_folder "${folder}"
 }
 
-make_request() {
+need_what_is_to_be_renewed() {
+  [[ -e ${key} && -e ${certificate} ]] ||
+    die 2 \
+      "there is no ${certificate} to renew. Run this as the user who has it" \
+      '(with sudo, where that is root), or give its --dir; for a first' \
+      'certificate run this without --renew'
+}
+
+open_key() {
+  if [[ ! -e ${key} ]]; then
+    create_key
+  elif ! openssl pkey -in "${key}" -passin pass: -noout 2>/dev/null; then
+    die 2 "${key} exists and is not an unencrypted private key; move it away"
+  fi
+}
+
+# A certificate that begins later is the clock's fault, or that of the CA's.
+need_begun_certificate() {
   local problem
+  if [[ -e ${certificate} && -e ${folder}/${ca_certificate_file} &&
+    ! -e ${folder}/renewal ]]; then
+    problem=$(why_not_valid "${certificate}" \
+      "${folder}/${ca_certificate_file}" "${purpose}")
+    [[ ${problem} != *'not yet valid'* ]] ||
+      die 2 "${certificate}: ${problem}; where the clock here is right, run" \
+        "this with --renew, then setup.sh"
+  fi
+}
+
+has_good_certificate() {
+  is_good_certificate "${certificate}" "${folder}/${ca_certificate_file}" \
+    "${alternative_names}" "${purpose}" &&
+    has_same_key "${certificate}" "${key}"
+}
+
+make_request() {
   parse_options "$@"
   need_openssl
   folder=${dir}/${script%/*}
@@ -101,38 +135,16 @@ make_request() {
     undo_request
     finish
   fi
-  need_access "${folder}"
   need_plain "${key}" "${certificate}" "${folder}/${ca_certificate_file}"
   need_private "make a new one (${script} --renew --new-key)" \
     "${folder}"{,/renewal}/"${key_file}"
-  if ((renew)); then
-    [[ -e ${key} && -e ${certificate} ]] ||
-      die 2 \
-        "there is no ${certificate} to renew. Run this as the user who has it" \
-        '(with sudo, where that is root), or give its --dir; for a first' \
-        'certificate run this without --renew'
-  fi
+  if ((renew)); then need_what_is_to_be_renewed; fi
   open_party "${folder}"
   if ((renew)); then choose_renewal; fi
   need_plain "${key}" "${request}" "${certificate}"
-  if [[ ! -e ${key} ]]; then
-    create_key
-  elif ! openssl pkey -in "${key}" -passin pass: -noout 2>/dev/null; then
-    die 2 "${key} exists and is not an unencrypted private key; move it away"
-  fi
-  if [[ -e ${certificate} && -e ${folder}/${ca_certificate_file} &&
-    ! -e ${folder}/renewal ]]; then
-    problem=$(why_not_valid "${certificate}" \
-      "${folder}/${ca_certificate_file}" "${purpose}")
-    [[ ${problem} != *'not yet valid'* ]] ||
-      die 2 "${certificate}: ${problem}; where the clock here is right, run" \
-        "this with --renew, then setup.sh"
-  fi
-  if ! is_good_request "${request}" && ! {
-    is_good_certificate "${certificate}" "${folder}/${ca_certificate_file}" \
-      "${alternative_names}" "${purpose}" &&
-      has_same_key "${certificate}" "${key}"
-  }; then
+  open_key
+  need_begun_certificate
+  if ! is_good_request "${request}" && ! has_good_certificate; then
     create_request
     if [[ ${verb} != check ]]; then show_public_key; fi
   fi
