@@ -12,9 +12,9 @@
 # Status:     0 done, 2 wrong use, or there is no ledger
 
 POSIXLY_CORRECT=1 # so that `.` is no exported function
-lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
-lib=${lib%/*/*}/lib
-. "${lib}/begin.sh"
+case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
+lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
+. "${lib%/*/*}/lib/begin.sh"
 
 readonly script='ca/80-list-certificates.sh'
 readonly ledger_file='ledger.txt'
