@@ -104,11 +104,11 @@ main() {
   if [[ ${verb} != apply ]]; then exit 0; fi
   need_openssl
   need_access "${dir}/ca"
-  [[ ! -e ${ledger} || -r ${ledger} ]] ||
-    die 2 "$(id -un) may not read ${ledger}; run this as its owner does"
+  need_ledger
   [[ -f ${ledger} ]] ||
     die 2 "there is no ledger ${ledger}: run ca/10-create-ca.sh first"
-  need_plain "${ca}" "${next_ca}" "${ledger}"
+  need_plain "${ca}" "${next_ca}"
+  need_whole "${ca}" "${next_ca}"
   find_newest
   list
 }

@@ -333,7 +333,9 @@ main() {
   [[ -e ${folder}/${ca_key_file} && -e ${folder}/${ca_certificate_file} ]] ||
     die 2 "there is no CA in ${folder}: run ca/10-create-ca.sh first"
   open_party "${folder}"
-  need_plain "${folder}"/*.pem "${folder}"/*/*.pem "${ledger}"
+  need_plain "${folder}"/*.pem "${folder}"/*/*.pem
+  need_ledger
+  need_whole "${folder}"{,/next,/previous}/"${ca_certificate_file}"
   need_private "${new_ca}" "${folder}"{,/next,/previous}/"${ca_key_file}"
   case ${stage} in
     begin)

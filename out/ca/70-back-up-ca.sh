@@ -181,6 +181,8 @@ back_up() {
     die 2 "there is no CA in ${folder} to back up"
   open_party "${folder}"
   need_private "${new_ca}" "${key}"
+  need_ledger
+  need_whole "${folder}/${ca_certificate_file}"
   need_members
   need_free_name "${to}" "${part}"
   run rm -f -- "${part}"
@@ -269,6 +271,7 @@ main() {
   need_openssl
   folder=${dir}/ca
   key=${folder}/${ca_key_file}
+  ledger=${folder}/${ledger_file}
   if [[ ${verb} == undo ]]; then undo; fi
   [[ -n ${to}${restore_from} && (-z ${to} || -z ${restore_from}) ]] ||
     die 2 'give one of --to FILE and --restore FILE'
