@@ -10,9 +10,9 @@
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 
 POSIXLY_CORRECT=1 # so that `.` is no exported function
-lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
-lib=${lib%/*/*}/lib
-. "${lib}/begin.sh"
+case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
+lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
+. "${lib%/*/*}/lib/begin.sh"
 
 readonly script=@{script}
 readonly ca_key_file=@{ca_key_file}
@@ -187,6 +187,8 @@ back_up() {
     die 2 "there is no CA in ${folder} to back up"
   open_party "${folder}"
   need_private "${new_ca}" "${key}"
+  need_ledger
+  need_whole "${folder}/${ca_certificate_file}"
   need_members
   need_free_name "${to}" "${part}"
   run rm -f -- "${part}"
@@ -261,6 +263,7 @@ main() {
   need_openssl
   folder=${dir}/ca
   key=${folder}/${ca_key_file}
+  ledger=${folder}/${ledger_file}
   if [[ ${verb} == undo ]]; then undo; fi
   [[ -n ${to}${restore_from} && (-z ${to} || -z ${restore_from}) ]] ||
     die 2 'give one of --to FILE and --restore FILE'

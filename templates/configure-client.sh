@@ -8,9 +8,9 @@
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check: changes, 5 waits
 
 POSIXLY_CORRECT=1 # so that `.` is no exported function
-lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
-lib=${lib%/*/*/*}/lib
-. "${lib}/begin.sh"
+case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
+lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
+. "${lib%/*/*/*}/lib/begin.sh"
 
 readonly script=@{script}
 readonly alternative_names=@{alternative_names}

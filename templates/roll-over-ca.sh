@@ -10,9 +10,9 @@
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 
 POSIXLY_CORRECT=1 # so that `.` is no exported function
-lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
-lib=${lib%/*/*}/lib
-. "${lib}/begin.sh"
+case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
+lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
+. "${lib%/*/*}/lib/begin.sh"
 
 readonly script=@{script}
 readonly ca_common_name=@{ca_common_name}
@@ -320,7 +320,9 @@ need_authority() {
   [[ -e ${folder}/${ca_key_file} && -e ${folder}/${ca_certificate_file} ]] ||
     die 2 "there is no CA in ${folder}: run ca/10-create-ca.sh first"
   open_party "${folder}"
-  need_plain "${folder}"/*.pem "${folder}"/*/*.pem "${ledger}"
+  need_plain "${folder}"/*.pem "${folder}"/*/*.pem
+  need_ledger
+  need_whole "${folder}"{,/next,/previous}/"${ca_certificate_file}"
   need_private "${new_ca}" "${folder}"{,/next,/previous}/"${ca_key_file}"
 }
 

@@ -20,9 +20,9 @@
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 
 POSIXLY_CORRECT=1 # so that `.` is no exported function
-lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
-lib=${lib%/*/*}/lib
-. "${lib}/begin.sh"
+case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
+lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
+. "${lib%/*/*}/lib/begin.sh"
 
 readonly script='ca/60-roll-over-ca.sh'
 readonly ca_common_name='dockseal CA'
@@ -329,15 +329,6 @@ read_arguments() { # read_arguments ARGUMENT...; sets shut_out, options
   done
 }
 
-need_authority() {
-  need_access "${folder}"
-  [[ -e ${folder}/${ca_key_file} && -e ${folder}/${ca_certificate_file} ]] ||
-    die 2 "there is no CA in ${folder}: run ca/10-create-ca.sh first"
-  open_party "${folder}"
-  need_plain "${folder}"/*.pem "${folder}"/*/*.pem "${ledger}"
-  need_private "${new_ca}" "${folder}"{,/next,/previous}/"${ca_key_file}"
-}
-
 main() {
   local -a shut_out=() options=()
   read_arguments "$@"
@@ -352,7 +343,14 @@ main() {
   ledger=${folder}/${ledger_file}
   if [[ ${verb} == undo ]]; then undo; fi
   [[ -n ${stage} ]] || die 2 'say the stage: --begin, --switch or --finish'
-  need_authority
+  need_access "${folder}"
+  [[ -e ${folder}/${ca_key_file} && -e ${folder}/${ca_certificate_file} ]] ||
+    die 2 "there is no CA in ${folder}: run ca/10-create-ca.sh first"
+  open_party "${folder}"
+  need_plain "${folder}"/*.pem "${folder}"/*/*.pem
+  need_ledger
+  need_whole "${folder}"{,/next,/previous}/"${ca_certificate_file}"
+  need_private "${new_ca}" "${folder}"{,/next,/previous}/"${ca_key_file}"
   case ${stage} in
     begin)
       begin

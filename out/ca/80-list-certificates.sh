@@ -2,7 +2,7 @@
 # Lists every certificate that this CA has issued, the one that ends first on
 # top, with the days that are left.
 #
-# Reads:      DIR/ca/ledger.txt
+# Reads:      DIR/ca/: ledger.txt, ca-public.pem
 # Writes:     nothing
 # Restarts:   nothing
 # Needs root: no
@@ -12,17 +12,20 @@
 # Status:     0 done, 2 wrong use, or there is no ledger
 
 POSIXLY_CORRECT=1 # so that `.` is no exported function
-lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
-lib=${lib%/*/*}/lib
-. "${lib}/begin.sh"
+case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
+lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
+. "${lib%/*/*}/lib/begin.sh"
 
 readonly script='ca/80-list-certificates.sh'
+readonly ca_certificate_file='ca-public.pem'
 readonly ledger_file='ledger.txt'
 
 # ==== Below this line every site has the same bytes ==========================
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"
+. "${lib}/certificates.sh"
+. "${lib}/authority.sh"
 . "${lib}/report.sh"
 
 # ---- This script ------------------------------------------------------------
@@ -38,6 +41,8 @@ state_of() { # state_of PARTY SERIAL DAYS ISSUER
     printf 'retired\n'
   elif [[ ${newest[$1]} == "$2" ]]; then
     printf 'current\n'
+  elif [[ $1:$2 == "ca:${next}" ]]; then
+    printf 'next\n'
   else
     printf 'superseded\n'
   fi
@@ -56,9 +61,12 @@ read_ledger() {
   done <"${ledger}"
 }
 
+# Of the CAs, the one that signs; the next one is in the ledger before it does.
 find_newest() {
   local serial party
   while read -r serial party _; do newest[${party}]=${serial}; done <"${ledger}"
+  if [[ -f ${ca} ]]; then newest[ca]=$(serial_of "${ca}"); fi
+  if [[ -f ${next_ca} ]]; then next=$(serial_of "${next_ca}"); fi
 }
 
 print_json() {
@@ -91,15 +99,20 @@ list() {
 }
 
 main() {
+  local next='' ca next_ca
   local -A newest=()
   parse_options "$@"
   ledger=${dir}/ca/${ledger_file}
+  ca=${dir}/ca/${ca_certificate_file}
+  next_ca=${dir}/ca/next/${ca_certificate_file}
   if [[ ${verb} != apply ]]; then exit 0; fi
+  need_openssl
   need_access "${dir}/ca"
-  [[ ! -e ${ledger} || -r ${ledger} ]] ||
-    die 2 "$(id -un) may not read ${ledger}; run this as its owner does"
+  need_ledger
   [[ -f ${ledger} ]] ||
     die 2 "there is no ledger ${ledger}: run ca/10-create-ca.sh first"
+  need_plain "${ca}" "${next_ca}"
+  need_whole "${ca}" "${next_ca}"
   find_newest
   list
 }

@@ -306,7 +306,7 @@ undo_folder() { # undo_folder FOLDER
 need_safe_folders() {
   local folder
   if [[ -d ${dir} ]]; then need_safe "${dir}"; fi
-  for folder in "${script%/*}" "${client_folders[@]}"; do
+  for folder in ca "${script%/*}" "${client_folders[@]}"; do
     need_no_links "${dir}/${folder}"
     if [[ -d ${dir}/${folder} ]]; then need_safe "${dir}/${folder}"; fi
   done

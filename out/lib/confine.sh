@@ -128,7 +128,8 @@ choose_mounts() {
   fi
   mounts+=(--property="ProtectHome=${homes}")
   path=$(realpath -- "${lib}/..")
-  for path in "${path}" "${dir}"/{"${script%/*}",ca}/ca-public.pem; do
+  for path in "${path}" \
+    "${dir}"/{ca/authorities,{ca,"${script%/*}"}/ca-public}.pem; do
     mounts+=(--property="BindReadOnlyPaths=-$(listed_path "${path}")")
   done
 }

@@ -6,7 +6,8 @@ readonly accepts
 # Stops when what is there is not this CA. Neither file is ever replaced.
 check_existing() {
   local subject
-  need_plain "${key}" "${certificate}" "${ledger}"
+  need_plain "${key}" "${certificate}"
+  need_ledger
   need_private "${new_ca}" "${key}"
   if [[ -e ${key} && $(cat -- "${key}") != *ENCRYPTED* ]]; then
     die 2 "${key} exists and is not an encrypted private key; move it away"
@@ -16,10 +17,9 @@ check_existing() {
     die 2 \
       "${certificate} exists without its key ${key}; put the key back, or" \
       'move the certificate away'
+  need_whole "${certificate}"
   subject=$(openssl x509 -in "${certificate}" -noout -subject \
-    -nameopt RFC2253) ||
-    die 2 \
-      "${certificate} is not a certificate; move it away"
+    -nameopt RFC2253)
   [[ ${subject} == "subject=CN=${ca_common_name}" ]] ||
     die 2 \
       "${certificate} has ${subject}, not CN=${ca_common_name}; give another" \

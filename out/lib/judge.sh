@@ -105,11 +105,11 @@ report_days_left() { # report_days_left ID CERTIFICATE
     'renew it: make a request and sign it again'
 }
 
-# Prints the site's own bundle of CAs on this machine, or nothing: the party's,
-# which the CA's machine gave it, or the CA's.
+# Prints the site's own bundle of CAs on this machine, or nothing: the CA's, or
+# where it is on another machine, what was carried from there.
 own_bundle() {
   local path
-  for path in "${dir}"/{"${script%/*}",ca}/ca-public.pem; do
+  for path in "${dir}"/{ca/authorities,{ca,"${script%/*}"}/ca-public}.pem; do
     if [[ -f ${path} ]]; then
       printf '%s\n' "${path}"
       return

@@ -18,6 +18,9 @@ check_certificate() {
     [[ -f ${file} ]] || die 2 "${file} is not a regular file; ${leaves}"
   done
   need_one_certificate "${certificate}"
+  openssl x509 -in "${ca}" -noout 2>/dev/null ||
+    refuse_pair "${ca} is empty, cut off or no certificate: bring it from the" \
+      "CA again; ${leaves}"
   problem=$(why_not_valid "${certificate}" "${ca}" "${purpose}")
   [[ -z ${problem} ]] ||
     refuse_pair "${certificate} is not valid here: ${problem}; ${leaves}"

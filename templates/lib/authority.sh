@@ -15,6 +15,20 @@ digest_of_key() {
   printf '%s\n' "${digest%% *}"
 }
 
+# Stops where the ledger is cut off, as by a full disk: who has a certificate
+# would be forgotten, and the next line be lost. It may be of any size.
+need_ledger() {
+  if [[ ! -e ${ledger} && ! -L ${ledger} ]]; then return; fi
+  [[ -f ${ledger} && -r ${ledger} ]] ||
+    die 2 "${ledger} is no regular file that $(user_name) may read; ${leaves}"
+  [[ $(head --lines=1 -- "${ledger}") == "${ledger_header}" &&
+    $(tail --bytes=1 -- "${ledger}" | wc --lines) == 1 ]] ||
+    die 2 \
+      "${ledger} is empty or cut off: bring it back from a back-up, or move" \
+      'it away and run ca/20-sign-servers.sh and ca/30-sign-clients.sh, which' \
+      "write it anew; ${leaves}"
+}
+
 is_in_ledger() { # is_in_ledger CERTIFICATE
   local digest
   if [[ ! -f $1 || ! -f ${ledger} ]]; then return 1; fi
@@ -79,6 +93,7 @@ add_to_ledger() { # add_to_ledger PARTY CERTIFICATE CA NAMES
 # signs, nor another CA that it announces.
 need_valid_ca() { # need_valid_ca CERTIFICATE
   local problem
+  need_whole "$1"
   problem=$(why_not_valid "$1" "$1" any)
   case ${problem} in
     '') ;;

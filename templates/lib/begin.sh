@@ -1,17 +1,11 @@
 # ---- A clean start: what every script loads first ---------------------------
 
-case ${BASH_VERSION:-} in
-  '')
-    printf 'error: this script needs bash; run: bash %s\n' "$0" >&2
-    exit 2
-    ;;
-  *) ;;
-esac
 # A clean start: the script runs again with nothing of the caller's environment
 # but what is named here. exec keeps the process, so that its number tells the
 # second start from the first. The script has set POSIX mode, in which no
-# exported function takes the place of `.` or exec. A proxy's user and password
-# stay behind: everybody can see arguments.
+# exported function takes the place of `.` or exec, and has seen that $0 is its
+# own file: on standard input, or sourced, it would be somebody else's. A
+# proxy's user and password stay behind: everybody can see arguments.
 if [[ ${clean_start:-} != "$$" ]]; then
   set +k
   http_proxy=${http_proxy:-} HTTP_PROXY=${HTTP_PROXY:-}
@@ -28,6 +22,7 @@ if [[ ${clean_start:-} != "$$" ]]; then
     /bin/bash -p -- "$0" "$@"
 fi
 unset clean_start
+lib=${BASH_SOURCE[0]%/*}
 set +o posix
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
   printf 'error: bash 4.4 or newer is needed, found %s\n' "${BASH_VERSION}" >&2

@@ -103,6 +103,16 @@ need_one_certificate() { # need_one_certificate FILE
       "${leaves}"
 }
 
+# Stops where a CA's certificate is cut off, as by a full disk.
+need_whole() { # need_whole CERTIFICATE...
+  local file
+  for file in "$@"; do
+    [[ ! -e ${file} ]] || openssl x509 -in "${file}" -noout 2>/dev/null ||
+      die 2 "${file} is empty, cut off or no certificate: bring it back from" \
+        "a back-up, or from a host or client that has the same; ${leaves}"
+  done
+}
+
 # Stops where others can read a private key; REMEDY is for where somebody has.
 need_private() { # need_private REMEDY KEY...
   local key

@@ -478,7 +478,8 @@ open_authority() {
     return
   fi
   open_party "${dir}/ca"
-  need_plain "${ca_key}" "${ca_certificate}" "${ledger}"
+  need_plain "${ca_key}" "${ca_certificate}"
+  need_ledger
   need_private "${new_ca}" "${ca_key}"
   need_valid_ca "${ca_certificate}"
   if ! is_in_ledger "${ca_certificate}"; then

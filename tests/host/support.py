@@ -105,11 +105,12 @@ def setup(host: Host, *words: str, check: bool = True, cwd: str = "/root") -> Re
 def whole(host: Host, script: str) -> str:
     """Return the text of a script on a host, with the library's files in the places where it loads them."""
     text = host.read(script)
-    library = re.search(r"^lib=\$\{lib%((?:/\*)+)\}/lib$", text, re.MULTILINE)
+    library = re.search(r'^\. "\$\{lib%((?:/\*)+)\}/lib/begin\.sh"$', text, re.MULTILINE)
     if library is None:
         return text  # it is whole already
     folder = f"{script.rsplit('/', library[1].count('*'))[0]}/lib"
-    return LOADS.sub(lambda match: host.read(f"{folder}/{match[1]}"), text)
+    text = LOADS.sub(lambda match: host.read(f"{folder}/{match[1]}"), text)
+    return text.replace("lib=${BASH_SOURCE[0]%/*}", f"lib={folder}")
 
 
 def changed(host: Host, script: str, *changes: tuple[str, str]) -> str:

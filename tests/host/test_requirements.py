@@ -129,7 +129,8 @@ def test_an_openssl_that_is_too_old(container: Host, version: str) -> None:
 @pytest.mark.parametrize("script", ["setup.sh", DAEMON])
 def test_another_shell_than_bash(container: Host, script: str) -> None:
     path = f"/root/out/{script}"
-    refuses(container, ["dash", path], f"error: this script needs bash; run: bash {path}")
+    number = container.read(path).partition("run: bash FILE")[0].count("\n") + 1
+    refuses(container, ["dash", path], f"{path}: {number}: lib: run: bash FILE")
 
 
 def test_a_bash_that_is_too_old(container: Host) -> None:

@@ -393,7 +393,7 @@ def test_another_ca_than_that_of_the_working_folder_is_found(ready: Host, mended
     _, found = judge(ready)
     digest = second.certificate.fingerprint(SHA256()).hex()
     assert found["CERT-5"]["result"] == "FAIL"
-    assert found["CERT-5"]["evidence"] == f"sha256 {digest} is not in {WORK}/hosts/localhost/ca-public.pem"
+    assert found["CERT-5"]["evidence"] == f"sha256 {digest} is not in {WORK}/ca/ca-public.pem"
 
 
 def second_client(host: Host, authority: Pair) -> tuple[str, str]:

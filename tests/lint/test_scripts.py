@@ -128,7 +128,7 @@ def test_shfmt_has_nothing_to_change(every_script: list[Path]) -> None:
 def findings_of(script: Path) -> list[dict[str, str]]:
     """Return what shellcheck with all optional checks says of a script and of the library's files that it loads."""
     argv = [tool("shellcheck"), "--norc", "--enable=all", "--format=json", "--shell=bash"]
-    follow = ["--external-sources", "--check-sourced", f"--source-path={root_of(script) / LIBRARY}"]
+    follow = ["--external-sources", "--check-sourced", f"--source-path={root_of(script) / LIBRARY}:{root_of(script)}"]
     done = subprocess.run([*argv, *follow, script], capture_output=True, text=True, check=False)
     found: list[dict[str, str]] = json.loads(done.stdout)
     return found

@@ -114,30 +114,64 @@ def test_what_bash_env_defines_is_gone(out: Path, tmp_path: Path, passphrase: Pa
 
 @pytest.fixture
 def planted(tmp_path: Path) -> Path:
-    """A folder of somebody else's, with a library in the places where a script of out/ has its own."""
+    """A folder of somebody else's, with a library wherever a script that is taken for $0 would have its own."""
     folder = tmp_path / "somebody" / "else"
-    for place in (folder / "lib", folder.parent / "lib"):
+    for place in (folder / "lib", folder.parent / "lib", tmp_path / "lib"):
         place.mkdir(parents=True)
         (place / "begin.sh").write_text("printf planted; exit 0\n")
+    for name in ("bash", "sh", "10-create-ca.sh", "setup.sh"):
+        (folder / name).write_text("printf planted; exit 0\n")
     return folder
 
 
+REFUSED = [
+    pytest.param('bash <"$FILE"', id="standard-input"),
+    pytest.param('bash -s -- --help <"$FILE"', id="standard-input-and-words"),
+    pytest.param('cat "$FILE" | bash', id="pipe"),
+    pytest.param('bash -c "$(cat "$FILE")"', id="command-string"),
+    pytest.param('bash -c "$(cat "$FILE")" setup.sh', id="command-string-with-a-name"),
+    pytest.param('bash <(cat "$FILE")', id="process-substitution"),
+    pytest.param("bash -c '. \"$FILE\"'", id="sourced"),
+    pytest.param('printf \'. "$FILE"\' >"$TMPDIR/sources"; bash "$TMPDIR/sources"', id="sourced-by-a-script"),
+    pytest.param('rm -f ./*.sh; PATH=${FILE%/*}:$PATH bash "${FILE##*/}"', id="bash-on-PATH"),
+    pytest.param('dash "$FILE"', id="dash"),
+    pytest.param('dash <"$FILE"', id="dash-standard-input"),
+    pytest.param('dash -c "$(cat "$FILE")"', id="dash-command-string"),
+]
+RUN = [
+    pytest.param('bash "$FILE" --help', id="path"),
+    pytest.param('"$FILE" --help', id="itself"),
+    pytest.param('cd "${FILE%/*}"; bash "${FILE##*/}" --help', id="name"),
+    pytest.param('cd "${FILE%/*}"; "./${FILE##*/}" --help', id="itself-from-its-folder"),
+    pytest.param('ln -s "$FILE" link; bash link --help', id="link"),
+    pytest.param('rm ./*.sh; PATH=${FILE%/*}:$PATH; "${FILE##*/}" --help', id="itself-on-PATH"),
+    pytest.param('bash /dev/stdin --help <"$FILE"', id="dev-stdin"),
+    pytest.param('bash --posix "$FILE" --help', id="posix"),
+]
+
+
+def spelled(file: Path, planted: Path, line: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash about a script of out/ in a folder of somebody else's."""
+    variables = {**os.environ, "FILE": str(file), "TMPDIR": str(planted), **env}
+    return subprocess.run(["bash", "-c", line], cwd=planted, env=variables, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize("step", [CREATE, "setup.sh"])
-def test_the_library_is_that_of_the_script_itself(out: Path, planted: Path, step: str) -> None:
-    """However it was found: through a link, on PATH, on standard input."""
-    script = out / step
-    link = planted / script.name
-    link.symlink_to(script)
-    done = subprocess.run(["bash", link, "--help"], capture_output=True, text=True, check=False)
-    assert (done.returncode, "planted" in done.stdout, "--undo" in done.stdout) == (0, False, True)
-    link.unlink()
-    environment = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}"}
-    argv = ["bash", script.name, "--help"]
-    done = subprocess.run(argv, cwd=planted, env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode != 0, "planted" in done.stdout) == (True, False)
-    with script.open() as text:
-        done = subprocess.run(["bash"], stdin=text, cwd=planted, capture_output=True, text=True, check=False)
-    assert (done.returncode != 0, "planted" in done.stdout) == (True, False)
+@pytest.mark.parametrize("line", REFUSED)
+def test_what_is_not_run_as_a_file_loads_no_library(out: Path, planted: Path, step: str, line: str) -> None:
+    """That of the folder where one stands would be somebody else's."""
+    for env in ({}, {"BASH_SOURCE": str(planted / "bash")}):
+        done = spelled(out / step, planted, line, **env)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert "run: bash FILE" in done.stderr or "realpath: /dev/fd/" in done.stderr
+
+
+@pytest.mark.parametrize("step", [CREATE, "setup.sh"])
+@pytest.mark.parametrize("line", RUN)
+def test_the_library_is_that_of_the_script_itself(out: Path, planted: Path, step: str, line: str) -> None:
+    """However the file was named."""
+    done = spelled(out / step, planted, line)
+    assert (done.returncode, "planted" in done.stdout, "--undo" in done.stdout) == (0, False, True), done.stderr
 
 
 def test_without_home_the_working_folder_is_that_of_passwd(out: Path) -> None:

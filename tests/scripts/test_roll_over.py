@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 from tests.scripts.machine import (
     FOLDER,
+    LIST,
     REQUEST,
     REQUEST_CLIENT,
     ROLL_OVER,
@@ -116,3 +118,46 @@ def test_who_never_joined_does_not_block_the_switch(machine: Machine) -> None:
     machine.run(ROLL_OVER, "--switch")
     machine.run(REQUEST_CLIENT)
     machine.run(SIGN_CLIENTS)
+
+
+def states(machine: Machine) -> list[str]:
+    """Return the states of the CAs, in the order in which they were made."""
+    rows = [json.loads(line) for line in machine.run(LIST, "--json").stdout.splitlines()]
+    of_serial = {row["serial"]: row["state"] for row in rows if row["party"] == "ca"}
+    return [of_serial[line.split()[0]] for line in machine.read("ca/ledger.txt").splitlines() if " ca " in line]
+
+
+def test_the_ca_that_signs_is_the_current_one(machine: Machine) -> None:
+    """At each stage; a next CA that was given up is none."""
+    machine.make_all()
+    assert states(machine) == ["current"]
+    machine.run(ROLL_OVER, "--begin")
+    assert states(machine) == ["current", "next"]
+    machine.run(ROLL_OVER, "--undo", "--remove-keys")
+    assert states(machine) == ["current", "superseded"]
+    machine.run(ROLL_OVER, "--begin")
+    assert states(machine) == ["current", "superseded", "next"]
+    machine.run(SIGN_SERVERS)
+    machine.run(SIGN_CLIENTS)
+    machine.run(ROLL_OVER, "--switch")
+    assert states(machine) == ["superseded", "superseded", "current"]
+    machine.run(ROLL_OVER, "--finish", "--shut-out", "hosts/localhost", "--shut-out", "clients/client")
+    assert states(machine) == ["retired", "superseded", "current"]
+
+
+def own_bundle(machine: Machine) -> str:
+    """Return the file that a verification on this machine takes for the site's own CAs."""
+    text = f'. "{TEMPLATES}/lib/judge.sh"; dir=$1 script={FOLDER}/90-verify.sh; own_bundle'
+    argv = ["bash", "-c", text, "bash", machine.work]
+    found = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+    return found.removeprefix(f"{machine.work}/")
+
+
+def test_where_the_ca_is_its_own_word_counts(machine: Machine) -> None:
+    """A file that was carried here, or changed here, has none. The control: where the CA is not here it has."""
+    machine.make_all()
+    assert own_bundle(machine) == "ca/ca-public.pem"
+    machine.run(ROLL_OVER, "--begin")
+    assert own_bundle(machine) == "ca/authorities.pem"
+    (machine.work / "ca").rename(machine.work / "elsewhere")
+    assert own_bundle(machine) == f"{FOLDER}/ca-public.pem"

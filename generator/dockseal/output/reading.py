@@ -16,7 +16,7 @@ from dockseal.output.manifest import LIBRARY
 REPETITION = 5
 
 WHEN = MUST, MAY, ON_THE_DAY, NOT_USED = "must read", "may read", "on the day", "not used"
-LOADS = re.compile(r'^ *\. "\$\{lib\}/([a-z_]+\.sh)"\n', re.MULTILINE)
+LOADS = re.compile(r'^ *\. "\$\{lib(?:\}|%[/*]+\}/lib)/([a-z_]+\.sh)"\n', re.MULTILINE)
 # What a script loads in the sandbox of lib/confine.sh, where it can change nothing.
 _CONFINED = re.compile(r"^if is_confined; then\n.*?^fi\n", re.MULTILINE | re.DOTALL)
 _FIRST_STEPS = re.compile(r"(?:.*/)?[123]0-[^/]*|setup\.sh")

@@ -209,8 +209,8 @@ def _list_certificates(names: Names) -> Step:
         party="ca",
         template="list-certificates.sh",
         purpose="list every certificate that this CA has issued, with the days that are left",
-        context={"script": path, "ledger_file": names.files.ledger},
-        reads=(names.ca_ledger,),
+        context={"script": path, "ca_certificate_file": names.files.ca_certificate, "ledger_file": names.files.ledger},
+        reads=(names.ca_ledger, names.ca_certificate),
         on_demand=True,
         undo=READ_ONLY,
     )

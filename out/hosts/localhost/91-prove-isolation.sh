@@ -14,9 +14,9 @@
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
 
 POSIXLY_CORRECT=1 # so that `.` is no exported function
-lib=$(/usr/bin/realpath --canonicalize-existing -- "$0")
-lib=${lib%/*/*/*}/lib
-. "${lib}/begin.sh"
+case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
+lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
+. "${lib%/*/*/*}/lib/begin.sh"
 
 readonly script='hosts/localhost/91-prove-isolation.sh'
 # true: containers of the default bridge reach each other.

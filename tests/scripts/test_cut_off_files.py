@@ -1,0 +1,51 @@
+"""Files that a full disk or a stick that was pulled has cut off: they are refused in words that fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scripts.machine import BACK_UP, CREATE, FOLDER, LIST, REQUEST, ROLL_OVER, SIGN_SERVERS, Machine
+
+SCRIPTS = {CREATE: [], SIGN_SERVERS: [], ROLL_OVER: ["--begin"], LIST: []}
+
+
+@pytest.mark.parametrize("name", ["ca-public.pem", "ledger.txt"])
+def test_what_is_cut_off_is_refused(machine: Machine, name: str) -> None:
+    """The control: once it is whole again, each script has its status of before."""
+    machine.make_all()
+    file, to = machine.work / "ca" / name, machine.passphrase.parent / "back-up"
+    whole = file.read_bytes()
+    scripts = {**SCRIPTS, BACK_UP: ["--to", str(to)]}
+    for octets in (b"", whole[: len(whole) // 2], bytes(len(whole))):
+        file.write_bytes(octets)
+        before = sorted(machine.work.rglob("*"))
+        for script, words in scripts.items():
+            done = machine.run(script, *words, check=False)
+            said = f"{file} is empty" in done.stderr and "back-up" in done.stderr
+            assert (done.returncode, said) == (2, True), (script, done.stderr)
+        assert (file.read_bytes(), sorted(machine.work.rglob("*")), to.exists()) == (octets, before, False)
+    file.write_bytes(whole)
+    for script, words in scripts.items():
+        machine.run(script, *words)
+
+
+def test_a_ledger_that_was_moved_away_is_written_anew(machine: Machine) -> None:
+    """As its refusal says."""
+    machine.make_all()
+    ledger = machine.work / "ca/ledger.txt"
+    ledger.write_bytes(b"")
+    ledger.rename(machine.work / "away")
+    machine.run(SIGN_SERVERS)
+    assert f" {FOLDER} " in machine.run(LIST).stdout
+
+
+def test_a_ledger_may_grow(machine: Machine) -> None:
+    """A fleet's has more than the 64 KiB of a certificate that is carried here."""
+    machine.make_all()
+    ledger = machine.work / "ca/ledger.txt"
+    ledger.write_text(ledger.read_text() + ledger.read_text().splitlines(keepends=True)[-1] * 400)
+    assert ledger.stat().st_size > 65536
+    machine.run(REQUEST, "--renew")
+    machine.run(SIGN_SERVERS)
+    assert (machine.work / FOLDER / "renewal/certificate.pem").exists()
+    machine.run(LIST)
