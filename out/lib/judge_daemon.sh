@@ -140,15 +140,20 @@ verify_folders() {
 # The drop-in is judged by its own control.
 verify_service_files() {
   local file fault problem='' evidence=''
-  local what='what docker.service reads besides is root:root 644 or less'
+  local what='what docker.service and docker.socket read besides is'
+  what+=' root:root 644 or less'
   while IFS= read -r file; do
-    if [[ ${file} -ef ${drop_in} ]]; then continue; fi
+    if [[ ! -f ${file} || ${file} -ef ${drop_in} ]]; then continue; fi
     evidence+="${file} "
     fault=$(file_problem "${file}" root:root 644)
     [[ -z ${fault} ]] || problem+="${fault}; "
-  done < <(files_of_service)
+  done < <(
+    files_of_service
+    files_of_socket
+  )
   if [[ -z ${evidence} ]]; then
-    report FILE-9 SKIP "${what}" 'no other drop-in, no EnvironmentFile=' ''
+    report FILE-9 SKIP "${what}" \
+      'no other drop-in, no EnvironmentFile=, no docker.socket' ''
     return
   fi
   asked="stat --format '%U:%G %a' ${evidence% }"
