@@ -780,6 +780,20 @@ def test_a_published_port_is_no_place_where_dockerd_answers(ready: Host, mended:
     assert (status, failed(found)) == (0, set())
 
 
+@pytest.mark.one_release
+def test_a_published_port_of_another_protocol_excuses_no_listener(ready: Host, mended: list[bool]) -> None:
+    """The same address and port: published for UDP, and where dockerd answers over TCP."""
+    mended.append(True)
+    metrics = '"metrics-addr": "127.0.0.1:9323", "experimental": true'
+    ready.write("/etc/docker/daemon.json", f'{{"userland-proxy": false, {metrics}}}\n')
+    ready.bash(RESTART)
+    ready.bash(PUBLISH.replace("-p 8080:80", "-p 127.0.0.1:9323:80/udp -p 8080:80"))
+    status, found = judge(ready)
+    ready.bash("docker rm --force published; docker image rm tiny; rm /etc/docker/daemon.json")
+    assert (status, failed(found)) == (4, {"DAEMON-1"})
+    assert found["DAEMON-1"]["evidence"].startswith("it listens on 127.0.0.1:9323 too")
+
+
 NARROWER = {
     "of root's group alone": ("chown root:root {0}; chmod 660 {0}", True),
     "for its owner alone": ("chown root:nogroup {0}; chmod 600 {0}", True),
