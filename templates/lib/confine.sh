@@ -65,6 +65,7 @@ ask_outside() {
   for unit in docker.socket "${triggers[@]}"; do
     systemctl show --all "${unit}" >"${facts}/${unit}"
   done
+  systemctl show --property=UnitPath --value >"${facts}/unit-path"
   systemctl list-sockets --all --full --no-legend >"${facts}/sockets"
   list_descriptors >"${facts}/descriptors"
   getent passwd >"${facts}/passwd"
@@ -72,24 +73,70 @@ ask_outside() {
   getent group docker >>"${facts}/group" || true
 }
 
+# Prints a folder. For a missing one, prints where it could be made: by its own
+# name, and by that to which a link on the way leads.
+folder_or_above() { # folder_or_above FOLDER
+  local path
+  if [[ -d $1 ]]; then
+    printf '%s\n' "$1"
+    return
+  fi
+  for path in "$1" "$(realpath --canonicalize-missing -- "${1:-/}")"; do
+    while [[ ! -d ${path:-/} ]]; do path=${path%/*}; done
+    printf '%s\n' "${path:-/}"
+  done
+}
+
 # Prints the folder of a file, of each link on the way to it, and of what the
 # last one leads to.
 folders_on_the_way() { # folders_on_the_way FILE
   local path=$1 links=0
-  printf '%s\n' "${path%/*}"
+  folder_or_above "${path%/*}"
   while [[ -L ${path} ]] && ((links < 40)); do
     links=$((links + 1))
     path=$(cd -- "${path%/*}" && realpath --no-symlinks -- \
       "$(readlink -- "${path}")")
-    printf '%s\n' "${path%/*}"
+    folder_or_above "${path%/*}"
   done
 }
 
-# Prints the folders in which dockerd finds what it is told and shown.
+# Prints a unit's name and the folders of its drop-ins, as systemd.unit(5) calls
+# them: of its kind, of each of its names, and of what a name begins with.
+places_of_unit() { # places_of_unit UNIT
+  local name kind=${1##*.}
+  local -a known
+  read -r -a known < <(unit_property "$1" Names)
+  printf '%s\n' "$1" "${kind}.d/"
+  for name in "${known[@]}"; do
+    printf '%s.d/\n' "${name}"
+    name=${name%.*}
+    while [[ ${name} == *-* ]]; do
+      name=${name%-*}
+      printf '%s-.%s.d/\n' "${name}" "${kind}"
+    done
+  done
+}
+
+# Prints where systemd would find files for docker.service and docker.socket,
+# whether there is one or not.
+places_of_units() {
+  local place path
+  local -a paths
+  read -r -a paths <"${facts}/unit-path"
+  while IFS= read -r place; do
+    for path in "${paths[@]}"; do printf '%s/%s\n' "${path}" "${place}"; done
+  done < <(
+    places_of_unit docker.service
+    places_of_unit docker.socket
+  )
+}
+
+# Prints the folders in which dockerd finds what it is told and shown, and those
+# in which another file could be put that it would find.
 folders_of_daemon() {
   local file
   while IFS= read -r file; do
-    if [[ -e ${file} || -L ${file} ]]; then folders_on_the_way "${file}"; fi
+    if [[ ${file} == /* ]]; then folders_on_the_way "${file}"; fi
   done < <(
     if [[ -n ${tls_directory:-} ]]; then
       printf '%s\n' "${tls_directory}" "${tls_directory}"/*.pem
@@ -97,6 +144,8 @@ folders_of_daemon() {
     printf '%s\n' "${drop_in}" "${config_file:-}"
     daemon_property FragmentPath
     files_of_service
+    files_of_socket
+    places_of_units
     options_file
   )
 }

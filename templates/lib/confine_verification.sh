@@ -3,6 +3,27 @@
 accepts=' --dir --json --yes --check --undo --remove-keys --confined --help '
 readonly accepts
 
+# PORT/PROTOCOL of a container, then the machine's port and address, one a line.
+ports_format='{{range $port, $places := .NetworkSettings.Ports}}'
+ports_format+='{{range $places}}{{$port}} {{.HostPort}} {{.HostIp}}{{"\n"}}'
+ports_format+='{{end}}{{end}}'
+readonly ports_format
+
+# Prints the file of the CAs that the running dockerd trusts, or nothing. Of two
+# options the last one counts.
+trusted_file() {
+  local word before='' file=''
+  while IFS= read -r word; do
+    if [[ ${before} == --tlscacert ]]; then
+      file=${word}
+    elif [[ ${word} == --tlscacert=* ]]; then
+      file=${word#*=}
+    fi
+    before=${word}
+  done < <(running_arguments)
+  printf '%s\n' "${file}"
+}
+
 # Prints the containers that run and that dockerd does not list. With
 # live-restore a change of its data folder leaves them running, as the user that
 # they were started as.
@@ -23,9 +44,18 @@ ask_docker_first() {
   lost_containers >"${facts}/lost"
   mapfile -t ids < <(ask_dockerd ps --quiet 2>/dev/null || true)
   if ((${#ids[@]})); then
-    ask_dockerd inspect --format '{{json .NetworkSettings.Ports}}' "${ids[@]}" \
+    ask_dockerd inspect --format "${ports_format}" "${ids[@]}" \
       >"${facts}/ports" 2>/dev/null || true
   fi
+}
+
+# Looks as dockerd does: its unit may give it other files than everybody sees.
+look_as_daemon() {
+  local pid
+  pid=$(daemon_property MainPID)
+  nsenter --target "${pid}" --mount --root stat --dereference \
+    --format '%d:%i %n' -- "${tls_directory}" "$(trusted_file)" \
+    >"${facts}/seen" 2>/dev/null || true
 }
 
 # Asks the daemon as a client whose key is on this machine, where there is one:
@@ -54,4 +84,5 @@ ask_first() {
   [[ -d /run/systemd/system ]] || die 2 'systemd does not run this machine'
   open_facts
   ask_docker_first
+  if [[ -n ${tls_directory:-} ]]; then look_as_daemon; fi
 }

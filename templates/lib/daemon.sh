@@ -32,17 +32,29 @@ running_arguments() {
   fi
 }
 
-# Prints the files that docker.service reads beside its unit: its drop-ins, and
-# those of EnvironmentFile= that are there.
-files_of_service() {
+# Prints the drop-ins of a unit.
+drop_ins_of() { # drop_ins_of UNIT
   local file
   local -a files
-  read -r -a files < <(daemon_property DropInPaths)
+  read -r -a files < <(unit_property "$1" DropInPaths)
   for file in "${files[@]}"; do printf '%s\n' "${file}"; done
+}
+
+# Prints the files that docker.service reads beside its unit: its drop-ins, and
+# those of EnvironmentFile=, which may be missing. One may be a pattern.
+files_of_service() {
+  local file
+  drop_ins_of docker.service
   while IFS= read -r file; do
     file=${file% (ignore_errors=*}
-    if [[ -f ${file} ]]; then printf '%s\n' "${file}"; fi
+    compgen -G "${file}" || printf '%s\n' "${file}"
   done < <(daemon_property EnvironmentFiles)
+}
+
+# Prints the files that docker.socket is made of: they say who reaches dockerd.
+files_of_socket() {
+  unit_property docker.socket FragmentPath
+  drop_ins_of docker.socket
 }
 
 # Prints the file that dockerd reads its options from.

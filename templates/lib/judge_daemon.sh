@@ -2,21 +2,6 @@
 
 readonly restart_dockerd='run: systemctl restart docker.service'
 
-# Prints the file of the CAs that the running dockerd trusts, or nothing. Of two
-# options the last one counts.
-trusted_file() {
-  local word before='' file=''
-  while IFS= read -r word; do
-    if [[ ${before} == --tlscacert ]]; then
-      file=${word}
-    elif [[ ${word} == --tlscacert=* ]]; then
-      file=${word#*=}
-    fi
-    before=${word}
-  done < <(running_arguments)
-  printf '%s\n' "${file}"
-}
-
 # Prints when a process was started, in hundredths of a second since the boot:
 # field 22 of proc_pid_stat(5).
 ticks_in() { # ticks_in FILE
@@ -52,20 +37,48 @@ start_problem() { # start_problem START
   fi
 }
 
-# Prints what changed after dockerd had read it, at its start. A time of change
-# cannot be set back; the folder's and its link's are those of a rename.
+# Prints what may have changed after dockerd had read it, at its start. A time of
+# change cannot be set back, but a new link or mode sets it as other contents do;
+# the folder's and its link's are those of a rename.
 unread_change() { # unread_change FILE
   local start changed path
   start=$(daemon_start)
   start_problem "${start}"
   while read -r changed path; do
     if ((${changed/./} >= start)); then
-      printf '%s has changed since dockerd started and read it; ' "${path}"
+      printf '%s was changed or linked since dockerd started: what' "${path}"
+      printf ' dockerd read then cannot be told; '
     fi
   done < <(
     stat --format '%.2Z %n' -- "${tls_directory}"
     stat --dereference --format '%.2Z %n' -- "${tls_directory}" "$1"
   )
+}
+
+# Prints what is another file or folder for dockerd than for everybody.
+unseen_by_daemon() { # unseen_by_daemon FILE
+  local line seen
+  seen=$(<"${facts}/seen")
+  while IFS= read -r line; do
+    if [[ $'\n'${seen}$'\n' != *$'\n'"${line}"$'\n'* ]]; then
+      printf 'dockerd sees another %s, or none; ' "${line#* }"
+    fi
+  done < <(stat --dereference --format '%d:%i %n' -- "${tls_directory}" "$1")
+}
+
+# Prints why not every CA of a file is the site's, or nothing.
+authorities_problem() { # authorities_problem FILE OWN DIGESTS
+  local problem
+  if [[ ! -f $1 ]]; then
+    printf 'dockerd trusts no file that is there: --tlscacert=%s\n' "$1"
+    return
+  fi
+  problem=$(why_not_trusted "$1" "$1")
+  if [[ -n ${problem} ]]; then
+    printf '%s: %s; %s\n' "$1" "${problem}" "$3"
+  else
+    strange_authorities "$1" "${2:-$1}"
+  fi
 }
 
 verify_authorities() {
@@ -80,28 +93,25 @@ verify_authorities() {
   file=$(trusted_file)
   own=$(own_bundle)
   asked="the sha256 of each certificate in ${file}, in DER; stat"
-  if [[ ! -f ${file} ]]; then
-    problem="dockerd trusts no file that is there: --tlscacert=${file}"
-  else
+  if [[ -f ${file} ]]; then
     digests=$(ca_digests_of "${file}") || digests=unreadable
-    problem=$(why_not_trusted "${file}" "${file}")
-    if [[ -n ${problem} ]]; then
-      problem="${file}: ${problem}; sha256 ${digests//$'\n'/, sha256 }"
-    else
-      problem=$(strange_authorities "${file}" "${own:-${file}}")
-    fi
-    if [[ -z ${problem} ]]; then
-      problem=$(unread_change "${file}")
-      remedy=${restart_dockerd}
-    fi
+    digests="sha256 ${digests//$'\n'/, sha256 }"
+  fi
+  problem=$(authorities_problem "${file}" "${own}" "${digests}")
+  if [[ -z ${problem} ]]; then
+    problem=$(unseen_by_daemon "${file}")
+    remedy='systemctl cat docker.service: take out what binds or hides paths'
+  fi
+  if [[ -z ${problem} ]]; then
+    problem=$(unread_change "${file}")
+    remedy=${restart_dockerd}
   fi
   if [[ -z ${problem}${own} ]]; then
     report CERT-5 SKIP "${what}" \
       "no ca-public.pem of the site is in ${dir}; give --dir" ''
     return
   fi
-  judge CERT-5 "${what}" "${problem%; }" \
-    "sha256 ${digests//$'\n'/, sha256 }" "${remedy}"
+  judge CERT-5 "${what}" "${problem%; }" "${digests}" "${remedy}"
 }
 
 # ---- The daemon's own files -------------------------------------------------
@@ -140,15 +150,20 @@ verify_folders() {
 # The drop-in is judged by its own control.
 verify_service_files() {
   local file fault problem='' evidence=''
-  local what='what docker.service reads besides is root:root 644 or less'
+  local what='what docker.service and docker.socket read besides is'
+  what+=' root:root 644 or less'
   while IFS= read -r file; do
-    if [[ ${file} -ef ${drop_in} ]]; then continue; fi
+    if [[ ! -f ${file} || ${file} -ef ${drop_in} ]]; then continue; fi
     evidence+="${file} "
     fault=$(file_problem "${file}" root:root 644)
     [[ -z ${fault} ]] || problem+="${fault}; "
-  done < <(files_of_service)
+  done < <(
+    files_of_service
+    files_of_socket
+  )
   if [[ -z ${evidence} ]]; then
-    report FILE-9 SKIP "${what}" 'no other drop-in, no EnvironmentFile=' ''
+    report FILE-9 SKIP "${what}" \
+      'no other drop-in, no EnvironmentFile=, no docker.socket' ''
     return
   fi
   asked="stat --format '%U:%G %a' ${evidence% }"
@@ -245,17 +260,15 @@ local_listener_problem() {
   fi
 }
 
-# Prints ADDRESS:PORT of each port that a running container publishes. Without
-# its userland proxy dockerd itself holds these, and answers nobody there.
+# Prints ADDRESS:PORT of each TCP port that a running container publishes.
+# Without its userland proxy dockerd itself holds these, and answers nobody there.
 published_places() {
-  local text place pattern='"HostIp":"([^"]*)","HostPort":"([0-9]+)"'
-  text=$(cat -- "${facts}/ports" 2>/dev/null) || true
-  while [[ ${text} =~ ${pattern} ]]; do
-    place=${BASH_REMATCH[1]}
-    if [[ ${place} == *:* ]]; then place="[${place}]"; fi
-    printf '%s:%s\n' "${place}" "${BASH_REMATCH[2]}"
-    text=${text#*"${BASH_REMATCH[0]}"}
-  done
+  local inside port address
+  while read -r inside port address; do
+    if [[ ${inside} != */tcp ]]; then continue; fi
+    if [[ ${address} == *:* ]]; then address="[${address}]"; fi
+    printf '%s:%s\n' "${address}" "${port}"
+  done < <(cat -- "${facts}/ports" 2>/dev/null || true)
 }
 
 # Prints where the socket units that start dockerd listen: systemd does so for

@@ -54,7 +54,7 @@ def failures(host: Host) -> dict[str, dict[str, str]]:
 # How the file that dockerd read is left behind: $1 is it, $2 what is put there.
 CHANGES = {
     "it is written again": 'cat "$2" >"$1"',
-    "another file takes its place": 'cp "$2" "$1.new"; chmod 444 "$1.new"; touch -d @0 "$1.new"; mv "$1.new" "$1"',
+    "another file takes its place": 'cp -p "$1" "$1.new"; cat "$2" >"$1.new"; touch -r "$1" "$1.new"; mv "$1.new" "$1"',
     "another folder takes its place": """
         folder=$(realpath "${1%/*}")
         cp -a "$folder" "$folder.other"; cat "$2" >"$folder.other/${1##*/}"
@@ -83,6 +83,9 @@ def answers(host: Host, client: tuple[str, str]) -> bool:
     return host.run(["docker", "-H", "tcp://localhost:2376", *flags, "ps"], check=False).status == 0
 
 
+CHANGED = r"/etc/docker/tls\S* was changed or linked since dockerd started"
+
+
 @pytest.mark.parametrize("how", CHANGES)
 def test_a_ca_that_dockerd_still_trusts_is_found(ready: Host, kept: None, how: str) -> None:
     second = new_authority("dockseal CA")
@@ -93,11 +96,64 @@ def test_a_ca_that_dockerd_still_trusts_is_found(ready: Host, kept: None, how: s
     assert answers(ready, client)
     found = failures(ready)
     assert {*found} == {"CERT-5"}
-    said = r"/etc/docker/tls\S* has changed since dockerd started and read it(; |$)"
-    assert re.match(said, found["CERT-5"]["evidence"])
+    assert re.match(CHANGED, found["CERT-5"]["evidence"])
     assert found["CERT-5"]["remedy"] == REMEDY
     ready.bash(RESTART)
     assert not answers(ready, client)
+    assert failures(ready) == {}
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("how", ['ln "$1" /etc/docker/linked', 'chmod 400 "$1"; chmod 444 "$1"'])
+def test_a_file_that_may_have_been_changed_is_told_as_that(ready: Host, kept: None, how: str) -> None:
+    """Its time of change does not tell a new link or mode from other contents that were put back."""
+    ready.bash(how, CA)
+    found = failures(ready)
+    ready.run(["rm", "-f", "/etc/docker/linked"])
+    assert {*found} == {"CERT-5"}
+    assert re.match(CHANGED, found["CERT-5"]["evidence"])
+    assert found["CERT-5"]["remedy"] == REMEDY
+    ready.bash(RESTART)
+    assert failures(ready) == {}
+
+
+VIEW = "/etc/systemd/system/docker.service.d/view.conf"
+# What puts another file there for dockerd alone.
+VIEWS = {
+    "a file": f"BindReadOnlyPaths=/run/other/ca-public.pem:{CA}",
+    "a folder": f"BindReadOnlyPaths=/run/other:{TLS}",
+    "its /tmp": "PrivateTmp=yes",
+}
+
+
+@pytest.fixture
+def viewed(kept: None, ready: Host) -> Iterator[None]:
+    """Take away, at the end, the drop-in that gives dockerd a view of its own."""
+    yield
+    ready.bash(f"rm -rf {VIEW} /run/other; {RESTART}")
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("view", ["a file", "a folder"])
+def test_another_file_that_dockerd_alone_sees_is_found(ready: Host, viewed: None, view: str) -> None:
+    second = new_authority("dockseal CA")
+    client = issue(second).install(ready, "/run/second")
+    ready.write("/run/second.pem", second.certificate_pem)
+    ready.bash(f"cp {CA} /run/good.pem; cp -aL {TLS} /run/other; cat /run/second.pem >>/run/other/ca-public.pem")
+    ready.write(VIEW, f"[Service]\n{VIEWS[view]}\n", 0o644)
+    ready.bash(RESTART)
+    assert answers(ready, client)
+    found = failures(ready)
+    assert {*found} == {"CERT-5"}
+    assert found["CERT-5"]["evidence"].startswith(f"dockerd sees another {TLS}")
+
+
+@pytest.mark.one_release
+def test_a_view_in_which_the_files_are_the_same_holds(ready: Host, viewed: None) -> None:
+    ready.write(VIEW, f"[Service]\n{VIEWS['its /tmp']}\n", 0o644)
+    ready.bash(RESTART)
+    namespaces = ready.bash("stat -L --format %i /proc/1/ns/mnt /proc/$(pidof dockerd)/ns/mnt").stdout.split()
+    assert len({*namespaces}) == 2
     assert failures(ready) == {}
 
 

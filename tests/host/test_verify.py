@@ -441,6 +441,14 @@ def test_the_control_of_a_file_fails_when_others_can_do_too_much(
 
 DROP_INS = DROP_IN.rpartition("/")[0]
 JSON = "/etc/docker/daemon.json"
+ALIAS = "/etc/systemd/system/docker-engine.service"
+
+
+def with_variables(file: str) -> str:
+    """Return bash that lets docker.service read a file of variables."""
+    return f"printf '[Service]\\nEnvironmentFile={file}\\n' >{DROP_INS}/zz.conf; systemctl daemon-reload"
+
+
 REPLACEABLE = {
     "the folder of the certificates is another's": (f"chown nobody {TLS}/", "FILE-8", f"{TLS} belongs to another user"),
     "others can write to the folder of the certificates": (
@@ -469,6 +477,48 @@ REPLACEABLE = {
         "FILE-8",
         "/srv/nobody belongs to another user",
     ),
+    "the folder of every service's drop-ins is another's": (
+        "install -d -o nobody /etc/systemd/system/service.d",
+        "FILE-8",
+        "/etc/systemd/system/service.d belongs to another user",
+    ),
+    "others can write to the folder of every socket's drop-ins": (
+        "install -d -m 777 /run/systemd/system/socket.d",
+        "FILE-8",
+        "others can write to /run/systemd/system/socket.d; ",
+    ),
+    "the folder of the socket's drop-ins is another's": (
+        f"install -d -o nobody {SOCKET_UNIT}.d",
+        "FILE-8",
+        f"{SOCKET_UNIT}.d belongs to another user",
+    ),
+    "the folder of the drop-ins of what another name begins with is another's": (
+        f"ln -s $(systemctl show --property FragmentPath --value docker.service) {ALIAS}; systemctl daemon-reload\n"
+        "install -d -o nobody /etc/systemd/system/docker-.service.d",
+        "FILE-8",
+        "/etc/systemd/system/docker-.service.d belongs to another user",
+    ),
+    "the folder of every service's drop-ins could be made by another user": (
+        "install -d -o nobody /srv/nobody; ln -s /srv/nobody/service.d /etc/systemd/system/service.d",
+        "FILE-8",
+        "/srv/nobody belongs to another user",
+    ),
+    "a missing file of variables could be made by another user": (
+        f"install -d -o nobody /srv/nobody; {with_variables('-/srv/nobody/docker/variables')}",
+        "FILE-8",
+        "/srv/nobody belongs to another user",
+    ),
+    "a file of variables that a pattern finds is another's": (
+        f"install -d /srv/nobody; install -o nobody /dev/null /srv/nobody/a.env; {with_variables('/srv/nobody/*.env')}",
+        "FILE-9",
+        "/srv/nobody/a.env is nobody:root 755, expected root:root 644 or less",
+    ),
+    "others can write to a drop-in of the socket": (
+        f"mkdir {SOCKET_UNIT}.d; echo '[Socket]' >{SOCKET_UNIT}.d/zz.conf; chmod 666 {SOCKET_UNIT}.d/zz.conf\n"
+        "systemctl daemon-reload",
+        "FILE-9",
+        f"{SOCKET_UNIT}.d/zz.conf is root:root 666, expected root:root 644 or less",
+    ),
     "others can write to another drop-in": (
         f"echo '[Service]' >{DROP_INS}/zz.conf; chmod 666 {DROP_INS}/zz.conf; systemctl daemon-reload",
         "FILE-9",
@@ -493,7 +543,9 @@ def as_before(ready: Host, mended: list[bool]) -> Iterator[None]:
     yield
     ready.bash(
         f"chown root {TLS}/ {DROP_INS}; chmod 700 {TLS}/; chmod 755 {DROP_INS} /lib/systemd/system\n"
-        f"chmod 644 /etc/default/docker; rm -f {DROP_INS}/zz.conf {JSON}; systemctl daemon-reload"
+        f"chmod 644 /etc/default/docker; rm -f {DROP_INS}/zz.conf {JSON} {ALIAS}\n"
+        f"rm -rf /srv/nobody {{/etc,/run}}/systemd/system/{{service,socket,docker.socket,docker-.service}}.d\n"
+        "systemctl daemon-reload"
     )
 
 
@@ -511,14 +563,18 @@ def test_what_others_could_put_in_place_of_dockerds_files_is_found(ready: Host, 
 
 @pytest.mark.one_release
 def test_other_files_that_root_alone_can_change_hold(ready: Host, as_before: None) -> None:
-    ready.bash(f"echo '{{}}' >{JSON}; echo '[Service]' >{DROP_INS}/zz.conf; systemctl daemon-reload")
+    folders = f"/etc/systemd/system/{{service,socket,docker-.service}}.d {SOCKET_UNIT}.d"
+    ready.bash(f"mkdir -p {folders}; echo '{{}}' >{JSON}; echo '[Socket]' >{SOCKET_UNIT}.d/zz.conf")
+    ready.bash(with_variables("-/srv/missing/variables"))
     status, found = judge(ready)
     assert (status, found["FILE-10"]["result"], found["FILE-10"]["benchmark"]) == (
         0,
         "PASS",
         "CIS Docker Benchmark v1.6.0, 3.17 and 3.18",
     )
-    assert found["FILE-9"]["evidence"] == f"{DROP_INS}/zz.conf /etc/default/docker"
+    assert {"/etc/systemd/system/service.d", "/srv"} <= {*found["FILE-8"]["evidence"].splitlines()}
+    files = {f"{DROP_INS}/zz.conf", f"{SOCKET_UNIT}.d/zz.conf", "/etc/default/docker"}
+    assert files <= {*found["FILE-9"]["evidence"].split()}
 
 
 def test_after_all_that_the_host_is_good_again(ready: Host) -> None:
@@ -722,6 +778,20 @@ def test_a_published_port_is_no_place_where_dockerd_answers(ready: Host, mended:
     ready.bash("docker rm --force published; docker image rm tiny; rm /etc/docker/daemon.json")
     assert {"127.0.0.5:8081", "0.0.0.0:8080"} <= {*held}, said
     assert (status, failed(found)) == (0, set())
+
+
+@pytest.mark.one_release
+def test_a_published_port_of_another_protocol_excuses_no_listener(ready: Host, mended: list[bool]) -> None:
+    """The same address and port: published for UDP, and where dockerd answers over TCP."""
+    mended.append(True)
+    metrics = '"metrics-addr": "127.0.0.1:9323", "experimental": true'
+    ready.write("/etc/docker/daemon.json", f'{{"userland-proxy": false, {metrics}}}\n')
+    ready.bash(RESTART)
+    ready.bash(PUBLISH.replace("-p 8080:80", "-p 127.0.0.1:9323:80/udp -p 8080:80"))
+    status, found = judge(ready)
+    ready.bash("docker rm --force published; docker image rm tiny; rm /etc/docker/daemon.json")
+    assert (status, failed(found)) == (4, {"DAEMON-1"})
+    assert found["DAEMON-1"]["evidence"].startswith("it listens on 127.0.0.1:9323 too")
 
 
 NARROWER = {
