@@ -18,6 +18,7 @@ clients:
 CREATE, SIGN_SERVERS, SIGN_CLIENTS = "ca/10-create-ca.sh", "ca/20-sign-servers.sh", "ca/30-sign-clients.sh"
 ROLL_OVER, BACK_UP, LIST = "ca/60-roll-over-ca.sh", "ca/70-back-up-ca.sh", "ca/80-list-certificates.sh"
 REQUEST, REQUEST_CLIENT = "hosts/localhost/10-request-certificate.sh", "clients/client/10-request-certificate.sh"
+CONFIGURE_CLIENT = "clients/client/20-configure-client.sh"
 PASSPHRASE = "correct horse battery staple"
 Done = subprocess.CompletedProcess[str]
 FOLDER = "hosts/localhost"
