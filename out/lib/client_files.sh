@@ -159,6 +159,35 @@ install_files() {
   if are_files_installed; then record_digests; else put_files_in_place; fi
 }
 
+# Keeps a key that is nowhere else.
+remove_installed() { # remove_installed FILE
+  if [[ $1 == */key.pem && -e $1 && ! -e ${key} ]] && ((! remove_keys)); then
+    note "kept: $1, the only copy of this key"
+  elif [[ -e $1 ]]; then
+    run rm -f -- "$1"
+  fi
+}
+
+# Without before-dockseal nothing tells what was here before. What a context of
+# this script has a copy of is the script's own.
+remove_known_files() {
+  local name names file copies
+  names=$(our_contexts)
+  if [[ -d ${previous} || -z ${names} ]]; then return; fi
+  note "${previous} is gone: what it kept of ${docker_config}, and the modes" \
+    'of folders, cannot be put back; empty folders stay'
+  copies=$(context_folder "${names%%$'\n'*}")
+  copies=${docker_config}/contexts/tls/${copies}/docker
+  for name in "${installed[@]}"; do
+    file=${docker_config}/${name}
+    if is_same_file "${file}" "${copies}/${name}"; then
+      remove_installed "${file}"
+    elif [[ -e ${file} || -L ${file} ]]; then
+      note "kept: ${file}, which is not what this script installed last"
+    fi
+  done
+}
+
 restore_files() {
   local name file
   if [[ ! -d ${previous} ]]; then return; fi
@@ -167,11 +196,8 @@ restore_files() {
     if [[ -e ${previous}/${name} || -L ${previous}/${name} ]]; then
       keep_entry "${previous}/${name}" "${file}.new"
       run mv -fT -- "${file}.new" "${file}"
-    elif [[ ${name} == key.pem && -e ${file} && ! -e ${key} ]] &&
-      ((! remove_keys)); then
-      note "kept: ${file}, the only copy of this key"
-    elif [[ -e ${file} ]]; then
-      run rm -f -- "${file}"
+    else
+      remove_installed "${file}"
     fi
   done
 }

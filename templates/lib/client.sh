@@ -110,6 +110,7 @@ undo_client() {
   check_owner
   leaves='a part of it is undone; run this again to finish'
   remove_leftovers
+  remove_known_files
   remove_contexts
   if [[ -n ${shell_profile} ]]; then clean_profile; fi
   restore_files

@@ -56,6 +56,12 @@ class Machine:
             self.run(script)
 
 
+def configure(machine: Machine, home: Path, *words: str) -> Done:
+    """Run the client's script on a home folder of its own."""
+    argv = ["bash", str(machine.out / CONFIGURE_CLIENT), "--dir", str(machine.work), *words]
+    return subprocess.run(argv, check=False, capture_output=True, text=True, env={"HOME": str(home)})
+
+
 def new_machine(folder: Path, site: str = SITE) -> Machine:
     """Render a site into a folder; the CA is not made yet."""
     machine = Machine(render(site, folder / "out"), folder / "docker-tls", folder / "passphrase")

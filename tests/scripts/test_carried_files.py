@@ -15,16 +15,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from tests.scripts.machine import (
-    CONFIGURE_CLIENT,
     FOLDER,
     PASSPHRASE,
     REQUEST,
     REQUEST_CLIENT,
     SIGN_CLIENTS,
     SIGN_SERVERS,
-    Done,
     Machine,
     asking,
+    configure,
     digest,
     new_machine,
 )
@@ -188,12 +187,6 @@ def two_sites(tmp_path: Path) -> tuple[Machine, Path]:
         (other.work / CLIENT_FOLDER / name).unlink()
     other.make_all()
     return machine, other.work / CLIENT_FOLDER
-
-
-def configure(machine: Machine, home: Path, *words: str) -> Done:
-    """Run the client's script on a home folder of its own."""
-    argv = ["bash", str(machine.out / CONFIGURE_CLIENT), "--dir", str(machine.work), *words]
-    return subprocess.run(argv, check=False, capture_output=True, text=True, env={"HOME": str(home)})
 
 
 def swap_at(machine: Machine, place: str, other: Path, names: tuple[str, ...]) -> None:
