@@ -175,7 +175,7 @@ def test_a_ca_that_has_ended_leads_to_a_new_one(machine: Machine) -> None:
 CLIENT_FOLDER = "clients/client"
 CARRIED = ("client-certificate.pem", "ca-public.pem")
 # The moment before the client's files are copied, and the one after that.
-BEFORE, AFTER = "  keep_previous\n  if ", "  if ! is_same_file \"${ca}\" \"${docker_config}/ca.pem\"; then\n"
+BEFORE, AFTER = "  keep_previous\n  if ", '  if ! is_same_file "${ca}" "${docker_config}/ca.pem"; then\n'
 
 
 def two_sites(tmp_path: Path) -> tuple[Machine, Path]:
