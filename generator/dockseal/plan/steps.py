@@ -99,7 +99,7 @@ class Step:
     def all_undo(self) -> str:
         """What --undo does, and which lock stays all the same: another run may wait for it."""
         stays = HOST_LOCK in self.effects.files
-        return self.undo + f"; {HOST_LOCK.path} stays, empty, until the next start" * stays
+        return self.undo + f"; {HOST_LOCK.path} stays" * stays
 
     @property
     def root(self) -> str:

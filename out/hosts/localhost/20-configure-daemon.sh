@@ -16,7 +16,7 @@
 # Restarts:   docker.service, docker.socket
 # Needs root: yes
 # Undo:       removes the drop-in, and what was installed, and restarts;
-#             /run/dockseal.lock stays, empty, until the next start
+#             /run/dockseal.lock stays
 # Options:    --dir DIR (~/docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check: changes, 5 waits
