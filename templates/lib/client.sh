@@ -24,9 +24,9 @@ check_home() {
 }
 
 # Whoever has the key of a CA that docker trusts can be each of its hosts.
-check_client_authorities() {
-  local trusted='' problem
-  if [[ -d ${previous} ]]; then trusted=${docker_config}/ca.pem; fi
+judge_files() {
+  local problem
+  check_certificate
   problem=$(why_not_trusted "${ca}" "${trusted}" "${certificate}")
   [[ -z ${problem} ]] ||
     refuse_pair \
@@ -110,6 +110,7 @@ undo_client() {
   check_owner
   leaves='a part of it is undone; run this again to finish'
   remove_leftovers
+  remove_known_files
   remove_contexts
   if [[ -n ${shell_profile} ]]; then clean_profile; fi
   restore_files
@@ -126,6 +127,8 @@ configure_client() {
   ca=${folder}/${ca_certificate_file}
   docker_config=${HOME}/.docker
   previous=${docker_config}/before-dockseal
+  trusted='' # the bundle that docker trusts because of an earlier run
+  if [[ -d ${previous} ]]; then trusted=${docker_config}/ca.pem; fi
   # docker asks the current context first, whatever it is told to do: one that
   # is gone would stop it.
   export DOCKER_CONTEXT=default
@@ -148,8 +151,7 @@ configure_client() {
   elif [[ ${verb} == check && ! -e ${certificate} ]]; then
     note "${certificate} is not here yet"
   else
-    check_certificate
-    check_client_authorities
+    judge_files
   fi
   install_files
   create_contexts

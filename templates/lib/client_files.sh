@@ -117,6 +117,36 @@ is_our_file() { # is_our_file FILE
   [[ $(<"${previous}/digests") == *"${digest%% *}"* ]]
 }
 
+# True when all of it is in place.
+are_files_installed() {
+  local modes=$'600\n644\n644'
+  local -a files=("${installed[@]/#/"${docker_config}/"}")
+  is_same_file "${key}" "${files[0]}" &&
+    is_same_file "${certificate}" "${files[1]}" &&
+    is_same_file "${ca}" "${files[2]}" &&
+    [[ $(stat --format '%a' -- "${files[@]}") == "${modes}" ]]
+}
+
+# Whoever brought the files may have them open still: what was copied is judged,
+# and then put in place.
+put_files_in_place() {
+  local name key=${key} certificate=${certificate} ca=${ca}
+  run install -m 600 -T -- "${key}" "${docker_config}/key.pem.new"
+  run install -m 644 -T -- "${certificate}" "${docker_config}/cert.pem.new"
+  run install -m 644 -T -- "${ca}" "${docker_config}/ca.pem.new"
+  if [[ ${verb} != check ]]; then
+    key=${docker_config}/key.pem.new
+    certificate=${docker_config}/cert.pem.new
+    ca=${docker_config}/ca.pem.new
+  fi
+  record_digests
+  if [[ ${verb} != check ]]; then judge_files; fi
+  if ! is_same_file "${ca}" "${docker_config}/ca.pem"; then
+    show_authorities "${ca}"
+  fi
+  for name in "${installed[@]}"; do put_in_place "${docker_config}/${name}"; done
+}
+
 # D15, D18: docker reads exactly ca.pem, cert.pem and key.pem.
 install_files() {
   leaves="some files of ${docker_config} may be new; run this again to finish,"
@@ -126,13 +156,36 @@ install_files() {
     $(stat --dereference --format '%a' -- "${docker_config}") != 700 ]]; then
     run chmod 0700 -- "${docker_config}"
   fi
-  record_digests
-  install_copy "${key}" "${docker_config}/key.pem" 600
-  install_copy "${certificate}" "${docker_config}/cert.pem" 644
-  if ! is_same_file "${ca}" "${docker_config}/ca.pem"; then
-    show_authorities "${ca}"
+  if are_files_installed; then record_digests; else put_files_in_place; fi
+}
+
+# Keeps a key that is nowhere else.
+remove_installed() { # remove_installed FILE
+  if [[ $1 == */key.pem && -e $1 && ! -e ${key} ]] && ((! remove_keys)); then
+    note "kept: $1, the only copy of this key"
+  elif [[ -e $1 ]]; then
+    run rm -f -- "$1"
   fi
-  install_copy "${ca}" "${docker_config}/ca.pem" 644
+}
+
+# Without before-dockseal nothing tells what was here before. What a context of
+# this script has a copy of is the script's own.
+remove_known_files() {
+  local name names file copies
+  names=$(our_contexts)
+  if [[ -d ${previous} || -z ${names} ]]; then return; fi
+  note "${previous} is gone: what it kept of ${docker_config}, and the modes" \
+    'of folders, cannot be put back; empty folders stay'
+  copies=$(context_folder "${names%%$'\n'*}")
+  copies=${docker_config}/contexts/tls/${copies}/docker
+  for name in "${installed[@]}"; do
+    file=${docker_config}/${name}
+    if is_same_file "${file}" "${copies}/${name}"; then
+      remove_installed "${file}"
+    elif [[ -e ${file} || -L ${file} ]]; then
+      note "kept: ${file}, which is not what this script installed last"
+    fi
+  done
 }
 
 restore_files() {
@@ -143,11 +196,8 @@ restore_files() {
     if [[ -e ${previous}/${name} || -L ${previous}/${name} ]]; then
       keep_entry "${previous}/${name}" "${file}.new"
       run mv -fT -- "${file}.new" "${file}"
-    elif [[ ${name} == key.pem && -e ${file} && ! -e ${key} ]] &&
-      ((! remove_keys)); then
-      note "kept: ${file}, the only copy of this key"
-    elif [[ -e ${file} ]]; then
-      run rm -f -- "${file}"
+    else
+      remove_installed "${file}"
     fi
   done
 }

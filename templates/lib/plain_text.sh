@@ -1,8 +1,6 @@
 # ---- Ways in which this user falls back to plain text -----------------------
 
 readonly docker_variable='DOCKER_(HOST|CONTEXT|TLS|TLS_VERIFY|CERT_PATH)'
-# As in an alias.
-readonly docker_option='docker .*(-H|--host)[ =]*tcp:'
 
 readonly set_beside='export DOCKER_TLS_VERIFY=1 beside it, or use --context'
 
@@ -63,63 +61,76 @@ problem_of() { # problem_of PLACE NAME=VALUE...
   fi
 }
 
-# Only such a line of a profile is taken for what it says. A profile is read,
-# not run: of other variables only HOME is known.
-readonly value_form="\"?([$]HOME|[$]\{HOME\})?[A-Za-z0-9_:/.@%+,-]*\"?"
-readonly export_form="^ *export( +[A-Za-z_]+=${value_form})+ *(#.*)?\$"
+# A profile is read, not run: of its lines these and comments alone are
+# understood, and of variables in a value HOME.
+readonly value_form="([$]HOME|[$]\{HOME\})?[A-Za-z0-9_:/.@%+,-]*"
+readonly setting_form=" +${docker_variable}=(${value_form}|\"${value_form}\")"
+readonly export_form="^ *export(${setting_form})+ *( #.*)?\$"
+
+# What bash and zsh read, and pam_env before them.
+readonly -a profiles_of_all=(/etc/environment /etc/profile /etc/profile.d/*.sh
+  /etc/bash.bashrc /etc/bashrc /etc/{,zsh/}{zshenv,zprofile,zshrc,zlogin})
+readonly -a own_profiles=(.pam_environment .profile .bash_profile .bash_login
+  .bashrc .bash_aliases .zshenv .zprofile .zshrc .zlogin "${shell_profile}")
 
 # Prints the docker variables of such a line, one a line.
 variables_in() { # variables_in LINE
   local word
   local -a words
   read -r -a words <<<"${1%%#*}"
-  for word in "${words[@]}"; do
-    if [[ ! ${word} =~ ^${docker_variable}= ]]; then continue; fi
+  for word in "${words[@]:1}"; do
     word=${word//\"/}
     word=${word//\$\{HOME\}/"${HOME}"}
     printf '%s\n' "${word//\$HOME/"${HOME}"}"
   done
 }
 
-# Tries the variables of lines that follow each other: a shell that reads one
-# reads the others, whatever condition or function they stand in. Adds to
-# problem, evidence and unclear of its caller.
+# Judges a profile that is understood as a whole: one line that is not, such as
+# an alias, a condition or another file that is read, can change what the others
+# say. Of such a file its first line is named, and what speaks of docker. Adds
+# to problem, evidence and unclear of its caller.
 judge_profile() { # judge_profile FILE
-  local line last='' number=0
+  local line number=0 strange='' about=''
   local -a lines settings=()
-  mapfile -t lines <"$1"
+  # The shells read over a NUL byte too.
+  mapfile -t lines < <(tr -d '\0' <"$1")
   for line in "${lines[@]}"; do
     number=$((number + 1))
-    if [[ ${line} =~ ^\ *(#|$) && ${last} != *\\ ]]; then
-      continue
-    elif [[ ${line} =~ ${export_form} && ${last} != *\\ ]]; then
+    if [[ ${line} =~ ^\ *(#|$) ]]; then continue; fi
+    if [[ ${line} =~ ${export_form} ]]; then
       mapfile -t -O "${#settings[@]}" settings < <(variables_in "${line}")
-    else
-      if ((${#settings[@]})); then try_variables "$1" "${settings[@]}"; fi
-      settings=()
-      if [[ ${line} =~ ${docker_variable}|${docker_option} ]]; then
-        unclear+=$'\n'"$1:${number}: ${line}"
-      fi
+    elif [[ -z ${strange} ]]; then
+      strange=$'\n'"$1:${number}: ${line}"
+      continue
     fi
-    last=${line}
+    if [[ ${line,,} == *docker* ]]; then about+=$'\n'"$1:${number}: ${line}"; fi
   done
-  if ((${#settings[@]})); then try_variables "$1" "${settings[@]}"; fi
+  if [[ -n ${strange} ]]; then
+    unclear+=${strange}${about}
+  elif ((${#settings[@]})); then
+    try_variables "$1" "${settings[@]}"
+  fi
 }
 
 verify_profiles() {
-  local file path problem='' evidence='' unclear='' places=''
-  local what='no shell profile lets docker send plain text'
+  local path problem='' evidence='' unclear='' places=' '
+  local what='no profile of bash or zsh lets docker send plain text'
   asked='env'
-  for file in .profile .bash_profile .bash_login .bashrc .bash_aliases .zshenv \
-    .zprofile .zshrc .zlogin "${shell_profile}"; do
-    path=${HOME}/${file}
-    if [[ ! -f ${path} || ${places} == *" ${path} "* ]]; then continue; fi
-    places+=" ${path} "
-    judge_profile "${path}"
+  for path in "${profiles_of_all[@]}" "${own_profiles[@]/#/"${HOME}/"}"; do
+    if [[ ! -e ${path} || ${path} -ef ${HOME} ||
+      ${places} == *" ${path} "* ]]; then
+      continue
+    fi
+    places+="${path} "
+    if [[ -f ${path} && -r ${path} ]]; then
+      judge_profile "${path}"
+    else
+      unclear+=$'\n'"${path}: it cannot be read"
+    fi
   done
   if [[ -z ${problem} && -n ${unclear} ]]; then
     report PLAIN-2 SKIP "${what}" \
-      "these lines are not judged; write export NAME=VALUE: ${unclear}" ''
+      "not judged; in a new shell, run type -a docker, and env:${unclear}" ''
     return
   fi
   judge PLAIN-2 "${what}" "${problem}" "${evidence:-nothing sets one}" \

@@ -63,6 +63,9 @@ choose_pair() {
   local renewed_key=${folder}/renewal/${key_file}
   local renewed_certificate=${folder}/renewal/${certificate_file} file
   need_no_links "${folder}/renewal"
+  if [[ -e ${folder}/previous || -L ${folder}/previous ]]; then
+    open_folder "${folder}/previous"
+  fi
   for file in "${renewed_key}" "${renewed_certificate}" "${key}" \
     "${certificate}"; do
     [[ ! -e ${file} || -f ${file} ]] ||
@@ -76,18 +79,14 @@ choose_pair() {
   certificate=${renewed_certificate}
 }
 
-# The pair that was in use is kept in the folder previous.
+# The pair that was in use is kept in the folder previous, beside what somebody
+# has put there. After a killed run it is still in use, and is copied again.
 keep_previous_pair() {
   local file
-  if [[ -e ${folder}/previous.new || -L ${folder}/previous.new ]]; then
-    run rm -rf -- "${folder}/previous.new"
-  fi
-  run mkdir -m 0700 -- "${folder}/previous.new"
+  open_folder "${folder}/previous"
   for file in "${key_file}" "${certificate_file}"; do
-    keep_copy "${folder}/${file}" "${folder}/previous.new/${file}"
+    keep_copy "${folder}/${file}" "${folder}/previous/${file}"
   done
-  if [[ -e ${folder}/previous ]]; then run rm -rf -- "${folder}/previous"; fi
-  run mv -T -- "${folder}/previous.new" "${folder}/previous"
 }
 
 # The renewed pair takes its place: the certificate first, then the key.

@@ -18,6 +18,7 @@ clients:
 CREATE, SIGN_SERVERS, SIGN_CLIENTS = "ca/10-create-ca.sh", "ca/20-sign-servers.sh", "ca/30-sign-clients.sh"
 ROLL_OVER, BACK_UP, LIST = "ca/60-roll-over-ca.sh", "ca/70-back-up-ca.sh", "ca/80-list-certificates.sh"
 REQUEST, REQUEST_CLIENT = "hosts/localhost/10-request-certificate.sh", "clients/client/10-request-certificate.sh"
+CONFIGURE_CLIENT = "clients/client/20-configure-client.sh"
 PASSPHRASE = "correct horse battery staple"
 Done = subprocess.CompletedProcess[str]
 FOLDER = "hosts/localhost"
@@ -53,6 +54,12 @@ class Machine:
         """Make the CA and both certificates."""
         for script in (CREATE, REQUEST, SIGN_SERVERS, REQUEST_CLIENT, SIGN_CLIENTS):
             self.run(script)
+
+
+def configure(machine: Machine, home: Path, *words: str) -> Done:
+    """Run the client's script on a home folder of its own."""
+    argv = ["bash", str(machine.out / CONFIGURE_CLIENT), "--dir", str(machine.work), *words]
+    return subprocess.run(argv, check=False, capture_output=True, text=True, env={"HOME": str(home)})
 
 
 def new_machine(folder: Path, site: str = SITE) -> Machine:

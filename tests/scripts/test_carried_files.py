@@ -23,6 +23,9 @@ from tests.scripts.machine import (
     SIGN_SERVERS,
     Machine,
     asking,
+    configure,
+    digest,
+    new_machine,
 )
 
 OTHER_KEY = ("-newkey", "rsa:1024", "-nodes", "-keyout", "other.key", "-subj", "/CN=localhost")
@@ -167,3 +170,61 @@ def test_a_ca_that_has_ended_leads_to_a_new_one(machine: Machine) -> None:
     machine.run(REQUEST_CLIENT)
     machine.run(SIGN_CLIENTS)
     assert "has expired" not in machine.run(REQUEST).stderr
+
+
+CLIENT_FOLDER = "clients/client"
+CARRIED = ("client-certificate.pem", "ca-public.pem")
+# The moment before the client's files are copied, and the one after that.
+BEFORE, AFTER = "  keep_previous\n  if ", '  if ! is_same_file "${ca}" "${docker_config}/ca.pem"; then\n'
+
+
+def two_sites(tmp_path: Path) -> tuple[Machine, Path]:
+    """Make a client's pair of a site, and the same of another CA for the same key; return both folders."""
+    machine, other = new_machine(tmp_path / "one"), new_machine(tmp_path / "other")
+    machine.make_all()
+    shutil.copytree(machine.work / CLIENT_FOLDER, other.work / CLIENT_FOLDER)
+    for name in CARRIED:
+        (other.work / CLIENT_FOLDER / name).unlink()
+    other.make_all()
+    return machine, other.work / CLIENT_FOLDER
+
+
+def swap_at(machine: Machine, place: str, other: Path, names: tuple[str, ...]) -> None:
+    """Have some of the client's files written over at a place in its script."""
+    library = machine.out / "lib/client_files.sh"
+    text = library.read_text()
+    assert text.count(place) == 1
+    swaps = "".join(f'  cat {other / name} >"${{folder}}/{name}"\n' for name in names)
+    library.write_text(text.replace(place, swaps + place))
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_a_client_s_file_that_was_swapped_is_not_installed(tmp_path: Path, name: str) -> None:
+    machine, other = two_sites(tmp_path)
+    folder, docker, library = machine.work / CLIENT_FOLDER, tmp_path / ".docker", machine.out / "lib/client_files.sh"
+    files = {path: path.read_bytes() for path in (*(folder / name for name in CARRIED), library)}
+    docker.mkdir(mode=0o700)
+    (docker / "ca.pem").write_text("theirs\n")
+    swap_at(machine, BEFORE, other, (name,))
+    done = configure(machine, tmp_path)
+    assert (done.returncode, f"{docker}/cert.pem.new is not valid here" in done.stderr) == (2, True), done.stderr
+    assert [path.name for path in docker.glob("*.pem")] == ["ca.pem"]
+    assert (docker / "ca.pem").read_text() == "theirs\n"
+    for path, content in files.items():
+        path.write_bytes(content)
+    # The control: the very script, without the swap.
+    done = configure(machine, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (docker / "ca.pem").read_bytes() == files[folder / "ca-public.pem"]
+    assert configure(machine, tmp_path, "--undo").returncode == 0
+    assert {path.name: path.read_text() for path in docker.iterdir()} == {"ca.pem": "theirs\n"}
+
+
+def test_what_a_client_gets_is_what_was_copied_and_shown(tmp_path: Path) -> None:
+    machine, other = two_sites(tmp_path)
+    good = [(machine.work / CLIENT_FOLDER / name).read_bytes() for name in CARRIED]
+    swap_at(machine, AFTER, other, CARRIED)
+    done = configure(machine, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [(tmp_path / ".docker" / name).read_bytes() for name in ("cert.pem", "ca.pem")] == good
+    assert done.stderr.count(f"CA certificate sha256: {digest(machine, 'ca/ca-public.pem')}\n") == 1

@@ -57,6 +57,16 @@ def test_no_header_states_a_path_that_the_site_does_not_have() -> None:
             assert path not in manual(step), step.path
 
 
+def test_a_lock_that_stays_is_said_where_undo_is() -> None:
+    """By every script that leaves it, and by no other."""
+    steps = plan(SITE).steps
+    says = {step.path for step in steps if "/run/dockseal.lock stays" in step.all_undo}
+    assert says == {step.path for step in steps if "/run/dockseal.lock" in step.writes}
+    assert {path.rpartition("/")[2][:2] for path in says} == {"20", "30", "40", "60", "91"}
+    said = " ".join(header("30-create-networks.sh").replace("\n#", " ").split())
+    assert said.count("; /run/dockseal.lock stays") == 1
+
+
 def test_the_same_files_of_several_parties_are_said_once() -> None:
     assert "DIR/clients/NAME/: client-certificate.pem, ca-public.pem" in header("ca/30-sign-clients.sh")
 

@@ -97,6 +97,6 @@ def _script(entry: Entry, step: Step) -> dict[str, Any]:
         "template": step.template,
         "party": step.party,
         "reads": step.all_reads,
-        "undo": step.undo,
+        "undo": step.all_undo,
         "effects": {kind: found for kind, found in asdict(step.effects).items() if found},
     }

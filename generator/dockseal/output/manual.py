@@ -23,7 +23,7 @@ def manual(step: Step) -> str:
         "Temporary": "; ".join([text for text in (_places(effects.temporary), *effects.starts) if text]),
         "Restarts": ", ".join(step.restarts),
         "Needs root": step.root,
-        "Undo": step.undo,
+        "Undo": step.all_undo,
     }
     optional = ("Removes", "Temporary")
     lines = [line for name, text in rows.items() if text or name not in optional for line in _lines(name, text)]

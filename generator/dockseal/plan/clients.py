@@ -69,7 +69,7 @@ def configure(names: Names, client: Client) -> Step:
                 )
             ),
         ),
-        undo="removes all of it, and puts back what was in ~/.docker before",
+        undo="removes all of it outside DIR, and puts back what was in ~/.docker before",
         root_when="no; it configures the user who runs it",
     )
 

@@ -166,7 +166,7 @@ def show_namespaces(host: Host) -> Step:
             temporary=PROBE_FOLDERS,
             starts=("throwaway containers and an image; a network where docker has no default bridge",),
         ),
-        undo="removes what a killed run left; nothing else stays",
+        undo="removes what a killed run left",
     )
 
 
@@ -277,7 +277,7 @@ def prove_isolation(host: Host) -> Step:
         needs="probe-image",
         does=VERIFIES,
         effects=Effects(files=(HOST_LOCK,), commands=IN_CONTAINERS, temporary=PROBE_FOLDERS, starts=CONTAINERS),
-        undo="removes what a killed run left; nothing else stays",
+        undo="removes what a killed run left",
     )
 
 

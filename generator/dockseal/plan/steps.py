@@ -96,6 +96,12 @@ class Step:
         return (*self.reads, *self.looks_at)
 
     @property
+    def all_undo(self) -> str:
+        """What --undo does, and which lock stays all the same: another run may wait for it."""
+        stays = HOST_LOCK in self.effects.files
+        return self.undo + f"; {HOST_LOCK.path} stays" * stays
+
+    @property
     def root(self) -> str:
         """Whether the step needs root, in words."""
         return self.root_when or ("yes" if self.needs_root else "no")

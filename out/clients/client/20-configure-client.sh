@@ -16,7 +16,8 @@
 #             client-certificate.pem, client-request.csr, extfile-client.cnf
 # Restarts:   nothing
 # Needs root: no; it configures the user who runs it
-# Undo:       removes all of it, and puts back what was in ~/.docker before
+# Undo:       removes all of it outside DIR, and puts back what was in ~/.docker
+#             before
 # Options:    --dir DIR (~/docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check: changes, 5 waits

@@ -15,7 +15,8 @@
 # Temporary:  /etc/docker/tls.previous/; /run/dockseal-confined.RANDOM/
 # Restarts:   docker.service, docker.socket
 # Needs root: yes
-# Undo:       removes the drop-in, and what was installed, and restarts
+# Undo:       removes the drop-in, and what was installed, and restarts;
+#             /run/dockseal.lock stays
 # Options:    --dir DIR (~/docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check: changes, 5 waits

@@ -6,7 +6,8 @@
 # Restarts:   nothing
 # Needs root: yes
 # Undo:       removes the networks that this script made, except those that
-#             containers are attached to: it names them, and ends with 1
+#             containers are attached to: it names them, and ends with 1;
+#             /run/dockseal.lock stays
 # Options:    --dir DIR (~/docker-tls)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make

@@ -14,7 +14,7 @@
 # Temporary:  /tmp/RANDOM/
 # Restarts:   nothing
 # Needs root: yes
-# Undo:       stops the timer and removes its files
+# Undo:       stops the timer and removes its files; /run/dockseal.lock stays
 # Options:    --dir DIR (~/docker-tls)  --now (check and say)  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,

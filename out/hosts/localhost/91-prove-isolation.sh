@@ -8,7 +8,7 @@
 #             image
 # Restarts:   nothing
 # Needs root: yes
-# Undo:       removes what a killed run left; nothing else stays
+# Undo:       removes what a killed run left; /run/dockseal.lock stays
 # Options:    --dir DIR (~/docker-tls)  --json  --yes  --check
 #             --undo [--remove-keys]  --help
 # Status:     0 every control holds, 2 wrong use, 4 a control does not hold
