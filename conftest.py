@@ -1,4 +1,4 @@
-"""What all tests share: the flag that writes golden files, and hypothesis without time limits or a database."""
+"""What all tests share: the flags of this project, and hypothesis without time limits or a database."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from dockseal.lab import HOSTS
 
 settings.register_profile(
     "dockseal",
@@ -20,6 +22,7 @@ settings.load_profile("dockseal")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew; refused in CI")
+    parser.addoption("--release", choices=HOSTS, help="run the host tests on this kind of host alone")
 
 
 def pytest_configure(config: pytest.Config) -> None:

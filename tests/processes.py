@@ -9,7 +9,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 # What opens labs and engines beside the one of all tests: a lab that opens removes what a killed one left.
 OPENS_LABS = "labs"
 REHEARSALS = "tests/host/test_rehearse.py"
-RELEASE = re.compile(r"\[(?:.*-)?(bullseye|bookworm|trixie)[-\]]")
+RELEASE = re.compile(r"\[(?:.*-)?(bullseye|bookworm|trixie-upstream|trixie)[-\]]")
 
 
 def group_of(nodeid: str) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dockseal.lab import RELEASES, Host, Lab
+from dockseal.lab import HOSTS, RELEASES, UPSTREAM, Host, Lab
+from dockseal.lab.image import base
 from dockseal.output.render import render_plan, template_folder
 from dockseal.output.write import replace_folder
 from dockseal.plan.planner import make_plan
@@ -17,32 +18,49 @@ from tests.processes import OPENS_LABS, group_of
 
 HERE = Path(__file__).parent
 ONE_RELEASE = "bookworm"
+# It has the programs of its release, which need not be tried twice.
+WITH_UPSTREAM = tuple(UPSTREAM if release == base(UPSTREAM) else release for release in RELEASES)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test of this folder as one that needs a Docker host.
 
-    What shows the scripts' own logic and nothing of a release says `pytest.mark.one_release` and runs on one alone. The
-    group that takes longest comes first, so that no process waits for another in the end.
+    What shows the scripts' own logic and nothing of a release says `pytest.mark.one_release` and runs on one alone.
+    What configures dockerd says `pytest.mark.upstream` and meets the layout of Docker's own packages on Debian 13. A
+    test that names its releases runs on those.
+
+    The group that takes longest comes first, so that no process waits for another in the end.
     """
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker("host")
-    left_out = [item for item in items if item.get_closest_marker("one_release") and not is_of(item, ONE_RELEASE)]
-    config.hook.pytest_deselected(items=left_out)
+    here = [item for item in items if item.path.is_relative_to(HERE)]
+    for item in here:
+        item.add_marker("host")
+    only = config.getoption("release")
+    left_out = {item for item in here if not any(is_of(item, host) for host in ([only] if only else hosts_for(item)))}
+    config.hook.pytest_deselected(items=[*left_out])
     items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: group_of(item.nodeid) != OPENS_LABS)
 
 
-def is_of(item: pytest.Item, release: str) -> bool:
-    """Tell whether a test runs on a release, or on none."""
+def hosts_for(item: pytest.Item) -> tuple[str, ...]:
+    """Return the kinds of host that a test is for."""
+    if any("release" in mark.args[0] for mark in item.iter_markers("parametrize")):
+        return HOSTS
+    if item.get_closest_marker("one_release"):
+        return (ONE_RELEASE,)
+    return WITH_UPSTREAM if item.get_closest_marker("upstream") else RELEASES
+
+
+def is_of(item: pytest.Item, host: str) -> bool:
+    """Tell whether a test can run on a kind of host, and is to run on it or on none."""
+    if host == UPSTREAM and item.get_closest_marker("debian_options"):
+        return False
     callspec = getattr(item, "callspec", None)
-    return callspec is None or callspec.params.get("release", release) == release
+    return callspec is None or callspec.params.get("release", host) == host
 
 
-@pytest.fixture(scope="module", params=RELEASES)
+@pytest.fixture(scope="module", params=HOSTS)
 def release(request: pytest.FixtureRequest) -> str:
-    """Each Debian release in turn."""
+    """Each kind of host in turn."""
     return str(request.param)
 
 

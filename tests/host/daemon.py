@@ -11,6 +11,7 @@ from tests.host.support import (
     DAEMON,
     WORK,
     changed,
+    dockerd,
     refuses,
 )
 
@@ -80,7 +81,7 @@ END
 @contextmanager
 def fake_dockerd(host: Host, refused_argument: str) -> Iterator[None]:
     """Put a fake in dockerd's place: it fails when it is given this argument and is dockerd otherwise."""
-    real = "/usr/sbin/dockerd"
+    real = dockerd(host)
     host.run(["mv", real, f"{real}.real"])
     host.write(
         real,

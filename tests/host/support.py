@@ -24,6 +24,8 @@ NAME = "localhost"
 WORK = "/root/docker-tls"
 DROP_IN = "/etc/systemd/system/docker.service.d/override.conf"
 TLS = "/etc/docker/tls"
+# Debian's unit reads $DOCKER_OPTS there; that of Docker's own packages reads no file.
+OPTIONS = "/etc/default/docker"
 # One transaction restarts both; one by one, the socket refuses once dockerd is on its way.
 RESTART = """
 systemctl daemon-reload
@@ -190,6 +192,11 @@ def controls(text: str) -> list[tuple[str, str]]:
     return re.findall(r"^((?:[A-Z]+-)+[0-9]+) +(PASS|FAIL|SKIP)  ", text, re.MULTILINE)
 
 
+def files_not_there(host: Host) -> set[str]:
+    """Return the controls of files beside the site's own that a fresh host has not got."""
+    return {"FILE-10"} if host.exists(OPTIONS) else {"FILE-9", "FILE-10"}
+
+
 def main_pid(host: Host) -> int:
     """Return the process of the docker daemon, 0 where there is none."""
     return int(host.run(["systemctl", "show", "--property=MainPID", "--value", "docker.service"]).stdout)
@@ -198,6 +205,11 @@ def main_pid(host: Host) -> int:
 def arguments(host: Host) -> list[str]:
     """Return the command line of the running docker daemon."""
     return host.read(f"/proc/{main_pid(host)}/cmdline").rstrip("\0").split("\0")
+
+
+def dockerd(host: Host) -> str:
+    """Return the path of dockerd, which Debian's packages and Docker's own have in different places."""
+    return host.bash("command -v dockerd").stdout.strip()
 
 
 def digest(host: Host, certificate: str) -> str:

@@ -23,7 +23,7 @@ from tests.host.support import (
     verify,
 )
 
-pytestmark = pytest.mark.no_probe_image
+pytestmark = [pytest.mark.no_probe_image, pytest.mark.upstream]
 SCRIPT = f"/root/out/{VERIFY_HOST}"
 # The end of the part that runs in the sandbox.
 END = "\n  finish_report\n}\n"

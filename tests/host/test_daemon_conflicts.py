@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dockseal.lab import Host
+from dockseal.lab import UPSTREAM, Host
 from tests.host.daemon import (
     ERROR,
     FOLDER,
@@ -25,7 +25,9 @@ from tests.host.support import (
     BUSYBOX,
     DAEMON,
     DROP_IN,
+    OPTIONS,
     TLS,
+    dockerd,
     install,
     make_certificates,
     refuses,
@@ -34,7 +36,7 @@ from tests.host.support import (
     watched,
 )
 
-pytestmark = pytest.mark.no_probe_image
+pytestmark = [pytest.mark.no_probe_image, pytest.mark.upstream]
 # Where the scripts' fixed PATH looks first.
 FIRST_ON_PATH = "/usr/local/sbin"
 
@@ -69,11 +71,12 @@ def test_daemon_json_may_not_set_what_the_flags_set(ready: Host) -> None:
 def test_another_drop_in_may_not_set_the_command(ready: Host) -> None:
     path = "/etc/systemd/system/docker.service.d/zz-proxy.conf"
     with kept(ready, "/etc/systemd/system/docker.service.d"):
-        ready.write(path, "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd://\n")
+        ready.write(path, f"[Service]\nExecStart=\nExecStart={dockerd(ready)} -H fd://\n")
         ready.run(["systemctl", "daemon-reload"])
         refused(ready, f"{path} sets ExecStart too; remove that line and run this again")
 
 
+@pytest.mark.debian_options
 def test_an_environment_line_may_not_set_what_the_flags_set(ready: Host) -> None:
     with kept(ready, "/etc/systemd/system/docker.service.d"):
         ready.write(
@@ -93,16 +96,16 @@ def test_somebody_elses_override_is_not_written_over(ready: Host) -> None:
         refused(ready, f"{DROP_IN} is there and not made by this script; rename it, or set drop_in in the site file")
 
 
+@pytest.mark.debian_options
 @pytest.mark.parametrize(
     ("value", "found"),
     [("-H tcp://127.0.0.1:2375", "-H"), ("--debug --host=fd://", "--host"), ("--tlsverify=false", "--tls")],
     ids=["-H", "--host", "--tlsverify"],
 )
 def test_docker_opts_may_not_set_what_the_flags_set(ready: Host, value: str, found: str) -> None:
-    path = "/etc/default/docker"
-    with kept(ready, path):
-        ready.write(path, f'{ready.read(path)}DOCKER_OPTS="{value}"\n')
-        refused(ready, f"{path} passes {found} to dockerd too; remove it there")
+    with kept(ready, OPTIONS):
+        ready.write(OPTIONS, f'{ready.read(OPTIONS)}DOCKER_OPTS="{value}"\n')
+        refused(ready, f"{OPTIONS} passes {found} to dockerd too; remove it there")
 
 
 # ---- The unit, as systemd reads it ------------------------------------------
@@ -118,7 +121,7 @@ def write_unit(host: Host, command: str) -> None:
 
 
 def test_words_of_the_unit_are_in_the_drop_in_as_they_stand(ready: Host) -> None:
-    words = '/usr/sbin/dockerd -H fd:// \\\n  # why\n  --label "site=Hall  2" \\\n  $DOCKER_OPTS'
+    words = f'{dockerd(ready)} -H fd:// \\\n  # why\n  --label "site=Hall  2" \\\n  $DOCKER_OPTS'
     with kept(ready, UNIT):
         write_unit(ready, words)
         result = ready.run(["bash", SCRIPT, "--check"], check=False)
@@ -143,23 +146,22 @@ def test_a_file_of_options_in_a_word_of_its_own_is_read(ready: Host) -> None:
     path = "/etc/docker/site.json"
     with kept(ready, UNIT, path):
         ready.write(path, '{"hosts": ["fd://"]}\n')
-        write_unit(ready, f"/usr/sbin/dockerd --config-file {path}")
+        write_unit(ready, f"{dockerd(ready)} --config-file {path}")
         refused(ready, f'{path} sets "hosts" too, and dockerd refuses both; remove that key and run this again')
 
 
+@pytest.mark.debian_options
 @pytest.mark.parametrize("text", ['"-H tcp://0.0.0.0:4243"', '"--dns 192.0.2.53 \\\n  -H tcp://0.0.0.0:4243"'])
 def test_a_variable_of_any_name_may_not_set_what_the_flags_set(ready: Host, text: str) -> None:
-    path = "/etc/default/docker"
-    with kept(ready, UNIT, path):
-        ready.write(path, f"docker_opts1={text}\n")
-        write_unit(ready, "/usr/sbin/dockerd -H fd:// $docker_opts1")
-        refused(ready, f"{path} passes -H to dockerd too; remove it there")
+    with kept(ready, UNIT, OPTIONS):
+        ready.write(OPTIONS, f"docker_opts1={text}\n")
+        write_unit(ready, f"{dockerd(ready)} -H fd:// $docker_opts1")
+        refused(ready, f"{OPTIONS} passes -H to dockerd too; remove it there")
 
 
 def test_what_no_word_of_the_command_passes_on_is_no_obstacle(ready: Host) -> None:
-    path = "/etc/default/docker"
-    with kept(ready, path, "/etc/systemd/system/docker.service.d"):
-        ready.write(path, f'{ready.read(path)}NO_PROXY="localhost,REG-HQ.example.net"\n')
+    with kept(ready, OPTIONS, "/etc/systemd/system/docker.service.d"):
+        ready.bash(f"echo 'NO_PROXY=\"localhost,REG-HQ.example.net\"' >>{OPTIONS}")
         ready.write(
             "/etc/systemd/system/docker.service.d/proxy.conf",
             '[Service]\nEnvironment="HTTPS_PROXY=http://PROXY-HA.example.net:3128" "NO_PROXY=REG-HQ.example.net"\n',
@@ -208,7 +210,7 @@ def test_a_service_that_nothing_would_start_is_refused(ready: Host) -> None:
         )
 
 
-@pytest.mark.parametrize("release", ["trixie"], indirect=True)
+@pytest.mark.parametrize("release", [UPSTREAM], indirect=True)
 def test_what_dockerd_says_of_its_file_is_said_before_the_restart(ready: Host) -> None:
     path = "/etc/docker/daemon.json"
     with kept(ready, path):

@@ -28,10 +28,12 @@ from tests.host.daemon import (
 from tests.host.support import (
     DAEMON,
     DROP_IN,
+    OPTIONS,
     TLS,
     WORK,
     arguments,
     digest,
+    dockerd,
     install,
     main_pid,
     make_certificates,
@@ -40,7 +42,7 @@ from tests.host.support import (
     watched,
 )
 
-pytestmark = pytest.mark.no_probe_image
+pytestmark = [pytest.mark.no_probe_image, pytest.mark.upstream]
 CERTIFICATE = f"{TLS}/certificate.pem"
 
 
@@ -78,6 +80,7 @@ def test_a_dockerd_that_does_not_answer_is_put_back(ready: Host) -> None:
 
 
 @pytest.mark.one_release
+@pytest.mark.debian_options
 def test_a_dockerd_that_answers_anybody_is_put_back(ready: Host) -> None:
     """The last of the proofs: a client without a certificate must be refused."""
     # A later --tlsverify=false wins; the check of $DOCKER_OPTS does not look into systemd's own environment.
@@ -95,9 +98,9 @@ def test_a_dockerd_that_answers_anybody_is_put_back(ready: Host) -> None:
 
 @pytest.fixture(scope="module")
 def configured(ready: Host) -> Host:
-    """The same host once nothing stands in the way; $DOCKER_OPTS holds --debug."""
-    path = "/etc/default/docker"
-    ready.write(path, f'{ready.read(path)}DOCKER_OPTS="--debug --label=kept=yes"\n')
+    """The same host once nothing stands in the way; $DOCKER_OPTS holds --debug where the unit has it."""
+    if ready.exists(OPTIONS):
+        ready.write(OPTIONS, f'{ready.read(OPTIONS)}DOCKER_OPTS="--debug --label=kept=yes"\n')
     result = configure(ready)
     assert result.status == 0, result.stderr
     return ready
@@ -111,13 +114,14 @@ def test_without_an_obstacle_it_configures_dockerd(configured: Host) -> None:
 def test_what_the_unit_passes_besides_the_sockets_is_kept(configured: Host) -> None:
     running = arguments(configured)
     stock = configured.bash("sed -n 's/^ExecStart=//p' \"$(systemctl show -p FragmentPath --value docker)\"").stdout
-    assert stock.split() == [
-        *("/usr/sbin/dockerd", "-H", "fd://", "--containerd=/run/containerd/containerd.sock", "$DOCKER_OPTS")
-    ]
-    assert running[-3:] == ["--containerd=/run/containerd/containerd.sock", "--debug", "--label=kept=yes"]
+    variable = configured.exists(OPTIONS)
+    containerd = "--containerd=/run/containerd/containerd.sock"
+    assert stock.split() == [dockerd(configured), "-H", "fd://", containerd, *["$DOCKER_OPTS"] * variable]
+    kept_words = [containerd, *["--debug", "--label=kept=yes"] * variable]
+    assert running[-len(kept_words) :] == kept_words
     assert "fd://" not in running
     # $DOCKER_OPTS itself is passed on, not its value: the file keeps its say.
-    assert "$DOCKER_OPTS" in configured.read(DROP_IN)
+    assert ("$DOCKER_OPTS" in configured.read(DROP_IN)) == variable
 
 
 def test_a_drop_in_that_another_made_for_something_else_is_kept(configured: Host) -> None:
@@ -202,7 +206,8 @@ def test_a_client_that_has_ended_does_not_roll_the_switch_back(configured: Host)
 def test_a_folder_of_docker_that_is_a_link_is_one_folder(configured: Host, other: str) -> None:
     """It is on the file system of the drop-in, or on another one: nothing can be renamed from there to here."""
     assert configure(configured, "--undo").status == 0
-    configured.bash(f"mkdir -p /srv/other; {other}\nmv /etc/docker /srv/other; ln -s /srv/other/docker /etc/docker")
+    configured.bash(f"mkdir -p /srv/other /etc/docker; {other}\nmv /etc/docker /srv/other")
+    configured.run(["ln", "-s", "/srv/other/docker", "/etc/docker"])
     try:
         disks = configured.run(["stat", "--dereference", "--format=%d", "/etc/docker", "/etc/systemd/system"])
         assert len({*disks.stdout.split()}) == (2 if other else 1)
@@ -280,13 +285,15 @@ def test_undo_under_another_name_of_the_host_leaves_dockerd_what_it_needs(config
         (f"mv {DROP_IN} {DROP_INS}/zz.conf; systemctl daemon-reload", f"{DROP_INS}/zz.conf"),
         (f"sed -i /^#/d {DROP_IN}", DROP_IN),
         (f"cp {DROP_IN} {UNIT}; rm {DROP_IN}; systemctl daemon-reload", UNIT),
-        (f"echo DOCKER_OPTS=--tlscert={TLS}/certificate.pem >>/etc/default/docker", "/etc/default/docker"),
+        pytest.param(
+            f"echo DOCKER_OPTS=--tlscert={TLS}/certificate.pem >>{OPTIONS}", OPTIONS, marks=pytest.mark.debian_options
+        ),
         (f"""echo '{{"tlscert": "{TLS}/certificate.pem"}}' >/etc/docker/daemon.json""", "/etc/docker/daemon.json"),
     ],
     ids=["moved", "moved and loaded", "without its marker", "unit", "variables", "daemon.json"],
 )
 def test_undo_removes_no_file_that_dockerd_is_told_to_use(configured: Host, bash: str, path: str) -> None:
-    with kept(configured, DROP_INS, UNIT, "/etc/default/docker", "/etc/docker/daemon.json"):
+    with kept(configured, DROP_INS, UNIT, OPTIONS, "/etc/docker/daemon.json"):
         configured.bash(bash)
         refuses(configured, ["bash", SCRIPT, "--yes", "--undo"], f"{ERROR} {path} {STAYS} again; {UNTOUCHED}")
     assert ping(configured)

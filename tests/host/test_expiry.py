@@ -10,12 +10,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from dockseal.lab import Host, difference
+from dockseal.lab import UPSTREAM, Host, difference
 from dockseal.output.reading import LOADS
 from tests.host.authority import DAY, SERVER, issue, real_authority
 from tests.host.support import NAME, TLS, UNATTENDED, VERIFY_HOST, WORK, controls, install, refuses, setup, site
 
-pytestmark = pytest.mark.no_probe_image
+pytestmark = [pytest.mark.no_probe_image, pytest.mark.upstream]
 WATCH = f"hosts/{NAME}/60-watch-expiry.sh"
 CHECK = "clients/client/60-check-expiry.sh"
 UNIT = "dockseal-watch-expiry"
@@ -97,7 +97,7 @@ def test_check_prints_every_command(ready: Host) -> None:
     assert planned[-1] == f"systemctl restart {UNIT}.timer"
 
 
-@pytest.mark.parametrize("release", ["bookworm", "trixie"], indirect=True)
+@pytest.mark.parametrize("release", ["bookworm", UPSTREAM], indirect=True)
 def test_the_service_may_do_little(watched: Host) -> None:
     said = watched.run(["systemd-analyze", "security", "--no-pager", f"{UNIT}.service"], check=False).stdout
     rating = RATING.search(said)

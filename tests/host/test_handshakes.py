@@ -17,7 +17,7 @@ from tests.host.attempts import CA, Attempt, ask_in_plain_text, ask_strictly, at
 from tests.host.authority import CLIENT, DAY, NO_USAGE, SERVER, Pair, issue, new_authority, real_authority
 from tests.host.support import BUSYBOX, DROP_IN, TLS, UNATTENDED, WORK, install, setup
 
-pytestmark = pytest.mark.no_probe_image
+pytestmark = [pytest.mark.no_probe_image, pytest.mark.upstream]
 SITE = """\
 ca: {key: ec:P-256}
 hosts:

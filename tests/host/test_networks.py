@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dockseal.lab import Host
+from dockseal.lab import UPSTREAM, Host
 from tests.host.support import (
     CERTIFICATE_STEPS,
     DAEMON,
     DROP_IN,
+    OPTIONS,
     RESTART,
     UNATTENDED,
     controls,
@@ -24,6 +25,7 @@ from tests.host.support import (
 )
 from tests.host.traces import container_commands
 
+pytestmark = pytest.mark.upstream
 SITE = """\
 ca: {key: ec:P-256}
 hosts:
@@ -140,18 +142,23 @@ def test_packets_that_the_kernel_would_not_filter_are_refused(bare: Host) -> Non
 
 
 JSON = "/etc/docker/daemon.json"
-OPTIONS = "/etc/default/docker"
 
 
 @pytest.mark.parametrize(
     ("place", "text", "where"),
     [
         (JSON, '{"iptables" : false}\n', f'"iptables": false in {JSON}'),
-        (OPTIONS, "DOCKER_OPTS=--iptables=0\n", "--iptables=false on dockerd's command line"),
-        (
+        pytest.param(
+            OPTIONS,
+            "DOCKER_OPTS=--iptables=0\n",
+            "--iptables=false on dockerd's command line",
+            marks=pytest.mark.debian_options,
+        ),
+        pytest.param(
             OPTIONS,
             "DOCKER_OPTS='--config-file /etc/docker/other.json'\n",
             '"iptables": false in /etc/docker/other.json',
+            marks=pytest.mark.debian_options,
         ),
     ],
 )
@@ -594,12 +601,11 @@ def test_without_a_default_bridge_it_is_left_out(isolated: Host, setting: Callab
     ]
 
 
+@pytest.mark.parametrize("release", [UPSTREAM], indirect=True)
 def test_networks_that_are_isolated_by_default_are_no_ordinary_ones(
-    isolated: Host, release: str, setting: Callable[[str], None]
+    isolated: Host, setting: Callable[[str], None]
 ) -> None:
     """The default options of networks are of dockerd 24 and newer."""
-    if release != "trixie":
-        return
     options = '{"com.docker.network.bridge.enable_icc": "false", "com.docker.network.driver.mtu": "1400"}'
     setting(f'{{{BASE}, "default-network-opts": {{"bridge": {options}}}}}\n')
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dockseal.lab import Host
+from tests.host.daemon import fake_dockerd
 from tests.host.support import (
     CERTIFICATE_STEPS,
     CLIENT,
@@ -22,10 +23,9 @@ from tests.host.support import (
     setup,
 )
 
-pytestmark = pytest.mark.no_probe_image
+pytestmark = [pytest.mark.no_probe_image, pytest.mark.upstream]
 REQUEST_SERVER, REQUEST_CLIENT = CERTIFICATE_STEPS[1], CERTIFICATE_STEPS[3]
 SERVER_FOLDER, CLIENT_FOLDER = f"{WORK}/hosts/localhost", f"{WORK}/clients/client"
-UNITS = "docker.service docker.socket"
 LIST = "ca/80-list-certificates.sh"
 
 
@@ -114,11 +114,9 @@ def test_a_renewal_that_dockerd_does_not_take_leaves_the_old_pair(ready: Host) -
     serial, good = served(ready), arguments(ready)
     run(ready, REQUEST_SERVER, "--renew", "--new-key")
     run(ready, CERTIFICATE_STEPS[2], "--passphrase-file", PASSPHRASE_FILE)
-    ready.run(["systemctl", "set-environment", "DOCKER_OPTS=--no-such-flag"])
-    status, said = run(ready, DAEMON, "--yes", check=False)
-    ready.run(["systemctl", "unset-environment", "DOCKER_OPTS"])
+    with fake_dockerd(ready, "--tlsverify"):
+        status, said = run(ready, DAEMON, "--yes", check=False)
     assert status == 1, said
-    ready.bash(f"systemctl stop {UNITS}; systemctl reset-failed {UNITS}; systemctl start docker.service")
     assert (served(ready), arguments(ready)) == (serial, good)
     assert ready.exists(f"{SERVER_FOLDER}/renewal/server-key.pem")
     run(ready, DAEMON, "--yes")

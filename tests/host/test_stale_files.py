@@ -29,7 +29,7 @@ from tests.host.support import (
     verify,
 )
 
-pytestmark = pytest.mark.no_probe_image
+pytestmark = [pytest.mark.no_probe_image, pytest.mark.upstream]
 CA = f"{TLS}/ca-public.pem"
 CERTIFICATE = f"{TLS}/certificate.pem"
 REMEDY = "run: systemctl restart docker.service"

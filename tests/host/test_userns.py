@@ -10,15 +10,26 @@ from pathlib import Path
 import pytest
 
 from dockseal.lab import Host, Result, Snapshot, difference
-from tests.host.support import CONFIRM, DAEMON, DROP_IN, RESTART, arguments, changed, install, main_pid, refuses
+from tests.host.support import (
+    CONFIRM,
+    DAEMON,
+    DROP_IN,
+    OPTIONS,
+    RESTART,
+    arguments,
+    changed,
+    install,
+    main_pid,
+    refuses,
+)
 
+pytestmark = pytest.mark.upstream
 VERIFY = "hosts/localhost/90-verify.sh"
 ERROR = f"error: {DAEMON}:"
 UNTOUCHED = "nothing was changed"
 PLACES = ["/etc/docker", "/etc/systemd"]
 # What dockerd and these tests write for users.
 USERS = ["/etc/subuid", "/etc/subgid", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"]
-OPTIONS = "/etc/default/docker"
 JSON = "/etc/docker/daemon.json"
 # Where the scripts' fixed PATH looks first.
 DOCKER = "/usr/local/sbin/docker"
@@ -436,6 +447,7 @@ def test_daemon_json_may_not_set_userns_remap_too(ready: Host) -> None:
     accepted(ready, "on")
 
 
+@pytest.mark.debian_options
 def test_docker_opts_may_not_set_userns_remap_too(ready: Host) -> None:
     text = ready.read(OPTIONS)
     ready.write(OPTIONS, f'{text}DOCKER_OPTS="--userns-remap=default"\n')
@@ -605,6 +617,7 @@ def test_ids_that_dockerd_took_from_another_are_put_back(no_ranges: Host) -> Non
     no_ranges.run(["systemctl", "daemon-reload"])
 
 
+@pytest.mark.debian_options
 def test_a_dockerd_that_refuses_is_put_back(ready: Host, tmp_path: Path) -> None:
     """Without iptables dockerd cannot keep containers apart: the option beside user namespaces is what it refuses."""
     text = "ca: {key: ec:P-256}\nhosts:\n  - {name: localhost, mode: plain, icc: false, userns_remap: default}\n"

@@ -14,6 +14,7 @@ CLIENT = "tests/host/test_client.py"
     [
         (f"{CLIENT}::test_a[bookworm]", f"{CLIENT} bookworm"),
         (f"{CLIENT}::test_b[trixie-no line end]", f"{CLIENT} trixie"),
+        (f"{CLIENT}::test_b[trixie-upstream-no line end]", f"{CLIENT} trixie-upstream"),
         (f"{CLIENT}::test_c[-H tcp://[::1]:1-bullseye-more]", f"{CLIENT} bullseye"),
         ("tests/host/test_lab.py::test_a_private_engine", OPENS_LABS),
         ("tests/host/test_lab.py::test_a_lab_that_is_ended[SIGINT]", OPENS_LABS),
