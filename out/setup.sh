@@ -16,7 +16,7 @@
 #             4 a control does not hold, 5 waits for a file that has to be
 #             carried here, 6 refused a request
 
-POSIXLY_CORRECT=1 # so that `.` is no exported function
+POSIXLY_CORRECT=1 # why: begin.sh
 case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
 lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 . "${lib%/*}/lib/begin.sh"
@@ -63,7 +63,7 @@ readonly -a step_rows=(
   'clients/client/90-verify.sh clients/client looks : verifies'
 )
 
-# ==== Below this line every site has the same bytes ==========================
+# ==== Below this line every site has the same bytes ====
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"

@@ -9,7 +9,7 @@
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 
-POSIXLY_CORRECT=1 # so that `.` is no exported function
+POSIXLY_CORRECT=1 # why: begin.sh
 case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
 lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 . "${lib%/*/*}/lib/begin.sh"
@@ -19,12 +19,13 @@ readonly ca_key_file=@{ca_key_file}
 readonly ca_certificate_file=@{ca_certificate_file}
 readonly ledger_file=@{ledger_file}
 
-# ==== Below this line every site has the same bytes ==========================
+# ==== Below this line every site has the same bytes ====
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"
 . "${lib}/certificates.sh"
 . "${lib}/passphrase.sh"
+. "${lib}/ledger.sh"
 . "${lib}/authority.sh"
 
 # ---- The archive ------------------------------------------------------------

@@ -7,7 +7,7 @@
 #             --undo [--remove-keys]  --help
 # Status:     0 no certificate ends soon, 2 wrong use, 4 one does
 
-POSIXLY_CORRECT=1 # so that `.` is no exported function
+POSIXLY_CORRECT=1 # why: begin.sh
 case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
 lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 . "${lib%/*/*/*}/lib/begin.sh"
@@ -15,7 +15,7 @@ lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 readonly script=@{script}
 readonly warn_days=@{warn_days}
 
-# ==== Below this line every site has the same bytes ==========================
+# ==== Below this line every site has the same bytes ====
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"

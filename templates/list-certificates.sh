@@ -7,7 +7,7 @@
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 2 wrong use, or there is no ledger
 
-POSIXLY_CORRECT=1 # so that `.` is no exported function
+POSIXLY_CORRECT=1 # why: begin.sh
 case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
 lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 . "${lib%/*/*}/lib/begin.sh"
@@ -16,12 +16,12 @@ readonly script=@{script}
 readonly ca_certificate_file=@{ca_certificate_file}
 readonly ledger_file=@{ledger_file}
 
-# ==== Below this line every site has the same bytes ==========================
+# ==== Below this line every site has the same bytes ====
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"
 . "${lib}/certificates.sh"
-. "${lib}/authority.sh"
+. "${lib}/ledger.sh"
 . "${lib}/report.sh"
 
 # ---- This script ------------------------------------------------------------

@@ -8,7 +8,7 @@
 # Status:     0 every control holds, 2 wrong use or no image, 4 a control does
 #             not hold
 
-POSIXLY_CORRECT=1 # so that `.` is no exported function
+POSIXLY_CORRECT=1 # why: begin.sh
 case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
 lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 . "${lib%/*/*/*}/lib/begin.sh"
@@ -17,7 +17,7 @@ readonly script=@{script}
 readonly userns_remap=@{userns_remap}
 readonly probe_image=@{probe_image}
 
-# ==== Below this line every site has the same bytes ==========================
+# ==== Below this line every site has the same bytes ====
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"

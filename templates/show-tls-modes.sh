@@ -7,7 +7,7 @@
 #             --undo [--remove-keys]  --help
 # Status:     0 shown, 2 wrong use or no docker client
 
-POSIXLY_CORRECT=1 # so that `.` is no exported function
+POSIXLY_CORRECT=1 # why: begin.sh
 case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
 lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 . "${lib%/*/*/*}/lib/begin.sh"
@@ -20,7 +20,7 @@ readonly -a hosts=(
   #% endfor
 )
 
-# ==== Below this line every site has the same bytes ==========================
+# ==== Below this line every site has the same bytes ====
 
 . "${lib}/common.sh"
 . "${lib}/report.sh"

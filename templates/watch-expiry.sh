@@ -9,7 +9,7 @@
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
 #             4 with --now: a certificate ends soon
 
-POSIXLY_CORRECT=1 # so that `.` is no exported function
+POSIXLY_CORRECT=1 # why: begin.sh
 case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
 lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 . "${lib%/*/*/*}/lib/begin.sh"
@@ -38,7 +38,7 @@ readonly -a program_files=(
 # Where the node_exporter reads its text files; empty for none.
 readonly textfile_directory=@{textfile_directory}
 
-# ==== Below this line every site has the same bytes ==========================
+# ==== Below this line every site has the same bytes ====
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"

@@ -12,7 +12,7 @@
 #             --check  --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 
-POSIXLY_CORRECT=1 # so that `.` is no exported function
+POSIXLY_CORRECT=1 # why: begin.sh
 case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
 lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 . "${lib%/*/*}/lib/begin.sh"
@@ -35,12 +35,13 @@ readonly -a key_command=(
   '4096'
 )
 
-# ==== Below this line every site has the same bytes ==========================
+# ==== Below this line every site has the same bytes ====
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"
 . "${lib}/certificates.sh"
 . "${lib}/passphrase.sh"
+. "${lib}/ledger.sh"
 . "${lib}/authority.sh"
 . "${lib}/create_ca.sh"
 

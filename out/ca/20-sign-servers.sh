@@ -18,7 +18,7 @@
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
 #             5 waits for a request, 6 refused one
 
-POSIXLY_CORRECT=1 # so that `.` is no exported function
+POSIXLY_CORRECT=1 # why: begin.sh
 case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
 lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 . "${lib%/*/*}/lib/begin.sh"
@@ -37,12 +37,13 @@ readonly -a table=(
   'DNS:localhost,IP:127.0.0.1'
 )
 
-# ==== Below this line every site has the same bytes ==========================
+# ==== Below this line every site has the same bytes ====
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"
 . "${lib}/certificates.sh"
 . "${lib}/passphrase.sh"
+. "${lib}/ledger.sh"
 . "${lib}/authority.sh"
 readonly party_folder=hosts purpose=sslserver extended_key_usage=serverAuth
 . "${lib}/sign.sh"

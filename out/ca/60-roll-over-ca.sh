@@ -19,7 +19,7 @@
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make
 
-POSIXLY_CORRECT=1 # so that `.` is no exported function
+POSIXLY_CORRECT=1 # why: begin.sh
 case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
 lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 . "${lib%/*/*}/lib/begin.sh"
@@ -49,12 +49,13 @@ readonly -a key_command=(
   '4096'
 )
 
-# ==== Below this line every site has the same bytes ==========================
+# ==== Below this line every site has the same bytes ====
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"
 . "${lib}/certificates.sh"
 . "${lib}/passphrase.sh"
+. "${lib}/ledger.sh"
 . "${lib}/authority.sh"
 
 # ---- Stage 1: the next CA ---------------------------------------------------
@@ -329,6 +330,17 @@ read_arguments() { # read_arguments ARGUMENT...; sets shut_out, options
   done
 }
 
+need_authority() {
+  need_access "${folder}"
+  [[ -e ${folder}/${ca_key_file} && -e ${folder}/${ca_certificate_file} ]] ||
+    die 2 "there is no CA in ${folder}: run ca/10-create-ca.sh first"
+  open_party "${folder}"
+  need_plain "${folder}"/*.pem "${folder}"/*/*.pem
+  need_ledger
+  need_whole "${folder}"{,/next,/previous}/"${ca_certificate_file}"
+  need_private "${new_ca}" "${folder}"{,/next,/previous}/"${ca_key_file}"
+}
+
 main() {
   local -a shut_out=() options=()
   read_arguments "$@"
@@ -343,14 +355,7 @@ main() {
   ledger=${folder}/${ledger_file}
   if [[ ${verb} == undo ]]; then undo; fi
   [[ -n ${stage} ]] || die 2 'say the stage: --begin, --switch or --finish'
-  need_access "${folder}"
-  [[ -e ${folder}/${ca_key_file} && -e ${folder}/${ca_certificate_file} ]] ||
-    die 2 "there is no CA in ${folder}: run ca/10-create-ca.sh first"
-  open_party "${folder}"
-  need_plain "${folder}"/*.pem "${folder}"/*/*.pem
-  need_ledger
-  need_whole "${folder}"{,/next,/previous}/"${ca_certificate_file}"
-  need_private "${new_ca}" "${folder}"{,/next,/previous}/"${ca_key_file}"
+  need_authority
   case ${stage} in
     begin)
       begin

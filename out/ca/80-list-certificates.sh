@@ -11,7 +11,7 @@
 #             --undo [--remove-keys]  --help
 # Status:     0 done, 2 wrong use, or there is no ledger
 
-POSIXLY_CORRECT=1 # so that `.` is no exported function
+POSIXLY_CORRECT=1 # why: begin.sh
 case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
 lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 . "${lib%/*/*}/lib/begin.sh"
@@ -20,12 +20,12 @@ readonly script='ca/80-list-certificates.sh'
 readonly ca_certificate_file='ca-public.pem'
 readonly ledger_file='ledger.txt'
 
-# ==== Below this line every site has the same bytes ==========================
+# ==== Below this line every site has the same bytes ====
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"
 . "${lib}/certificates.sh"
-. "${lib}/authority.sh"
+. "${lib}/ledger.sh"
 . "${lib}/report.sh"
 
 # ---- This script ------------------------------------------------------------

@@ -19,11 +19,12 @@ has_items=0     # 1 once a control has an item of the benchmark
 
 report_as_json() { # report_as_json ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
   local number text line=''
-  local -a names=(script id result what asked evidence remedy benchmark)
-  local -a values=("${script}" "${@:1:3}" "${asked}" "${@:4:3}")
-  for number in "${!names[@]}"; do
+  local -a fields values
+  fields=(script id result what asked evidence remedy benchmark)
+  values=("${script}" "${@:1:3}" "${asked}" "${@:4:3}")
+  for number in "${!fields[@]}"; do
     text=$(json_string "${values[number]}")
-    line+=",\"${names[number]}\":${text}"
+    line+=",\"${fields[number]}\":${text}"
   done
   printf '{%s}\n' "${line#,}"
 }

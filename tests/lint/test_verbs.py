@@ -16,7 +16,7 @@ VERBS = {"change.sh": {"write_file"}}
 # out/README.md names these as exceptions.
 NAMED = {
     "change.sh": {"lock"},
-    "authority.sh": {"add_to_ledger"},
+    "ledger.sh": {"add_to_ledger"},
     "sign.sh": {"refuse", "take_copy"},
     "watch_expiry.sh": {"write_textfile"},
     "roll-over-ca.sh": {"write_authorities"},

@@ -16,7 +16,8 @@ def test_what_is_cut_off_is_refused(machine: Machine, name: str) -> None:
     file, to = machine.work / "ca" / name, machine.passphrase.parent / "back-up"
     whole = file.read_bytes()
     scripts = {**SCRIPTS, BACK_UP: ["--to", str(to)]}
-    for octets in (b"", whole[: len(whole) // 2], bytes(len(whole))):
+    edited = [whole + b"\n", whole + b"AB one\n"] if name == "ledger.txt" else []
+    for octets in (b"", whole[: len(whole) // 2], bytes(len(whole)), *edited):
         file.write_bytes(octets)
         before = sorted(machine.work.rglob("*"))
         for script, words in scripts.items():

@@ -148,7 +148,7 @@ def test_the_ca_that_signs_is_the_current_one(machine: Machine) -> None:
 def own_bundle(machine: Machine) -> str:
     """Return the file that a verification on this machine takes for the site's own CAs."""
     text = f'. "{TEMPLATES}/lib/judge.sh"; dir=$1 script={FOLDER}/90-verify.sh; own_bundle'
-    argv = ["bash", "-c", text, "bash", machine.work]
+    argv = ["bash", "-c", text, "bash", str(machine.work)]
     found = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
     return found.removeprefix(f"{machine.work}/")
 

@@ -11,7 +11,7 @@ from tests.sites import library
 
 FAKE = """
 docker() { printf '%s\\n' "${given_version}"; }
-timeout() { shift; "$@"; }
+timeout() { shift 2; "$@"; }
 systemctl() { echo 1; }
 running_arguments() { tr ' ' '\\n' <<<"${given_words}"; }
 """

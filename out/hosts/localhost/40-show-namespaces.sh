@@ -14,7 +14,7 @@
 # Status:     0 every control holds, 2 wrong use or no image, 4 a control does
 #             not hold
 
-POSIXLY_CORRECT=1 # so that `.` is no exported function
+POSIXLY_CORRECT=1 # why: begin.sh
 case $0 in "${BASH_SOURCE-}") lib=$0 ;; *) lib= ;; esac
 lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 . "${lib%/*/*/*}/lib/begin.sh"
@@ -23,7 +23,7 @@ readonly script='hosts/localhost/40-show-namespaces.sh'
 readonly userns_remap=''
 readonly probe_image=''
 
-# ==== Below this line every site has the same bytes ==========================
+# ==== Below this line every site has the same bytes ====
 
 . "${lib}/common.sh"
 . "${lib}/change.sh"
