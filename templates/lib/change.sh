@@ -101,16 +101,14 @@ lock() { # lock FILE
   if [[ ! $1 -ef /proc/self/fd/${lock_fd} ]]; then lock "$1"; fi
 }
 
-# Makes a working folder; refuses one that somebody else could change. The
-# sticky bit, without effect where one user alone may write, tells --undo which
-# folders the scripts have made.
+# Makes a working folder; refuses one that somebody else could change.
 open_folder() { # open_folder FOLDER
   if [[ $1 == "${dir}"/* ]]; then need_no_links "$1"; fi
   [[ ! -e $1 || -d $1 ]] || die 2 "$1 is no folder; move it away"
   if [[ ! -d $1 ]]; then
     need_safe_parent "$1"
     # Another first run may have made it by now: -p finds no fault with that.
-    run mkdir -p -m 1700 -- "$1"
+    run mkdir -p -m 0700 -- "$1"
     if [[ ${verb} == check ]]; then return; fi
   fi
   need_safe "$1"
@@ -288,15 +286,14 @@ is_left_empty() { # is_left_empty FOLDER
   done < <(ls -A -- "$1")
 }
 
-# Removes a working folder once it is empty, and those above it up to DIR that
-# the scripts have made. A killed run may have removed some of them.
+# Removes a working folder once it is empty, and those above it up to DIR. A
+# killed run may have removed some of them.
 undo_folder() { # undo_folder FOLDER
   local path=$1
   need_no_links "$1"
   while [[ ${path}/ == "${dir}"/* ]]; do
     if [[ -e ${path} || -L ${path} ]]; then
       if ! is_left_empty "${path}"; then return; fi
-      if [[ ${path} != "$1" && ! -k ${path} ]]; then return; fi
       remove_file "${path}/.lock"
       run rmdir -- "${path}"
     fi

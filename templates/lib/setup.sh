@@ -320,7 +320,7 @@ undo_steps() {
     run_one "${number}" "${chosen[-number]}" --undo
   done
   # On a host without certificates no script has had files there.
-  if [[ -k ${dir} ]]; then undo_folder "${dir}"; fi
+  undo_folder "${dir}"
   note 'undone'
 }
 

@@ -190,7 +190,7 @@ def test_the_working_folder_does_not_depend_on_where_one_stands(out: Path, tmp_p
         for cwd in (home, tmp_path, tmp_path / "elsewhere")
     }
     assert len(said) == 1
-    assert f"mkdir -p -m 1700 -- {home}/docker-tls\n" in said.pop()
+    assert f"mkdir -p -m 0700 -- {home}/docker-tls\n" in said.pop()
 
 
 @as_root

@@ -6,9 +6,6 @@ import json
 import subprocess
 from pathlib import Path
 
-import pytest
-
-from tests.scripts.machine import REQUEST, REQUEST_CLIENT, Machine
 from tests.sites import render
 
 SITE = """\
@@ -64,20 +61,3 @@ def test_a_request_is_signed_unattended_while_another_is_waited_for(tmp_path: Pa
     assert "waiting for the request of docker.example.com" in done.stderr
     assert (tmp_path / "docker-tls/hosts/second.example.com/certificate.pem").exists()
     assert not (tmp_path / "docker-tls/hosts/docker.example.com").exists()
-
-
-@pytest.mark.parametrize("script", [REQUEST, REQUEST_CLIENT])
-@pytest.mark.parametrize("had", ["nothing", "DIR", "DIR and its folder of parties"])
-def test_undo_leaves_the_folders_that_were_there(machine: Machine, script: str, had: str) -> None:
-    """Whatever their modes are; a second undo too."""
-    parties = machine.work / script.partition("/")[0]
-    if had != "nothing":
-        machine.work.mkdir(mode=0o700)
-    if had == "DIR and its folder of parties":
-        parties.mkdir(mode=0o700)
-    before = {path: path.stat().st_mode for path in (machine.work, parties) if path.exists()}
-    machine.run(script)
-    assert [path.is_dir() for path in (machine.work, parties)] == [True, True]
-    for _ in range(2):
-        machine.run(script, "--undo", "--remove-keys")
-        assert {path: path.stat().st_mode for path in (machine.work, parties) if path.exists()} == before
