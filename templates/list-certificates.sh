@@ -104,6 +104,7 @@ main() {
   if [[ ${verb} != apply ]]; then exit 0; fi
   need_openssl
   need_access "${dir}/ca"
+  if [[ -d ${dir}/ca ]]; then need_safe "${dir}/ca"; fi
   need_ledger
   [[ -f ${ledger} ]] ||
     die 2 "there is no ledger ${ledger}: run ca/10-create-ca.sh first"

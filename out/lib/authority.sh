@@ -10,8 +10,8 @@ need_valid_ca() { # need_valid_ca CERTIFICATE
     '') ;;
     *'has expired'*)
       die 2 "$1: ${problem%; renew it*}. Where that is right, move ${1%/*}" \
-        "away and keep it, make a new CA (setup.sh --dir ${dir}), and renew" \
-        "each host and client; ${leaves}"
+        "away and keep it, make a new CA (setup.sh --dir ${dir}), and run" \
+        "setup.sh --undo and setup.sh on each host and client; ${leaves}"
       ;;
     *) die 2 "$1: ${problem}; ${leaves}" ;;
   esac

@@ -105,9 +105,11 @@ need_one_certificate() { # need_one_certificate FILE
 
 # Stops where a CA's certificate is cut off, as by a full disk.
 need_whole() { # need_whole CERTIFICATE...
-  local file
+  local file last
   for file in "$@"; do
-    [[ ! -e ${file} ]] || openssl x509 -in "${file}" -noout 2>/dev/null ||
+    if [[ ! -e ${file} ]]; then continue; fi
+    last=$(tail --lines=1 -- "${file}" | tr -d '\0')
+    [[ ${last} == '-----END CERTIFICATE-----' ]] ||
       die 2 "${file} is empty, cut off or no certificate: bring it back from" \
         "a back-up, or from a host or client that has the same; ${leaves}"
   done
@@ -234,7 +236,8 @@ renewal_limit() { # renewal_limit ARRAY, of read_certificate
 #   one that announces must be in it. Where nothing is trusted yet (INSTALLED is
 #   empty, or not there) it must have signed CERTIFICATE, the party's own. With
 #   BUNDLE itself as INSTALLED a bundle is judged alone, as a verification does.
-#   One CA is never refused for being new: people compare its digest. Dates are
+#   Where nothing is trusted yet, one CA is not refused for being new: people
+#   compare its digest. Later it has to be one that is trusted here. Dates are
 #   not judged: why_not_valid does that.
 # ca_digests_of BUNDLE prints the sha256 of each CA, one a line, as people
 #   compare them by voice. The announcement is no CA of its own.
@@ -335,6 +338,19 @@ why_not_announced() { # why_not_announced ANNOUNCER INSTALLED CERTIFICATE
   printf ' trusted here: sha256 %s\n' "$(digest_of_pem "$1")"
 }
 
+# Prints why one CA is refused: others are trusted here. A bundle that a full
+# disk has cut off is none that anybody trusts.
+why_not_known() { # why_not_known CA INSTALLED
+  local authority
+  local -a roots=() announcements=()
+  if [[ ! -f $2 ]] || ! sort_certificates "$2"; then return; fi
+  for authority in "${roots[@]}"; do
+    if [[ ${authority} == "$1" ]]; then return; fi
+  done
+  printf 'it holds another CA than the one that is trusted here, which has not'
+  printf ' announced it; where a new CA is wanted, run this with --undo first\n'
+}
+
 why_not_trusted() { # why_not_trusted BUNDLE INSTALLED [CERTIFICATE]
   local announcer
   local -a roots=() announcements=()
@@ -356,6 +372,8 @@ why_not_trusted() { # why_not_trusted BUNDLE INSTALLED [CERTIFICATE]
     printf 'it holds %d CAs and %d announcements; expected is one CA, or,' \
       "${#roots[@]}" "${#announcements[@]}"
     printf ' while the CA is rolled over, two and the announcement of one\n'
+  elif [[ ! $1 -ef $2 ]]; then
+    why_not_known "${roots[0]}" "$2"
   fi
 }
 

@@ -252,6 +252,7 @@ verify_docker_client() {
   parse_options "$@"
   need_openssl
   if [[ ${verb} != apply ]]; then exit 0; fi
+  if [[ -d ${dir} ]]; then need_safe "${dir}"; fi
   find_client_files
   make_another_ca
   report_pair CCERT "${certificate}" "${key}" "${ca}" sslclient

@@ -680,6 +680,16 @@ def test_verify_judges_who_could_replace_the_folder(home: Home) -> None:
     assert home.run(CHECK_EXPIRY).status == 2
 
 
+def test_verify_reads_no_working_folder_that_others_can_change(home: Home) -> None:
+    home.configure()
+    work = f"{home.path}/work"
+    home.bash(f"cp -a {WORK} work; chmod 777 work")
+    result = home.verify("--dir", work)
+    assert (result.status, f"others can write to {work}" in result.stderr) == (2, True)
+    home.bash("chmod 700 work")
+    assert home.verify("--dir", work).status == 0
+
+
 def test_verify_before_the_configuration_says_what_to_run(home: Home) -> None:
     said = f"error: {VERIFY_CLIENT}: {home.path}/.docker/key.pem is not there: run 20-configure-client.sh first"
     refuses(home.host, ["bash", f"/root/out/{VERIFY_CLIENT}"], said, env=home.env)

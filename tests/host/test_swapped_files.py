@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dockseal.lab import Host
@@ -24,6 +26,18 @@ def make_pair(host: Host, work: str) -> None:
     host.run(["bash", "out/ca/20-sign-servers.sh", *secret])
 
 
+@pytest.fixture
+def ready(host: Host, tmp_path: Path) -> Host:
+    """A host with a pair that is not installed, and in OTHER another CA's of the same name, for the same key."""
+    if not host.exists(OTHER):
+        install(host, tmp_path)
+        make_pair(host, WORK)
+        host.bash(f"umask 077; mkdir -p {OTHER}/hosts/localhost; cp {FOLDER}/server-key.pem {OTHER}/hosts/localhost/")
+        make_pair(host, OTHER)
+    host.bash(f"rm -rf /run/good; cp -a {FOLDER} /run/good")
+    return host
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [
@@ -32,21 +46,28 @@ def make_pair(host: Host, work: str) -> None:
     ],
     ids=["CA", "pair"],
 )
-def test_a_swapped_file_is_not_installed(host: Host, tmp_path: object, names: tuple[str, ...], said: str) -> None:
-    """Another CA of the same name has signed a certificate for the same key."""
-    if host.run(["test", "-e", OTHER], check=False).status:
-        install(host, tmp_path)  # type: ignore[arg-type]
-        make_pair(host, WORK)
-        host.bash(f"umask 077; mkdir -p {OTHER}/hosts/localhost; cp {FOLDER}/server-key.pem {OTHER}/hosts/localhost/")
-        make_pair(host, OTHER)
-    host.bash(f"rm -rf /run/good; cp -a {FOLDER} /run/good")
+def test_a_swapped_file_is_not_installed(ready: Host, names: tuple[str, ...], said: str) -> None:
     swap = "".join(f'  cat {OTHER}/hosts/localhost/{name} >"${{folder}}/{name}"\n' for name in names)
-    script = changed(host, CONFIGURE, (BEFORE, swap + BEFORE))
-    done = host.run(["bash", script, "--yes"], check=False)
+    script = changed(ready, CONFIGURE, (BEFORE, swap + BEFORE))
+    done = ready.run(["bash", script, "--yes"], check=False)
     assert (done.status, said in done.stderr) == (2, True), done.output
     for path in (DROP_IN, "/etc/docker/tls"):
-        assert host.run(["test", "-e", path], check=False).status == 1
-    host.bash(f"cp -a /run/good/. {FOLDER}/")
+        assert not ready.exists(path)
+    ready.bash(f"cp -a /run/good/. {FOLDER}/")
     # The control: the very script, without the swap.
-    host.run(["bash", CONFIGURE, "--yes"])
-    host.run(["bash", CONFIGURE, "--yes", "--undo"])
+    ready.run(["bash", CONFIGURE, "--yes"])
+    ready.run(["bash", CONFIGURE, "--yes", "--undo"])
+
+
+def test_another_ca_that_nobody_announced_takes_no_host_over(ready: Host) -> None:
+    """Its certificate is for the host's own key and name. The control: where nothing is trusted yet, it is installed."""
+    ready.run(["bash", CONFIGURE, "--yes"])
+    trusted = ready.read("/etc/docker/tls/ca-public.pem")
+    ready.bash(f"cp {OTHER}/hosts/localhost/{{ca-public,certificate}}.pem {FOLDER}/")
+    done = ready.run(["bash", CONFIGURE, "--yes"], check=False)
+    said = f"{FOLDER}/ca-public.pem is not installed: it holds another CA than the one that is trusted here"
+    assert (done.status, said in done.stderr) == (2, True), done.output
+    assert ready.read("/etc/docker/tls/ca-public.pem") == trusted
+    for words in (["--undo"], [], ["--undo"]):
+        ready.run(["bash", CONFIGURE, "--yes", *words])
+    ready.bash(f"cp -a /run/good/. {FOLDER}/")

@@ -50,3 +50,13 @@ def test_a_ledger_may_grow(machine: Machine) -> None:
     machine.run(SIGN_SERVERS)
     assert (machine.work / FOLDER / "renewal/certificate.pem").exists()
     machine.run(LIST)
+
+
+@pytest.mark.parametrize("folder", ["", "ca"])
+def test_a_ledger_that_others_can_change_is_not_read(machine: Machine, folder: str) -> None:
+    machine.make_all()
+    (machine.work / folder).chmod(0o777)
+    done = machine.run(LIST, check=False)
+    assert (done.returncode, "others c" in done.stderr) == (2, True), done.stderr
+    (machine.work / folder).chmod(0o700)
+    machine.run(LIST)

@@ -66,14 +66,14 @@ def judge(tmp_path: Path) -> Callable[..., str]:
     [
         (ONE, None, None),
         (ONE, ONE, None),
-        (TWO, ONE, None),
+        (TWO, ONE[:200], None),
         (BUNDLE, ONE, None),
         (TWO + ANNOUNCED + ONE, ONE, None),
         (BUNDLE, BUNDLE, None),
         (TWO, BUNDLE, None),
         (BUNDLE, None, LEAF.certificate_pem),
     ],
-    ids=["first", "same", "another", "announced", "any order", "again", "finished", "first while rolled over"],
+    ids=["first", "same", "where another was cut off", "announced", "any order", "again", "finished", "first while rolled over"],
 )
 def test_a_bundle_that_is_trusted(
     judge: Callable[..., str], bundle: bytes, installed: bytes | None, certificate: bytes | None
@@ -95,6 +95,8 @@ def test_a_bundle_that_is_trusted(
         pytest.param(BUNDLE, None, None, NOT_TRUSTED, id="first, without a certificate"),
         pytest.param(BUNDLE, EVIL, None, NOT_TRUSTED, id="nothing that is trusted here"),
         pytest.param(BUNDLE, TWO, None, NOT_TRUSTED, id="back to the old one"),
+        pytest.param(EVIL, ONE, None, "it holds another CA than the one that is trusted here", id="another"),
+        pytest.param(EVIL, BUNDLE, None, "it holds another CA than the one that is trusted here", id="none of two"),
         pytest.param(LEAF.certificate_pem, ONE, None, "not of a CA of this kind", id="no CA"),
         pytest.param(ONE + LEAF.certificate_pem, ONE, None, "not of a CA of this kind", id="a leaf beside it"),
         pytest.param(ONE + TWO + announce(NEW, OLD, None), ONE, None, "not of a CA of this kind", id="of any length"),
