@@ -4,9 +4,9 @@ accepts=' --dir --json --yes --check --undo --remove-keys --confined --help '
 readonly accepts
 
 # PORT/PROTOCOL of a container, then the machine's port and address, one a line.
-ports_format='{{range $port, $places := .NetworkSettings.Ports}}'
-ports_format+='{{range $places}}{{$port}} {{.HostPort}} {{.HostIp}}{{"\n"}}'
-ports_format+='{{end}}{{end}}'
+ports_format="{{range \$port, \$places := .NetworkSettings.Ports}}"
+ports_format+="{{range \$places}}{{println \$port .HostPort .HostIp}}{{end}}"
+ports_format+='{{end}}'
 readonly ports_format
 
 # Prints the file of the CAs that the running dockerd trusts, or nothing. Of two

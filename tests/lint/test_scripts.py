@@ -35,7 +35,7 @@ SHELLCHECK_EXCEPTIONS = {
 
 # util-linux, coreutils, and what the scripts are about. Nothing that downloads, evaluates or decodes.
 PROGRAMS = {
-    *("/bin/bash", "/usr/bin/realpath", "/usr/bin/env", "cmp", "namei"),
+    *("/bin/bash", "/usr/bin/realpath", "/usr/bin/env", "cmp", "namei", "nsenter"),
     *("bash", "openssl", "systemctl", "journalctl", "docker", "dockerd", "flock", "systemd-run"),
     *(
         "cat",
@@ -66,6 +66,7 @@ BUILTINS = {
         "break",
         "cd",
         "command",
+        "compgen",
         "continue",
         "exec",
         "exit",

@@ -26,7 +26,7 @@ NAMED = {
 TEMPORARY = {
     "back-up-ca.sh": {"archive_problem", "back_up", "copy_authority", "main"},
     "confine.sh": {"ask_outside", "close_facts", "open_facts", "remove_stale_facts"},
-    "confine_verification.sh": {"ask_as_client", "ask_docker_first"},
+    "confine_verification.sh": {"ask_as_client", "ask_docker_first", "look_as_daemon"},
     "impostor.sh": {"make_another_ca", "make_impostor", "start_impostor"},
     "measure_docker.sh": {"ask_impostor", "link_context", "link_context_files", "link_own_files"},
     "probe.sh": {"open_probe_folder", "remove_probes", "remove_stale_probes", "run_docker"},
