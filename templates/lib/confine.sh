@@ -144,6 +144,7 @@ folders_of_daemon() {
     printf '%s\n' "${drop_in}" "${config_file:-}"
     daemon_property FragmentPath
     files_of_service
+    files_of_variables
     files_of_socket
     places_of_units
     options_file

@@ -40,15 +40,23 @@ drop_ins_of() { # drop_ins_of UNIT
   for file in "${files[@]}"; do printf '%s\n' "${file}"; done
 }
 
-# Prints the files that docker.service reads beside its unit: its drop-ins, and
-# those of EnvironmentFile=, which may be missing. One may be a pattern.
-files_of_service() {
+# Prints the files of EnvironmentFile=, which may be missing, or be a pattern.
+files_of_variables() {
   local file
-  drop_ins_of docker.service
   while IFS= read -r file; do
     file=${file% (ignore_errors=*}
     compgen -G "${file}" || printf '%s\n' "${file}"
   done < <(daemon_property EnvironmentFiles)
+}
+
+# Prints the files that docker.service reads beside its unit: its drop-ins, and
+# those of EnvironmentFile= that are there.
+files_of_service() {
+  local file
+  drop_ins_of docker.service
+  while IFS= read -r file; do
+    if [[ -f ${file} ]]; then printf '%s\n' "${file}"; fi
+  done < <(files_of_variables)
 }
 
 # Prints the files that docker.socket is made of: they say who reaches dockerd.

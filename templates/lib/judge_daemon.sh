@@ -37,9 +37,9 @@ start_problem() { # start_problem START
   fi
 }
 
-# Prints what may have changed after dockerd had read it, at its start. A time of
-# change cannot be set back, but a new link or mode sets it as other contents do;
-# the folder's and its link's are those of a rename.
+# Prints what may have changed after dockerd had read it, at its start. A time
+# of change cannot be set back, but a new link or mode sets it as other contents
+# do; the folder's and its link's are those of a rename.
 unread_change() { # unread_change FILE
   local start changed path
   start=$(daemon_start)
@@ -147,13 +147,16 @@ verify_folders() {
     'chown root these folders and those above; chmod go-w them'
 }
 
-# The drop-in is judged by its own control.
+# The drop-in is judged by its own control. What is masked is a link to
+# /dev/null.
 verify_service_files() {
   local file fault problem='' evidence=''
   local what='what docker.service and docker.socket read besides is'
   what+=' root:root 644 or less'
   while IFS= read -r file; do
-    if [[ ! -f ${file} || ${file} -ef ${drop_in} ]]; then continue; fi
+    if [[ -z ${file} || ${file} -ef /dev/null || ${file} -ef ${drop_in} ]]; then
+      continue
+    fi
     evidence+="${file} "
     fault=$(file_problem "${file}" root:root 644)
     [[ -z ${fault} ]] || problem+="${fault}; "
@@ -261,7 +264,7 @@ local_listener_problem() {
 }
 
 # Prints ADDRESS:PORT of each TCP port that a running container publishes.
-# Without its userland proxy dockerd itself holds these, and answers nobody there.
+# Without its userland proxy dockerd itself holds these, and answers nobody.
 published_places() {
   local inside port address
   while read -r inside port address; do
