@@ -229,11 +229,22 @@ finish() {
   exit 0
 }
 
+# Stops where a name that is written to is a folder: nothing takes its place.
+need_no_folders() { # need_no_folders FILE...
+  local file
+  for file in "$@"; do
+    [[ -L ${file} || ! -d ${file} ]] ||
+      die 2 "${file} is a folder; move it away; ${leaves}"
+  done
+}
+
 # Opens the folder of one party below DIR, for this run alone.
 open_party() { # open_party FOLDER
   open_folder "${dir}"
   if [[ ${1%/*} != "${dir}" ]]; then open_folder "${1%/*}"; fi
   open_folder "$1"
+  need_no_folders "$1"{,/next,/renewal}/*.{pem,csr,txt,cnf}.new \
+    "$1"/*.{cnf,srl}
   if [[ ${verb} != check ]]; then lock "$1/.lock"; fi
 }
 

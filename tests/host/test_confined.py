@@ -108,7 +108,7 @@ def test_a_changed_verification_can_do_nothing_but_look(clean: Host) -> None:
 
 
 def test_the_certificate_of_the_folder_that_is_hidden_is_compared(clean: Host) -> None:
-    own = f"{WORK}/hosts/localhost/ca-public.pem"
+    own = f"{WORK}/ca/ca-public.pem"
     other = "openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -subj /CN=other"
     clean.bash(f'cp "$1" /run/own; {other} -out "$1"', own)
     try:
@@ -253,13 +253,14 @@ def test_what_cannot_be_compared_does_not_hold(clean: Host) -> None:
 
 @pytest.mark.one_release
 def test_a_client_s_ca_is_compared_with_the_one_that_was_carried_here(clean: Host) -> None:
+    """On a machine without the CA; where the CA is, its own file counts."""
     own = f"{WORK}/clients/client/ca-public.pem"
     other = "openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -subj /CN=other"
-    clean.bash(f'cp "$1" /run/own; {other} -out "$1"', own)
+    clean.bash(f'mv {WORK}/ca /run/ca; cp "$1" /run/own; {other} -out "$1"', own)
     try:
         result = verify(clean, VERIFY_CLIENT)
     finally:
-        clean.run(["mv", "/run/own", own])
+        clean.bash(f'mv /run/own "$1"; mv /run/ca {WORK}/ca', own)
     assert failed(result) == ["CLIENT-5", "CLIENT-6"]
     assert failed(verify(clean, VERIFY_CLIENT)) == []
 

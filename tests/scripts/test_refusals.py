@@ -205,3 +205,42 @@ def test_nothing_is_handed_out_over_a_folder(machine: Machine, name: str) -> Non
     assert request.exists()
     folder.rmdir()
     machine.run(SIGN_SERVERS)
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "name"),
+    [
+        (CREATE, (), "ca/ca-private.pem.new"),
+        (CREATE, (), "ca/ledger.txt.new"),
+        (REQUEST, (), f"{FOLDER}/server-key.pem.new"),
+        (REQUEST, (), f"{FOLDER}/request.csr.new"),
+        (REQUEST, ("--renew",), f"{FOLDER}/renewal/request.csr.new"),
+        (SIGN_SERVERS, (), "ca/ca-public.srl"),
+        (SIGN_SERVERS, (), "ca/extfile.cnf"),
+        (SIGN_CLIENTS, (), "ca/extfile-client.cnf"),
+        (ROLL_OVER, ("--begin",), "ca/authorities.pem.new"),
+        (ROLL_OVER, ("--begin",), "ca/next/ca-private.pem.new"),
+    ],
+)
+def test_a_folder_under_a_name_that_is_written_to_is_named(
+    tmp_path: Path, script: str, words: tuple[str, ...], name: str
+) -> None:
+    machine = new_machine(tmp_path)
+    if script != CREATE:
+        asking(machine)
+        machine.run(REQUEST_CLIENT)
+    if words:
+        machine.make_all()
+    folder = machine.work / name
+    if folder.is_file():
+        folder.unlink()
+    folder.mkdir(mode=0o700, parents=True)
+    for path in (folder.parent, folder.parent.parent):
+        path.chmod(0o700)
+    before = sorted(machine.work.rglob("*"))
+    for _ in range(2):
+        done = machine.run(script, *words, check=False)
+        assert (done.returncode, f"{folder} is a folder; move it away" in done.stderr) == (2, True), done.stderr
+        assert [path for path in before if not path.exists()] == []
+    folder.rmdir()
+    machine.run(script, *words)

@@ -73,7 +73,16 @@ def judge(tmp_path: Path) -> Callable[..., str]:
         (TWO, BUNDLE, None),
         (BUNDLE, None, LEAF.certificate_pem),
     ],
-    ids=["first", "same", "where another was cut off", "announced", "any order", "again", "finished", "first while rolled over"],
+    ids=[
+        "first",
+        "same",
+        "where another was cut off",
+        "announced",
+        "any order",
+        "again",
+        "finished",
+        "first while rolled over",
+    ],
 )
 def test_a_bundle_that_is_trusted(
     judge: Callable[..., str], bundle: bytes, installed: bytes | None, certificate: bytes | None
