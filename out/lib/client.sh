@@ -118,9 +118,8 @@ undo_client() {
   finish
 }
 
-configure_client() {
-  parse_options "$@"
-  need_openssl
+# The files of this client, in DIR and in ~/.docker.
+name_files() {
   folder=${dir}/${script%/*}
   key=${folder}/${key_file}
   certificate=${folder}/${certificate_file}
@@ -128,23 +127,22 @@ configure_client() {
   docker_config=${HOME}/.docker
   previous=${docker_config}/before-dockseal
   trusted='' # the bundle that docker trusts because of an earlier run
-  if [[ -d ${previous} ]]; then trusted=${docker_config}/ca.pem; fi
-  # docker asks the current context first, whatever it is told to do: one that
-  # is gone would stop it.
-  export DOCKER_CONTEXT=default
+  if [[ -d ${previous} ]] &&
+    ! is_same_file "${previous}/ca.pem" "${docker_config}/ca.pem"; then
+    trusted=${docker_config}/ca.pem
+  fi
   # The file itself, where the profile is a symbolic link.
   profile=$(realpath --canonicalize-missing -- "${HOME}/${shell_profile}")
-  check_home
-  if [[ -n ${shell_profile} ]]; then check_profile; fi
-  if [[ -d ${folder} ]]; then
-    need_no_links "${folder}"
-    need_safe "${folder}"
-    if [[ ${verb} != check ]]; then lock "${folder}/.lock"; fi
-  fi
-  if [[ ${verb} == undo ]]; then undo_client; fi
-  need_own_config
-  check_owner
-  check_contexts
+}
+
+open_working_folder() {
+  if [[ ! -d ${folder} ]]; then return; fi
+  need_no_links "${folder}"
+  need_safe "${folder}"
+  if [[ ${verb} != check ]]; then lock "${folder}/.lock"; fi
+}
+
+judge_what_is_here() {
   choose_pair
   if [[ ${verb} == check ]] && is_renewal_awaited; then
     note 'a renewed certificate is not here yet'
@@ -153,6 +151,23 @@ configure_client() {
   else
     judge_files
   fi
+}
+
+configure_client() {
+  parse_options "$@"
+  need_openssl
+  # docker asks the current context first, whatever it is told to do: one that
+  # is gone would stop it.
+  export DOCKER_CONTEXT=default
+  name_files
+  check_home
+  if [[ -n ${shell_profile} ]]; then check_profile; fi
+  open_working_folder
+  if [[ ${verb} == undo ]]; then undo_client; fi
+  need_own_config
+  check_owner
+  check_contexts
+  judge_what_is_here
   install_files
   create_contexts
   if [[ -n ${shell_profile} ]]; then write_profile; fi

@@ -21,6 +21,7 @@ from tests.host.support import (
     UNATTENDED,
     VERIFY_CLIENT,
     WORK,
+    changed,
     digest,
     install,
     refuses,
@@ -162,6 +163,18 @@ def test_somebody_elses_files_are_kept_and_put_back(home: Home) -> None:
     home.configure()
     home.configure()  # and not written over by a second run
     assert home.host.read(f"{home.path}/.docker/cert.pem") == home.host.read(f"{FOLDER}/client-certificate.pem")
+    home.configure("--undo")
+    assert home.files() == before
+
+
+@pytest.mark.one_release
+def test_what_docker_trusted_before_has_no_say_after_a_killed_run(home: Home) -> None:
+    """The file of somebody's own CA is kept and in place still when the first run is killed."""
+    home.write(".docker/ca.pem", new_authority("their CA").certificate_pem)
+    before = home.files()
+    killed = changed(home.host, f"/root/out/{CLIENT}", ("  record_digests\n  if", "  kill -KILL $$\n  if"))
+    assert home.run(killed.removeprefix("/root/out/")).status == 137
+    home.configure()
     home.configure("--undo")
     assert home.files() == before
 
