@@ -103,13 +103,17 @@ need_one_certificate() { # need_one_certificate FILE
       "${leaves}"
 }
 
+is_cut_off() { # is_cut_off CERTIFICATE
+  local last
+  last=$(tail --lines=1 -- "$1" | tr -d '\0')
+  [[ ${last} != '-----END CERTIFICATE-----' ]]
+}
+
 # Stops where a CA's certificate is cut off, as by a full disk.
 need_whole() { # need_whole CERTIFICATE...
-  local file last
+  local file
   for file in "$@"; do
-    if [[ ! -e ${file} ]]; then continue; fi
-    last=$(tail --lines=1 -- "${file}" | tr -d '\0')
-    [[ ${last} == '-----END CERTIFICATE-----' ]] ||
+    [[ ! -e ${file} ]] || ! is_cut_off "${file}" ||
       die 2 "${file} is empty, cut off or no certificate: bring it back from" \
         "a back-up, or from a host or client that has the same; ${leaves}"
   done

@@ -1,6 +1,6 @@
 # Stops unless key, certificate and CA are here and fit together.
-check_certificate() {
-  local problem file
+need_pair_here() {
+  local file
   need_access "${folder}"
   [[ -e ${key} ]] ||
     die 2 \
@@ -17,10 +17,16 @@ check_certificate() {
   for file in "${key}" "${certificate}" "${ca}"; do
     [[ -f ${file} ]] || die 2 "${file} is not a regular file; ${leaves}"
   done
+}
+
+check_certificate() {
+  local problem
+  need_pair_here
   need_one_certificate "${certificate}"
-  openssl x509 -in "${ca}" -noout 2>/dev/null ||
+  if is_cut_off "${ca}"; then
     refuse_pair "${ca} is empty, cut off or no certificate: bring it from the" \
       "CA again; ${leaves}"
+  fi
   problem=$(why_not_valid "${certificate}" "${ca}" "${purpose}")
   [[ -z ${problem} ]] ||
     refuse_pair "${certificate} is not valid here: ${problem}; ${leaves}"

@@ -253,8 +253,8 @@ verify_plain_port() {
     'find what listens on port 2375 and stop it'
 }
 
-verify_docker_host() {
-  parse_options "$@"
+find_installed_files() {
+  local file
   key=${tls_directory}/${key_file}
   certificate=${tls_directory}/${certificate_file}
   ca=${tls_directory}/${ca_certificate_file}
@@ -262,6 +262,11 @@ verify_docker_host() {
     [[ -e ${file} ]] ||
       die 2 "${file} is not there: run 20-configure-daemon.sh first"
   done
+}
+
+verify_docker_host() {
+  parse_options "$@"
+  find_installed_files
   scratch=$(mktemp -d)
   trap 'rm -rf -- "${scratch}"' EXIT
   make_strangers

@@ -160,14 +160,25 @@ remove_what_was_before() {
   remove_request
 }
 
-switch_tls_on() {
-  local problem='' shown=''
+# What may not be: found before anything is changed.
+look_before_switch() {
   read_stock_command
   look_for_conflicts
   check_tls_directory
   check_previous
   choose_generation
   find_made_folders
+}
+
+# The switch to it is one rename of a link.
+use_generation() {
+  run ln -sfnT -- "${generation##*/}" "${tls_directory}.new"
+  run mv -T -- "${tls_directory}.new" "${tls_directory}"
+}
+
+switch_tls_on() {
+  local problem='' shown=''
+  look_before_switch
   if is_pair_installed; then
     remove_what_was_before
     finish
@@ -182,9 +193,7 @@ switch_tls_on() {
   if ! is_generation_whole "${generation}"; then
     install_generation "${generation}"
   fi
-  # The switch to it is one rename of a link.
-  run ln -sfnT -- "${generation##*/}" "${tls_directory}.new"
-  run mv -T -- "${tls_directory}.new" "${tls_directory}"
+  use_generation
   install_drop_in
   restart_docker || roll_back_tls 'docker.service did not start'
   if [[ ${verb} != check ]]; then wait_for_daemon "${proof}"; fi
@@ -224,6 +233,14 @@ check_unused() {
   )
 }
 
+remove_tls_directory() {
+  if [[ -n $(installed_generation) ]]; then
+    run rm -f -- "${tls_directory}"
+  elif [[ -e ${tls_directory} || -L ${tls_directory} ]]; then
+    note "kept: ${tls_directory}, which this script did not make"
+  fi
+}
+
 switch_tls_off() {
   local restart=0
   check_writer
@@ -242,11 +259,7 @@ switch_tls_off() {
   if names_installed "$(running_arguments)"; then
     die 1 "dockerd still runs with files of ${tls_directory}; state: ${leaves}"
   fi
-  if [[ -n $(installed_generation) ]]; then
-    run rm -f -- "${tls_directory}"
-  elif [[ -e ${tls_directory} || -L ${tls_directory} ]]; then
-    note "kept: ${tls_directory}, which this script did not make"
-  fi
+  remove_tls_directory
   remove_generations ''
   remove_unfinished
   remove_made_folders

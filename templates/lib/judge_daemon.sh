@@ -81,8 +81,16 @@ authorities_problem() { # authorities_problem FILE OWN DIGESTS
   fi
 }
 
+# Prints the sha256 of each CA in a file.
+list_digests() { # list_digests FILE
+  local digests
+  if [[ ! -f $1 ]]; then return; fi
+  digests=$(ca_digests_of "$1") || digests=unreadable
+  printf 'sha256 %s\n' "${digests//$'\n'/, sha256 }"
+}
+
 verify_authorities() {
-  local file own digests='' problem remedy
+  local file own digests problem remedy
   local what="every CA that dockerd trusts is the site's, or announced by it"
   if [[ ${daemon_mode} == server-only ]]; then
     report CERT-5 SKIP "${what}" \
@@ -93,10 +101,7 @@ verify_authorities() {
   file=$(trusted_file)
   own=$(own_bundle)
   asked="the sha256 of each certificate in ${file}, in DER; stat"
-  if [[ -f ${file} ]]; then
-    digests=$(ca_digests_of "${file}") || digests=unreadable
-    digests="sha256 ${digests//$'\n'/, sha256 }"
-  fi
+  digests=$(list_digests "${file}")
   problem=$(authorities_problem "${file}" "${own}" "${digests}")
   if [[ -z ${problem} ]]; then
     problem=$(unseen_by_daemon "${file}")

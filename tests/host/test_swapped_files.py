@@ -60,7 +60,7 @@ def test_a_swapped_file_is_not_installed(ready: Host, names: tuple[str, ...], sa
 
 
 def test_another_ca_that_nobody_announced_takes_no_host_over(ready: Host) -> None:
-    """Its certificate is for the host's own key and name. The control: where nothing is trusted yet, it is installed."""
+    """Its certificate is for the host's own key. The control: where nothing is trusted yet, it is installed."""
     ready.run(["bash", CONFIGURE, "--yes"])
     trusted = ready.read("/etc/docker/tls/ca-public.pem")
     ready.bash(f"cp {OTHER}/hosts/localhost/{{ca-public,certificate}}.pem {FOLDER}/")

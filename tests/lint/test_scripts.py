@@ -286,6 +286,15 @@ def test_guards_are_positive_sentences() -> None:
     assert [(path.name, line) for path in TEMPLATES.rglob("*.sh") for line in GUARD.findall(path.read_text())] == []
 
 
+def test_no_function_is_longer_than_30_lines() -> None:
+    found = {
+        f"{path.name}: {node['Name']['Value']}": node["End"]["Line"] - node["Pos"]["Line"] + 1
+        for path in TEMPLATES.rglob("*.sh")
+        for node in nodes(tree(path.read_text()), "FuncDecl")
+    }
+    assert {name: lines for name, lines in found.items() if lines > 30} == {}
+
+
 def substitutions(node: Any) -> int:
     """Count the command substitutions that the shell of a command waits for, not those within them."""
     if isinstance(node, list):
