@@ -192,11 +192,6 @@ def controls(text: str) -> list[tuple[str, str]]:
     return re.findall(r"^((?:[A-Z]+-)+[0-9]+) +(PASS|FAIL|SKIP)  ", text, re.MULTILINE)
 
 
-def files_not_there(host: Host) -> set[str]:
-    """Return the controls of files beside the site's own that a fresh host has not got."""
-    return {"FILE-10"} if host.exists(OPTIONS) else {"FILE-9", "FILE-10"}
-
-
 def main_pid(host: Host) -> int:
     """Return the process of the docker daemon, 0 where there is none."""
     return int(host.run(["systemctl", "show", "--property=MainPID", "--value", "docker.service"]).stdout)
