@@ -625,15 +625,14 @@ def test_the_private_key_is_never_copied_and_nothing_stays(mended: Host, script:
     ("script", "point"), [(TABLE_SCRIPT, "DMODE-1 "), (TABLE_SCRIPT, "DMODE-9 "), (SCRIPT, "CLIENT-5 ")]
 )
 def test_ctrl_c_leaves_no_impostor(ready: Host, script: str, point: str) -> None:
+    """The lines that it comes at are of what the impostor has heard: it is there."""
     before = ready.bash("ls -A /tmp").stdout
     terminal = ready.spawn(["bash", script])
     assert terminal.expect(point) == 0
-    serves = "timeout 10 bash -c 'until %s pgrep -f \"[o]penssl s_server\" >/dev/null; do sleep 0.05; done'"
-    ready.bash(serves % "")
     terminal.interrupt()
     assert terminal.wait() == 130
     assert "error" not in terminal.transcript.text
-    ready.bash(serves % "!")
+    ready.bash("timeout 10 bash -c 'while pgrep -f \"[o]penssl s_server\" >/dev/null; do sleep 0.05; done'")
     assert ready.bash("ls -A /tmp").stdout == before
 
 

@@ -64,8 +64,9 @@ def assert_answered(result: Attempt) -> None:
 
 
 def assert_refused(result: Attempt, alert: str, reason: str) -> None:
+    """The alert can be lost: dockerd closes while the client still writes, and the kernel answers with a reset."""
     assert "HTTP/1.1" not in result.said, result
-    assert re.search(alert, result.said), result
+    assert re.search(f"{alert}|:errno=104", result.said), result
     assert reason in result.logged, result
 
 
