@@ -104,9 +104,9 @@ need_one_certificate() { # need_one_certificate FILE
 }
 
 is_cut_off() { # is_cut_off CERTIFICATE
-  local last
-  last=$(tail --lines=1 -- "$1" | tr -d '\0')
-  [[ ${last} != '-----END CERTIFICATE-----' ]]
+  local text
+  text=$(head --bytes=65536 -- "$1" | tr -d '\0')
+  [[ ${text} != *'-----END CERTIFICATE-----'* ]]
 }
 
 # Stops where a CA's certificate is cut off, as by a full disk.
