@@ -19,7 +19,7 @@ from dockseal.output.render import render_plan
 from dockseal.output.write import replace_folder
 from dockseal.plan.planner import make_plan
 from dockseal.site.read import read_site
-from tests.lint.syntax import commands, functions, nodes, tool, tree
+from tests.lint.syntax import commands, functions, literal, nodes, statements, tool, tree
 from tests.sites import ROOT, SITES, TEMPLATES, render, root_of, scripts, whole
 
 SHFMT = [tool("shfmt"), "-i", "2", "-ci"]
@@ -276,6 +276,42 @@ def test_a_function_without_standard_error_is_found(redirection: str) -> None:
 def test_no_function_loses_all_that_it_says_of_its_failure() -> None:
     """What die says in it, or in what it calls, would be lost."""
     assert [path for path in TEMPLATES.rglob("*.sh") if silenced(path.read_text())] == []
+
+
+def silenced_calls(text: str, longer: set[str]) -> list[str]:
+    """Return the calls of functions whose standard error is thrown away, also where another function runs them."""
+    calls = [one["Cmd"]["Args"] for one in statements(tree(text)) if "Args" in one.get("Cmd", {}) and throws_away(one["Redirs"])]
+    return [name for words in calls for name in map(literal, words) if name in longer]
+
+
+def throws_away(redirections: list[Any]) -> bool:
+    """Tell whether standard error goes to /dev/null."""
+    output = ""
+    for one in redirections:
+        target = literal(one["Word"])
+        if stderr_of(one) and "/dev/null" in (target, output if target == "1" else ""):
+            return True
+        output = target or ""
+    return False
+
+
+def is_longer(function: Any) -> bool:
+    """Tell whether a function is more than another name for one command, whose own words may be thrown away."""
+    body = function["Body"]["Cmd"].get("Stmts") or []
+    return len(body) > 1 or body[0]["Cmd"]["Type"] != "CallExpr"
+
+
+def test_a_call_without_standard_error_is_found() -> None:
+    text = "f 2>/dev/null\ng &>/dev/null\nrun_for 5 f >/dev/null 2>&1\nf >x\nls 2>/dev/null\nx=$(f 2>/dev/null)\n"
+    assert silenced_calls(text, {"f", "g"}) == ["f", "g", "f", "f"]
+    assert silenced_calls("f 2>&1\nf >/dev/null\nf 2>&1 >/dev/null\n", {"f"}) == []
+
+
+def test_no_call_of_a_function_loses_what_it_says_of_its_failure() -> None:
+    declared = [one for path in TEMPLATES.rglob("*.sh") for one in nodes(tree(path.read_text()), "FuncDecl")]
+    longer = {one["Name"]["Value"] for one in declared if is_longer(one)}
+    found = {path.name: silenced_calls(path.read_text(), longer) for path in TEMPLATES.rglob("*.sh")}
+    assert {name: calls for name, calls in found.items() if calls} == {}
 
 
 GUARD = re.compile(r"^ *(?:\[\[ .* \]\]|\(\(.*\)\)) (?:\|\||&&) (?:return|continue|break)\b", re.MULTILINE)
