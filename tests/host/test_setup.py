@@ -36,6 +36,8 @@ from tests.host.support import (
 from tests.sites import ROOT
 
 pytestmark = [pytest.mark.no_probe_image, pytest.mark.upstream]
+# Where --dir was, for the next run without it.
+LINK = "/root/docker-tls.link"
 # What --undo keeps: every key and certificate.
 KEPT = {
     "ca/ca-private.pem",
@@ -496,21 +498,47 @@ def test_from_another_folder_no_second_ca_is_made(boot: Callable[..., Host], tmp
     host = boot()
     install(host, tmp_path)
     host.run(["mkdir", "/srv/stand"])
+    planned = setup(host, CERTIFICATE_STEPS[0], "--check", "--dir", "docker-tls", check=False, cwd="/srv/stand")
+    assert f"ln -sT -- /srv/stand/docker-tls {LINK}\n" in planned.stdout
+    assert not host.exists(LINK)
     setup(host, CERTIFICATE_STEPS[0], *UNATTENDED, "--dir", "docker-tls", cwd="/srv/stand")
-    again = setup(host, *UNATTENDED, check=False, cwd="/srv/stand")
-    assert again.status == 2
-    assert again.stderr == (
-        f"error: setup.sh: there is a CA in /srv/stand/docker-tls, and none in {WORK}: give --dir "
-        f"/srv/stand/docker-tls, or move that folder to {WORK}\n"
+    assert host.run(["readlink", LINK]).stdout == "/srv/stand/docker-tls\n"
+    again = setup(host, *UNATTENDED, cwd="/srv")
+    assert "Working folder: /srv/stand/docker-tls\n" in again.stderr
+    listed = host.run(["bash", "/root/out/ca/80-list-certificates.sh"])
+    assert "hosts/" in listed.stdout
+    host.run(["mv", "/srv/stand", "/srv/away"])
+    gone = setup(host, *UNATTENDED, check=False)
+    assert (gone.status, gone.stderr) == (
+        2,
+        f"error: setup.sh: {LINK} leads to a folder that is not here; bring it back, or remove the link\n",
     )
-    setup(host, *UNATTENDED, "--dir", "/srv/stand/docker-tls")
+    host.run(["mv", "/srv/away", "/srv/stand"])
+    setup(host, "--undo", "--yes")
+    assert host.exists(LINK)  # the keys are kept
+    host.run(["rm", LINK])
+    setup(host, "--undo", "--remove-keys", "--yes", "--dir", "/srv/stand/docker-tls")
+    assert host.run(["ls", "/srv/stand"]).stdout == ""
+
+
+@pytest.mark.one_release
+def test_where_dockerd_trusts_a_ca_of_this_site_no_second_one_is_made(
+    boot: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = boot()
+    install(host, tmp_path)
+    setup(host, *UNATTENDED, "--dir", "/srv/tls")
+    host.run(["rm", LINK])
     refusal = setup(host, *UNATTENDED, check=False)
     assert (refusal.status, host.exists(f"{WORK}/ca")) == (2, False)
     assert "dockerd here trusts a CA of this name already (/etc/docker/tls/ca-public.pem)" in refusal.stderr
-    host.run(["mv", "/srv/stand/docker-tls", WORK])
+    host.run(["mv", "/srv/tls", WORK])
     found = setup(host, *UNATTENDED, cwd="/srv")
     assert f"Working folder: {WORK}\n" in found.stderr
     assert "\n+ " not in found.stderr
+    host.run(["ln", "-sT", WORK, LINK])
+    setup(host, "--undo", "--remove-keys", *UNATTENDED)
+    assert (host.exists(LINK), host.exists(WORK)) == (False, False)
 
 
 @pytest.mark.one_release

@@ -9,6 +9,8 @@ from dockseal.plan.names import Names, Work
 from dockseal.plan.steps import SHOWS, VERIFIES, Effects, File, Step, lock
 
 NO_FILE = "-"
+# Leads to the working folder where --dir has named one, for the next run without it.
+DIR_LINK = File("~/docker-tls.link", "operator", "link")
 
 
 def setup_step(names: Names, steps: Sequence[Step]) -> Step:
@@ -35,7 +37,7 @@ def setup_step(names: Names, steps: Sequence[Step]) -> Step:
         needs_root=needs_root,
         restarts=tuple(dict.fromkeys(unit for step in steps for unit in step.restarts)),
         looks_at=("OUT/SHA256SUMS", *installed),
-        effects=Effects(files=(File("parties.txt", "operator", "0600"), lock(""))),
+        effects=Effects(files=(File("parties.txt", "operator", "0600"), lock(""), DIR_LINK)),
         undo="undoes the same scripts, the last one first",
         root_when="where this machine is a Docker host" if needs_root else "no",
     )
