@@ -99,7 +99,7 @@ def test_what_is_not_understood_is_refused(tmp_path: Path, text: str, said: str)
         ('docker_opts1="-H tcp://0.0.0.0:4243"\n', "-H"),
         ('docker_opts1="--dns 192.0.2.53 \\\n  -H tcp://0.0.0.0:4243"\n', "-H"),
         ('docker_opts1="--dns 192.0.2.53\n  -H tcp://0.0.0.0:4243"\n', "-H"),
-        ("# docker_opts1 \\\ndocker_opts1=--tlsverify=false\n", "--tls"),
+        ("# docker_opts1 \\\ndocker_opts1=--tlsverify=false\n", "--tlsverify"),
         ("# docker_opts1=-H tcp://0.0.0.0:4243\n", ""),
         ('NO_PROXY="localhost -H,REG-HQ.example.net"\ndocker_opts1=--debug\n', ""),
         ('docker_opts1="--http-proxy=http://PROXY-HA.example.net"\n', ""),

@@ -175,20 +175,42 @@ def test_each_other_place_to_listen_is_named(tmp_path: Path, more: str, said: st
 
 
 @pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", []),
+        ("--debug  --tlskey-of-others=x", []),
+        ("--label  --icc=false", []),
+        ("--tlscacert=/srv/ca.pem  --tlskey  /srv/key.pem", ["--tlscacert=/srv/ca.pem", "--tlskey"]),
+        ("--tls=false", ["--tls=false"]),
+        ("--userns-remap=", ["--userns-remap="]),
+    ],
+    ids=["no more", "others", "what the site leaves open", "files", "no TLS", "no user namespaces"],
+)
+def test_what_the_site_decides_is_told_once(tmp_path: Path, more: str, said: list[str]) -> None:
+    running = one_each(f"{DOCKERD} {SITE} --userns-remap=default {KEPT}") + f"  {more}" * bool(more)
+    code = 'dockerd_words+=(--userns-remap=default)\ntold_again'
+    status, out, error = call(tmp_path, code, PLAIN, PLAIN, running)
+    assert (status, error) == (0, "")
+    assert out == "".join(f"it was told {word} too; " for word in said)
+
+
+@pytest.mark.parametrize(
     ("running", "said"),
     [
         (PLAIN, ""),
         (f"{PLAIN} --debug", ""),
-        (f"{PLAIN} -H tcp://[::1]:1", "dockerd listens elsewhere too: tcp://[::1]:1"),
-        (f"{PLAIN} --host=fd://", "dockerd listens elsewhere too: fd://"),
-        (f"{PLAIN} -Hfd://", "dockerd listens elsewhere too: fd://"),
+        (f"{PLAIN} -H tcp://[::1]:1", "dockerd was told more: -H tcp://[::1]:1"),
+        (f"{PLAIN} --host=fd://", "dockerd was told more: --host=fd://"),
+        (f"{PLAIN} -Hfd://", "dockerd was told more: -Hfd://"),
         (f"{PLAIN} --host-gateway-ip=192.0.2.1", ""),
+        (f"{PLAIN} --tlscacert=/srv/ca.pem", "dockerd was told more: --tlscacert=/srv/ca.pem"),
+        (f"{PLAIN} --tls=false", "dockerd was told more: --tls=false"),
         (SWAPPED, "dockerd does not run with the new flags"),
         (PLAIN.replace("server-key.pem", "server-key.pem2"), "dockerd does not run with the new flags"),
         (PLAIN.replace("-H unix", "--debug -H unix"), "dockerd does not run with the new flags"),
         ("", "dockerd does not run with the new flags"),
     ],
-    ids=["no more", "more", "-H", "--host", "-H in one", "of another name", "removed", "longer", "not first", "none"],
+    ids=["no more", "more", "-H", "--host", "-H in one", "of another name", "another CA", "no TLS", "removed", "longer", "not first", "none"],
 )
 def test_after_the_restart_the_site_s_words_must_come_first(tmp_path: Path, running: str, said: str) -> None:
     status, out, error = call(tmp_path, "words_problem", PLAIN, PLAIN, one_each(running))
