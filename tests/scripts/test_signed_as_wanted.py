@@ -2,18 +2,64 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 
-from tests.scripts.machine import FOLDER, SIGN_SERVERS, Machine, asking, text_of
+from tests.scripts.machine import (
+    CREATE,
+    FOLDER,
+    REQUEST,
+    REQUEST_CLIENT,
+    SIGN_CLIENTS,
+    SIGN_SERVERS,
+    Machine,
+    text_of,
+)
 
+
+class Party(NamedTuple):
+    """Whose certificate it is, and who asks for it and signs it."""
+
+    name: str
+    asks: str
+    signs: str
+    request: str
+    key: str
+    certificate: str
+    use: str
+    other_use: str
+
+
+SERVER = Party(
+    name="localhost",
+    asks=REQUEST,
+    signs=SIGN_SERVERS,
+    request=f"{FOLDER}/request.csr",
+    key=f"{FOLDER}/server-key.pem",
+    certificate=f"{FOLDER}/certificate.pem",
+    use="serverAuth",
+    other_use="clientAuth",
+)
+CLIENT = Party(
+    name="client",
+    asks=REQUEST_CLIENT,
+    signs=SIGN_CLIENTS,
+    request="clients/client/client-request.csr",
+    key="clients/client/client-key.pem",
+    certificate="clients/client/client-certificate.pem",
+    use="clientAuth",
+    other_use="serverAuth",
+)
 SIGN = "lib/sign.sh"
 SIGNED_REQUEST = '-in "$2" \\'
 OTHER = '-in "${dir}/other" \\'
-OWN_KEY = ["-key", f"{FOLDER}/server-key.pem", "-subj", "/CN=bank.example"]
+BASIC = "'basicConstraints = critical, CA:FALSE'"
 NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key"]
-OTHER_KEY = [*NEW_KEY, "-subj", "/CN=localhost"]
 
 
+# KEY, NAME, SIGNS, USE and OTHER_USE stand for the party's own.
+@pytest.mark.parametrize("party", [pytest.param(SERVER, id="server"), pytest.param(CLIENT, id="client")])
 @pytest.mark.parametrize(
     ("file", "right", "wrong", "other", "problem"),
     [
@@ -23,12 +69,17 @@ OTHER_KEY = [*NEW_KEY, "-subj", "/CN=localhost"]
             id="extensions",
         ),
         pytest.param(
-            *(SIGN_SERVERS, "extended_key_usage=serverAuth", "extended_key_usage='serverAuth, clientAuth'", []),
+            *(SIGN, '    -extfile "${extensions}" \\\n', "", [], "its extensions are others"), id="no extensions"
+        ),
+        pytest.param(*(SIGN, f"    {BASIC} \\\n", "    \\\n", [], "its extensions are others"), id="no constraints"),
+        pytest.param(*(SIGN, BASIC, BASIC.replace("FALSE", "TRUE"), [], "its extensions are others"), id="a CA"),
+        pytest.param(
+            *("SIGNS", "extended_key_usage=USE", "extended_key_usage='USE, OTHER_USE'", []),
             "its extensions are others",
             id="second use",
         ),
         pytest.param(
-            *(SIGN_SERVERS, "extended_key_usage=serverAuth", "extended_key_usage=clientAuth", []),
+            *("SIGNS", "extended_key_usage=USE", "extended_key_usage=OTHER_USE", []),
             "it is not a good certificate",
             id="other use",
         ),
@@ -36,30 +87,44 @@ OTHER_KEY = [*NEW_KEY, "-subj", "/CN=localhost"]
             *(SIGN, '-days "${days_wanted[$1]}"', "-days 366", [], "its lifetime is not 365 days"), id="lifetime"
         ),
         pytest.param(
-            *(SIGN, '"subjectAltName = ${names_wanted[$1]}"', "'subjectAltName = DNS:localhost,DNS:bank.example'", []),
+            *(SIGN, '"subjectAltName = ${names_wanted[$1]}"', "'subjectAltName = DNS:NAME,DNS:bank.example'", []),
             "its extensions are others",
             id="names",
         ),
-        pytest.param(SIGN, SIGNED_REQUEST, OTHER, OWN_KEY, "it is for CN=bank.example", id="subject"),
-        pytest.param(SIGN, SIGNED_REQUEST, OTHER, OTHER_KEY, "its key is not the one of the request", id="key"),
+        pytest.param(
+            *(SIGN, SIGNED_REQUEST, OTHER, ["-key", "KEY", "-subj", "/CN=bank.example"], "it is for CN=bank.example"),
+            id="subject",
+        ),
+        pytest.param(
+            *(SIGN, SIGNED_REQUEST, OTHER, [*NEW_KEY, "-subj", "/CN=NAME"], "its key is not the one of the request"),
+            id="key",
+        ),
     ],
 )
 def test_what_was_signed_otherwise_is_not_handed_out(
-    machine: Machine, file: str, right: str, wrong: str, other: list[str], problem: str
+    machine: Machine, party: Party, file: str, right: str, wrong: str, other: list[str], problem: str
 ) -> None:
     """The control: the very script, put right again, goes on with the same request."""
-    request = asking(machine)
-    machine.openssl("req", "-new", *(other or OWN_KEY), "-out", "other")
+
+    def own(text: str) -> str:
+        text = text.replace("OTHER_USE", party.other_use).replace("USE", party.use).replace("SIGNS", party.signs)
+        return text.replace("KEY", party.key).replace("NAME", party.name)
+
+    machine.run(CREATE)
+    machine.run(party.asks)
+    request = machine.work / party.request
+    if other:
+        machine.openssl("req", "-new", *map(own, other), "-out", "other")
     ledger = machine.read("ca/ledger.txt")
-    script = machine.out / file
+    script = machine.out / own(file)
     text = script.read_text()
-    assert text.count(right) == 1
-    script.write_text(text.replace(right, wrong))
-    done = machine.run(SIGN_SERVERS, check=False)
+    assert text.count(own(right)) == 1
+    script.write_text(text.replace(own(right), own(wrong)))
+    done = machine.run(party.signs, check=False)
     assert (done.returncode, f"is not what was to be signed: {problem}" in done.stderr) == (1, True), done.stderr
     assert (machine.read("ca/ledger.txt"), request.exists()) == (ledger, True)
-    assert not [path for path in request.parent.iterdir() if path.name.startswith(("certificate", "ca-public"))]
+    assert not [path for path in request.parent.iterdir() if "certificate" in path.name or "ca-public" in path.name]
     script.write_text(text)
-    machine.run(SIGN_SERVERS)
+    machine.run(party.signs)
     assert len(machine.read("ca/ledger.txt").splitlines()) == len(ledger.splitlines()) + 1
-    assert "bank.example" not in text_of(machine)
+    assert "bank.example" not in text_of(machine, party.certificate)
