@@ -17,10 +17,14 @@ SITE = """\
 ca: {key: ec:P-256}
 hosts:
   - {name: docker.example.com, key: ec:P-256}
+clients:
+  - {name: admin, key: ec:P-256}
 """
 CREATE = "ca/10-create-ca.sh"
 SIGN = "ca/20-sign-servers.sh"
 REQUEST = "hosts/docker.example.com/10-request-certificate.sh"
+LIST = "ca/80-list-certificates.sh"
+REQUEST_CLIENT = "clients/admin/10-request-certificate.sh"
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
 
@@ -280,6 +284,71 @@ def test_a_folder_that_another_user_could_change_is_refused(
     assert done.returncode == 2
     assert list(folders[0].iterdir()) == []
     assert [path.name for path in folders[1].iterdir()] == ["work"]
+
+
+@pytest.fixture(scope="module")
+def made(out: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder in a folder of its own, with a CA and the requests of both parties."""
+    folder = tmp_path_factory.mktemp("made")
+    work = folder / "above/work"
+    work.parent.mkdir()
+    create(out, work, secret(folder / "passphrase", f"{PASSPHRASE}\n".encode()))
+    for script in (REQUEST, REQUEST_CLIENT):
+        done = run(out / script, "--dir", work)
+        assert done.returncode == 0, done.stderr
+    return work
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Return what is in a folder, and below it."""
+    return {path: path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
+
+
+@as_root
+@pytest.mark.parametrize("how", ["owner", "mode"])
+@pytest.mark.parametrize("where", ["party", "work", "above"])
+@pytest.mark.parametrize(
+    ("script", "party", "words"),
+    [
+        pytest.param(SIGN, "ca", [], id="sign-servers"),
+        pytest.param("ca/30-sign-clients.sh", "ca", [], id="sign-clients"),
+        pytest.param("ca/60-roll-over-ca.sh", "ca", ["--begin"], id="roll-over"),
+        pytest.param("ca/70-back-up-ca.sh", "ca", ["--to"], id="back-up"),
+        pytest.param(LIST, "ca", [], id="list"),
+        pytest.param(REQUEST, "hosts/docker.example.com", [], id="request-server"),
+        pytest.param(REQUEST_CLIENT, "clients/admin", [], id="request-client"),
+    ],
+)
+def test_no_script_works_in_a_folder_that_another_user_could_change(
+    out: Path,
+    made: Path,
+    tmp_path: Path,
+    passphrase: Path,
+    script: str,
+    party: str,
+    words: list[str],
+    where: str,
+    how: str,
+) -> None:
+    """Nor makes anything in there. The control: once the folder is put right, it goes on."""
+    folder = {"party": made / party, "work": made, "above": made.parent}[where]
+    argv: list[str | Path] = ["--dir", made, *words]
+    if "--to" in words:
+        argv.append(tmp_path / "back-up")
+    if script.startswith("ca/") and script != LIST:
+        argv += ["--passphrase-file", passphrase]
+    before, mode = contents(made.parent), folder.stat().st_mode
+    if how == "owner":
+        os.chown(folder, NOBODY, NOBODY)
+    else:
+        folder.chmod(0o775)
+    done = run(out / script, *argv)
+    os.chown(folder, 0, 0)
+    folder.chmod(mode)
+    assert (done.returncode, done.stdout, str(folder) in done.stderr) == (2, "", True), done.stderr
+    assert (contents(made.parent), list(tmp_path.iterdir())) == (before, [passphrase])
+    done = run(out / script, *argv, *([] if script == LIST else ["--check"]))
+    assert done.returncode in (0, 3), done.stderr
 
 
 def test_a_link_to_a_folder_that_others_can_change_is_refused(out: Path, tmp_path: Path, passphrase: Path) -> None:
