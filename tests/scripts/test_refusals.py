@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.scripts.machine import (
     asking,
     new_machine,
 )
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a device")
 
 
 def refused(machine: Machine, reason: str) -> None:
@@ -205,6 +208,44 @@ def test_nothing_is_handed_out_over_a_folder(machine: Machine, name: str) -> Non
     assert request.exists()
     folder.rmdir()
     machine.run(SIGN_SERVERS)
+
+
+BOUNDED = 'ulimit -v 500000; exec timeout 60 bash "$@"'
+
+
+@pytest.mark.parametrize("where", ["", "renewal/"])
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        pytest.param('mkfifo "$1"', "it is not a regular file", id="FIFO"),
+        pytest.param('mknod "$1" c 1 5', "it is not a regular file", id="device", marks=as_root),
+        pytest.param('ln -s /dev/zero "$1"', "it is not a regular file", id="link to a device"),
+        pytest.param('truncate --size 1G "$1"', "it is larger than 64 KiB", id="1 GiB"),
+    ],
+)
+def test_a_certificate_that_is_none_is_not_waited_for(machine: Machine, where: str, make: str, problem: str) -> None:
+    """Nor read into memory, nor logged. The control: once it is away, each script goes on."""
+    if where:
+        machine.make_all()
+    else:
+        asking(machine)
+        machine.run(REQUEST_CLIENT)
+    uses = {
+        FOLDER: ("certificate.pem", SIGN_SERVERS, REQUEST),
+        "clients/client": ("client-certificate.pem", SIGN_CLIENTS, REQUEST_CLIENT),
+    }
+    for folder, (name, signs, asks) in uses.items():
+        certificate = machine.work / folder / f"{where}{name}"
+        certificate.parent.mkdir(mode=0o700, exist_ok=True)
+        subprocess.run(["bash", "-c", make, "bash", certificate], check=True)
+        for script, words in ((signs, ["--passphrase-file", machine.passphrase]), (asks, ["--renew"] if where else [])):
+            argv = ["bash", "-c", BOUNDED, "bash", machine.out / script, "--dir", machine.work, *words]
+            done = subprocess.run(argv, check=False, capture_output=True, text=True)
+            said = f"{certificate}: {problem}; nothing was changed" in done.stderr
+            assert (done.returncode, said) == (2, True), (script, done.stderr)
+        assert not (machine.work / "ca/refused.txt").exists()
+        certificate.unlink()
+        machine.run(signs)
 
 
 @pytest.mark.parametrize(
