@@ -67,6 +67,41 @@ def test_a_request_that_is_none_is_refused_at_once(machine: Machine, make: str, 
     refused(machine, reason)
 
 
+def files(folder: Path) -> dict[Path, bytes]:
+    """Return the files in a folder and below it."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param("rm openssl.cnf", id="missing"),
+        pytest.param(
+            "truncate --size $(($(grep -b '^.ca.$' openssl.cnf | cut -d: -f1) + 2)) openssl.cnf", id="cut off"
+        ),
+        pytest.param("echo 'x = ${nowhere::x}' >>openssl.cnf", id="variable"),
+    ],
+)
+def test_an_openssl_without_its_settings_is_no_damaged_request(machine: Machine, spoil: str) -> None:
+    """Neither a first one nor a renewal's, nor where one is made. The control: with its settings the CA signs."""
+    asking(machine)
+    machine.run(SIGN_SERVERS)
+    machine.run(REQUEST, "--renew")
+    machine.run(REQUEST_CLIENT)
+    config = machine.out / "lib/openssl.cnf"
+    whole, before = config.read_bytes(), files(machine.work)
+    subprocess.run(["bash", "-c", spoil], check=True, cwd=config.parent)
+    for argv in (
+        *((script, *words) for script in (SIGN_SERVERS, SIGN_CLIENTS) for words in ((), ("--check",))),
+        *((REQUEST, "--renew"), (REQUEST_CLIENT,)),
+    ):
+        done = machine.run(*argv, check=False)
+        assert (done.returncode, "damaged" in done.stderr, files(machine.work)) == (1, False, before), done.stderr
+    config.write_bytes(whole)
+    for script in (SIGN_SERVERS, SIGN_CLIENTS):
+        machine.run(script)
+
+
 def test_blank_lines_after_a_request_are_no_other_block(machine: Machine) -> None:
     request = asking(machine)
     request.write_text(f"{request.read_text()}\n \n")
