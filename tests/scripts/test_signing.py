@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.scripts.machine import (
     asking,
     digest,
     new_machine,
+    rolled_over,
     text_of,
 )
 
@@ -77,18 +79,41 @@ def test_an_rsa_key_of_a_server_gets_key_encipherment(tmp_path: Path) -> None:
     assert "Digital Signature\n" in text_of(machine, "clients/client/client-certificate.pem")
 
 
-def test_the_ca_key_costs_a_guess_600000_rounds(machine: Machine) -> None:
+@pytest.mark.parametrize("folder", ["ca", "ca/next"])
+def test_the_ca_key_costs_a_guess_600000_rounds(machine: Machine, folder: str) -> None:
     machine.run(CREATE)
-    said = machine.openssl("asn1parse", "-in", "ca/ca-private.pem").stdout
+    if folder == "ca/next":
+        machine.run(ROLL_OVER, "--begin")
+    said = machine.openssl("asn1parse", "-in", f"{folder}/ca-private.pem").stdout
     assert f":{600000:06X}" in said
     assert ":hmacWithSHA256" in said
-    assert not list((machine.work / "ca").glob("*.new"))
+    assert not list((machine.work / "ca").rglob("*.new"))
 
 
-def test_each_certificate_has_a_random_serial(machine: Machine) -> None:
-    machine.make_all()
-    serials = [int(line.split()[0], 16) for line in machine.read("ca/ledger.txt").splitlines()[1:]]
-    assert len(serials) == 3
+def renewed_after_a_switch(machine: Machine) -> None:
+    """Bring a site to the stage in which the next CA signs; the server has its certificate of that one."""
+    rolled_over(machine)
+    machine.run(REQUEST, "--renew")
+    machine.run(SIGN_SERVERS)
+
+
+PARTIES = ["ca", FOLDER, "clients/client"]
+
+
+@pytest.mark.parametrize(
+    ("make", "parties"),
+    [
+        pytest.param(Machine.make_all, PARTIES, id="first"),
+        pytest.param(renewed_after_a_switch, [*PARTIES, "ca", "announcement", FOLDER], id="after a switch"),
+    ],
+)
+def test_each_certificate_has_a_random_serial(
+    machine: Machine, make: Callable[[Machine], None], parties: list[str]
+) -> None:
+    make(machine)
+    lines = [line.split() for line in machine.read("ca/ledger.txt").splitlines()[1:]]
+    assert [party for _, party, *_ in lines] == parties
+    serials = [int(serial, 16) for serial, *_ in lines]
     assert all(serial.bit_length() > 64 for serial in serials)
     assert min(abs(one - two) for one in serials for two in serials if one != two) > 1 << 64
 
