@@ -87,6 +87,7 @@ note_certificates() {
 apply() {
   local problem=''
   read_stock_command
+  need_system_folder "${dockerd%/*}"
   look_for_conflicts
   check_previous
   find_made_folders

@@ -81,8 +81,9 @@ stop_impostor() {
 # True when it hangs up: only a read that waits in vain ends with more than 1.
 knock_at_impostor() {
   local connection
-  { exec {connection}<>"/dev/tcp/${impostor%:*}/${impostor#*:}"; } 2>/dev/null
-  printf 'this is no handshake\n' >&"${connection}" 2>/dev/null
+  { exec {connection}<>"/dev/tcp/${impostor%:*}/${impostor#*:}"; } 2>/dev/null ||
+    return 1
+  printf 'this is no handshake\n' 1>&"${connection}" 2>/dev/null
   read -r -t 10 -N 100 -u "${connection}" 2>/dev/null || (($? == 1))
 }
 

@@ -5,7 +5,8 @@
 send_plain_request() { # send_plain_request PATH
   local connection
   trap '' PIPE
-  { exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}"; } 2>/dev/null
+  { exec {connection}<>"/dev/tcp/${probe_address}/${listen_port}"; } 2>/dev/null ||
+    return 1
   printf 'GET %s HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' "$1" \
     1>&"${connection}" 2>/dev/null || true
   timeout 5 head --bytes=16384 <&"${connection}" 2>/dev/null | tr -d '\0' || true

@@ -103,6 +103,28 @@ def test_a_ca_that_dockerd_still_trusts_is_found(ready: Host, kept: None, how: s
     assert failures(ready) == {}
 
 
+def test_a_ca_of_a_folder_that_was_moved_away_is_found(ready: Host, kept: None) -> None:
+    """What is there now was never changed: dockerd read another folder of its name."""
+    second = new_authority("dockseal CA")
+    client = issue(second).install(ready, "/run/second")
+    ready.write("/run/second.pem", second.certificate_pem)
+    ready.bash(
+        f"""
+        cp {CA} /run/good.pem; cp -a /etc/docker /etc/docker.lab
+        cat /run/second.pem >>/etc/docker.lab/tls/ca-public.pem
+        mv /etc/docker /etc/docker.good; mv /etc/docker.lab /etc/docker; {RESTART}
+        rm -rf /etc/docker; mv /etc/docker.good /etc/docker
+        """
+    )
+    assert answers(ready, client)
+    found = failures(ready)
+    assert {*found} == {"CERT-5"}
+    assert found["CERT-5"]["evidence"] == (
+        f"dockerd asks for certificates of CN=dockseal CA and CN=dockseal CA, and {CA} has CN=dockseal CA"
+    )
+    assert found["CERT-5"]["remedy"] == REMEDY
+
+
 @pytest.mark.one_release
 @pytest.mark.parametrize("how", ['ln "$1" /etc/docker/linked', 'chmod 400 "$1"; chmod 444 "$1"'])
 def test_a_file_that_may_have_been_changed_is_told_as_that(ready: Host, kept: None, how: str) -> None:

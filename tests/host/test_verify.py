@@ -215,9 +215,41 @@ BREAKS = {
     ),
     "clients are not verified, though --tlsverify is among the flags": Break(
         with_flags("--tlsverify=false"),
-        REFUSALS,
-        "it got an answer",
-        "dockerd must run with --tlsverify",
+        {"DAEMON-1", *REFUSALS},
+        "it was told --tlsverify=false too",
+        "run 20-configure-daemon.sh",
+        restarts=True,
+    ),
+    "a variable gives dockerd other files": Break(
+        f"cp {TLS}/*.pem /run; systemctl set-environment "
+        "'ELSEWHERE=--tlscacert=/run/ca-public.pem --tlskey /run/server-key.pem'; "
+        f"{with_flags('$ELSEWHERE')}",
+        {"DAEMON-1"},
+        "it was told --tlscacert=/run/ca-public.pem too; it was told --tlskey too",
+        "run 20-configure-daemon.sh",
+        restarts=True,
+    ),
+    "systemd has not read a drop-in yet": Break(
+        f"printf '[Service]\\nExecStartPost=/bin/true\\n' >{MORE}",
+        {"DAEMON-1"},
+        "the files of docker.service were changed since systemd read them: run systemctl daemon-reload",
+        "run 20-configure-daemon.sh",
+        restarts=True,
+    ),
+    "a program of the unit is somebody's": Break(
+        "cp /bin/true /run/program; chown games /run/program\n"
+        f"printf '[Service]\\nExecStartPost=/run/program\\n' >{MORE}; {RESTART}",
+        {"FILE-9"},
+        "/run/program is games:root 755, expected root:root 755 or less",
+        "chown root:root those files",
+        restarts=True,
+    ),
+    "the data stands in somebody's folder": Break(
+        "install -d -o games /var/games-own\n"
+        f"""printf '{{"data-root": "/var/games-own/docker"}}' >/etc/docker/daemon.json; {RESTART}""",
+        {"FILE-8"},
+        "/var/games-own belongs to another user",
+        "chown root these folders",
         restarts=True,
     ),
     "there is no TLS": Break(
@@ -338,7 +370,7 @@ def mended(ready: Host) -> Iterator[list[bool]]:
         chown root:docker /var/run/docker.sock && chmod 660 /var/run/docker.sock || true
         systemctl stop plain.service stand-in.service 2>/dev/null || true
         systemctl unset-environment ELSEWHERE
-        rm -f /etc/docker/daemon.json {MORE}
+        rm -rf /etc/docker/daemon.json {MORE} /run/program /run/*.pem /var/games-own
         for group in docker ops; do gpasswd -d games $group; done 2>/dev/null || true
         rm -rf {SOCKET_UNIT}.d
         """
