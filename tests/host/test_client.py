@@ -18,6 +18,7 @@ from tests.host.support import (
     CLIENT,
     DAEMON,
     KEYS,
+    PASSPHRASE_FILE,
     UNATTENDED,
     VERIFY_CLIENT,
     WORK,
@@ -32,6 +33,7 @@ from tests.host.support import (
 
 pytestmark = pytest.mark.no_probe_image
 ERROR = f"error: {CLIENT}:"
+CLIENT_REQUEST = "clients/client/10-request-certificate.sh"
 CHECK_EXPIRY = "clients/client/60-check-expiry.sh"
 ALICE = "clients/alice/20-configure-client.sh"
 FOLDER = f"{WORK}/clients/client"
@@ -186,6 +188,30 @@ def test_undo_keeps_the_only_copy_of_a_key(home: Home) -> None:
     assert f"{CLIENT}: kept: {home.path}/.docker/key.pem, the only copy of this key\n" in said
     assert home.host.exists(f"{home.path}/.docker/key.pem")
     home.host.run(["mv", "/run/client-key.pem", f"{FOLDER}/client-key.pem"])
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("had", [False, True], ids=["no file before", "a file before"])
+def test_the_only_copy_of_a_key_is_not_replaced(home: Home, had: bool) -> None:
+    """DIR was lost and made anew: it has another key of the same name."""
+    if had:
+        home.write(".docker/key.pem", "their key\n", 0o600)
+        home.bash("chmod 700 .docker")
+    home.configure()
+    key = home.bash("sha256sum .docker/key.pem")
+    home.bash(f"mkdir kept; cp -p {FOLDER}/*.pem kept")
+    try:
+        home.host.run(["rm", f"{FOLDER}/client-key.pem", f"{FOLDER}/client-certificate.pem"])
+        home.host.run(["bash", f"/root/out/{CLIENT_REQUEST}", "--dir", WORK])
+        home.host.run(["bash", "/root/out/ca/30-sign-clients.sh", *UNATTENDED[1:], "--dir", WORK])
+        said = home.run(CLIENT)
+        undone = home.run(CLIENT, "--undo")
+    finally:
+        home.bash(f"cp -p kept/*.pem {FOLDER}")
+    assert (said.status, undone.status) == (2, 2 if had else 0)
+    assert f"{home.path}/.docker/key.pem is the only copy of its key" in said.stderr
+    assert f"{home.path}/.docker/key.pem" in undone.stderr
+    assert home.bash("sha256sum .docker/key.pem") == key
 
 
 @pytest.mark.one_release
@@ -411,6 +437,36 @@ def test_a_second_ca_that_nobody_announced_is_refused(home: Home) -> None:
             home.configure()
     finally:
         home.host.write(bundle, good)
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("before", ["", "copied", "moved away", "changed"])
+def test_another_ca_is_refused_whatever_became_of_the_file(home: Home, before: str) -> None:
+    """One with a certificate for the same key; the operator had the files already, or has moved them since."""
+    files = ("ca-public.pem", "client-certificate.pem")
+    if before == "copied":
+        home.bash("mkdir -m 700 .docker")
+        for name, source in INSTALLED.items():
+            home.bash(f"cp -p {FOLDER}/{source} .docker/{name}")
+    home.configure()
+    home.bash(f"mkdir kept; cp -p {FOLDER}/*.pem kept; rm -f {FOLDER}/client-certificate.pem")
+    try:
+        other = ["--dir", "/run/another", "--passphrase-file", PASSPHRASE_FILE]
+        home.bash(f"mkdir -p /run/another/clients/client; cp -p {FOLDER}/*.pem /run/another/clients/client/")
+        for step in ("ca/10-create-ca.sh", CLIENT_REQUEST, "ca/30-sign-clients.sh"):
+            home.host.run(["bash", f"/root/out/{step}", *other[: 2 if step == CLIENT_REQUEST else 4]])
+        for name in files:
+            home.host.run(["cp", f"/run/another/clients/client/{name}", FOLDER])
+        if before in ("moved away", "changed"):
+            home.bash("mv .docker/ca.pem away.pem")
+        if before == "changed":
+            home.bash("mv away.pem .docker/ca.pem; echo >>.docker/ca.pem")
+        said = home.run(CLIENT)
+    finally:
+        home.bash(f"cp -p kept/*.pem {FOLDER}; rm -rf /run/another")
+    assert said.status == 2
+    words = "somebody has changed it" if before == "changed" else "it holds another CA than the one that is trusted here"
+    assert words in said.stderr
 
 
 @pytest.mark.one_release

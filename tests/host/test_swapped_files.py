@@ -59,9 +59,12 @@ def test_a_swapped_file_is_not_installed(ready: Host, names: tuple[str, ...], sa
     ready.run(["bash", CONFIGURE, "--yes", "--undo"])
 
 
-def test_another_ca_that_nobody_announced_takes_no_host_over(ready: Host) -> None:
+@pytest.mark.parametrize("edit", ["", "sed -i '1i # ours'"], ids=["as installed", "with a comment"])
+def test_another_ca_that_nobody_announced_takes_no_host_over(ready: Host, edit: str) -> None:
     """Its certificate is for the host's own key. The control: where nothing is trusted yet, it is installed."""
     ready.run(["bash", CONFIGURE, "--yes"])
+    if edit:
+        ready.bash(f"chmod u+w /etc/docker/tls/*.pem; {edit} $(realpath /etc/docker/tls)/ca-public.pem")
     trusted = ready.read("/etc/docker/tls/ca-public.pem")
     ready.bash(f"cp {OTHER}/hosts/localhost/{{ca-public,certificate}}.pem {FOLDER}/")
     done = ready.run(["bash", CONFIGURE, "--yes"], check=False)

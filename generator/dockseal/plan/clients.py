@@ -23,7 +23,7 @@ def configure(names: Names, client: Client) -> Step:
     files = [File(path, "operator", mode) for path, mode in INSTALLED]
     files += [
         File(f"~/.docker/before-dockseal/{name}", "operator", "0600")
-        for name in ("record", "digests", "key.pem", "cert.pem", "ca.pem", "profile")
+        for name in ("record", "digests", "trusted.pem", "key.pem", "cert.pem", "ca.pem", "profile")
         if name != "profile" or client.shell_profile
     ]
     files.append(File("~/.docker/contexts/meta/DIGEST/meta.json", "operator", "0644"))
