@@ -21,14 +21,15 @@ from tests.scripts.machine import (
 KILLED = [
     *(f"hosts/localhost/{name}" for name in ("server-key.pem.new", "request.csr.new")),
     *(f"hosts/localhost/{name}" for name in ("certificate.pem.new", "ca-public.pem.new", "renewal/server-key.pem.new")),
-    *(f"clients/client/{name}" for name in ("client-key.pem.new", "previous.new/client-key.pem")),
+    "clients/client/client-key.pem.new",
     *(
         f"ca/{name}"
         for name in ("ca-private.pem.new", "ca-private.pem.first.new", "ca-public.pem.new", "ledger.txt.new")
     ),
     *(f"ca/{name}" for name in ("extfile.cnf.new", "authorities.pem.new")),
     *(f"ca/next/{name}" for name in ("ca-private.pem.new", "ca-private.pem.first.new")),
-    *("ca/previous.new/ca-private.pem", "ca.new/ca-private.pem", "ca.new/retired-0A/ca-private.pem"),
+    *("ca/previous.dockseal.new/ca-private.pem", "ca.dockseal.new/ca-private.pem"),
+    "ca.dockseal.new/retired-0A/ca-private.pem",
 ]
 UNDO = (BACK_UP, ROLL_OVER, SIGN_CLIENTS, REQUEST_CLIENT, SIGN_SERVERS, REQUEST, CREATE)  # as setup.sh --undo does
 
@@ -56,8 +57,8 @@ def test_undo_knows_every_key_that_a_killed_run_left(machine: Machine) -> None:
     said = undo(machine)
     assert keys(machine) == left
     kept = re.findall(rf"kept: {machine.work}/(\S+) \(--undo", said)
-    assert left - set(kept) == {name for name in left if name.startswith("ca.new/")}
-    assert "ca.new" in kept
+    assert left - set(kept) == {name for name in left if name.startswith("ca.dockseal.new/")}
+    assert "ca.dockseal.new" in kept
     undo(machine, "--remove-keys")
     assert not machine.work.exists()
 
