@@ -6,7 +6,7 @@
 # Usage:      setup.sh [--as PARTY]... [OPTION]... [STEP]...
 #             PARTY is ca, hosts/NAME or clients/NAME; STEP is one script
 # Reads:      OUT/SHA256SUMS; /etc/docker/tls/ca-public.pem
-# Writes:     DIR/: parties.txt, .lock
+# Writes:     DIR/: parties.txt, .lock; ~/docker-tls.link
 # Restarts:   docker.service, docker.socket
 # Needs root: where this machine is a Docker host
 # Undo:       undoes the same scripts, the last one first

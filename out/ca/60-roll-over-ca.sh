@@ -167,12 +167,13 @@ parties_without_next() {
 
 keep_previous_authority() {
   local file
-  if [[ -e ${previous}.new ]]; then run rm -rf -- "${previous}.new"; fi
-  run mkdir -m 0700 -- "${previous}.new"
+  local part=${previous}.dockseal.new
+  if [[ -e ${part} ]]; then run rm -rf -- "${part}"; fi
+  run mkdir -m 0700 -- "${part}"
   for file in "${ca_key_file}" "${ca_certificate_file}"; do
-    keep_copy "${folder}/${file}" "${previous}.new/${file}"
+    keep_copy "${folder}/${file}" "${part}/${file}"
   done
-  run mv -T -- "${previous}.new" "${previous}"
+  run mv -T -- "${part}" "${previous}"
 }
 
 need_next_authority() {
@@ -308,7 +309,7 @@ undo() {
     undo_working_files "${authorities}"
   fi
   remove_file "${authorities}.new"
-  for part in "${next}" "${previous}"{,.new} "${folder}"/retired-*; do
+  for part in "${next}" "${previous}"{,.dockseal.new} "${folder}"/retired-*; do
     undo_authority "${part}"
     undo_folder "${part}"
   done

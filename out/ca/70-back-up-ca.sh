@@ -230,35 +230,35 @@ get_archive_passphrase() {
 }
 
 restore() {
-  local problem=''
+  local problem='' part=${folder}.dockseal.new
   [[ -f ${restore_from} ]] || die 2 "there is no file ${restore_from}"
   open_folder "${dir}"
   if [[ ${verb} != check ]]; then lock "${dir}/.lock"; fi
   [[ ! -e ${folder} ]] ||
     die 2 "${folder} is there already; give another --dir, or move it away"
-  if [[ -e ${folder}.new ]]; then run rm -rf -- "${folder}.new"; fi
-  run mkdir -m 0700 -- "${folder}.new"
+  if [[ -e ${part} ]]; then run rm -rf -- "${part}"; fi
+  run mkdir -m 0700 -- "${part}"
   print_line "openssl enc ${cipher[*]} -d -in ${restore_from} | tar --extract"
   if [[ ${verb} != check ]]; then
     get_archive_passphrase
     # Nobody changes the copy between the look at it and its use.
     cp -T -- "${restore_from}" "${scratch}/archive"
-    unpack "${scratch}/archive" "${folder}.new"
+    unpack "${scratch}/archive" "${part}"
     if [[ -n ${problem} ]]; then
-      rm -rf -- "${folder}.new"
+      rm -rf -- "${part}"
       die 2 "refused ${restore_from}: ${problem}; nothing was restored"
     fi
   fi
-  run rm -f -- "${folder}.new/${sums}"
-  run sync --file-system -- "${folder}.new"
-  run mv -T -- "${folder}.new" "${folder}"
+  run rm -f -- "${part}/${sums}"
+  run sync --file-system -- "${part}"
+  run mv -T -- "${part}" "${folder}"
   run sync -- "${dir}"
   note "the CA is back in ${folder}, with its key and its ledger"
 }
 
 # A killed --restore leaves a folder that holds the key.
 undo() {
-  local left=${folder}.new
+  local left=${folder}.dockseal.new
   need_no_links "${left}"
   if [[ -e ${left} ]] && ((remove_keys)); then
     run rm -rf -- "${left}"

@@ -326,15 +326,16 @@ announcer_of() { # announcer_of CA CA ANNOUNCEMENT
   fi
 }
 
+# True when a certificate stands in a file, whatever else does: dockerd and
+# docker trust what they find between other lines too.
+has_certificate() { # has_certificate FILE PEM
+  [[ $(tr -d '\0' <"$1") == *"$2"* ]]
+}
+
 # Prints why two CAs are refused of which one has announced the other.
 why_not_announced() { # why_not_announced ANNOUNCER INSTALLED CERTIFICATE
-  local authority
-  local -a roots=() announcements=()
   if [[ -f $2 ]]; then
-    sort_certificates "$2" || roots=()
-    for authority in "${roots[@]}"; do
-      if [[ ${authority} == "$1" ]]; then return; fi
-    done
+    if has_certificate "$2" "$1"; then return; fi
   elif [[ -f $3 ]] && is_signed_by "$(cat -- "$3")" "$1"; then
     return
   fi
@@ -345,12 +346,9 @@ why_not_announced() { # why_not_announced ANNOUNCER INSTALLED CERTIFICATE
 # Prints why one CA is refused: others are trusted here. A bundle that a full
 # disk has cut off is none that anybody trusts.
 why_not_known() { # why_not_known CA INSTALLED
-  local authority
-  local -a roots=() announcements=()
-  if [[ ! -f $2 ]] || ! sort_certificates "$2"; then return; fi
-  for authority in "${roots[@]}"; do
-    if [[ ${authority} == "$1" ]]; then return; fi
-  done
+  if [[ ! -f $2 ]] || is_cut_off "$2" || has_certificate "$2" "$1"; then
+    return
+  fi
   printf 'it holds another CA than the one that is trusted here, which has not'
   printf ' announced it; where a new CA is wanted, run this with --undo first\n'
 }

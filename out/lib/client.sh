@@ -49,7 +49,11 @@ check_owner() {
   local other file
   other=$(configured_by)
   if [[ -n ${other} && ${other} != "${script}" ]]; then
-    if [[ ${verb} == undo ]]; then finish; fi
+    if [[ ${verb} == undo ]]; then
+      note "${docker_config} is that of ${other%/*}: bash ${other} --undo, of the" \
+        'folder that configured it, puts it back'
+      finish
+    fi
     refuse_second_client "${other}"
   fi
   for file in "${installed[@]/#/"${docker_config}/"}"; do
@@ -108,6 +112,9 @@ remove_folders() {
 
 undo_client() {
   check_owner
+  if [[ -e ${previous}/key.pem ]] && ((! remove_keys)); then
+    need_key_elsewhere
+  fi
   leaves='a part of it is undone; run this again to finish'
   remove_leftovers
   remove_known_files
@@ -126,11 +133,7 @@ name_files() {
   ca=${folder}/${ca_certificate_file}
   docker_config=${HOME}/.docker
   previous=${docker_config}/before-dockseal
-  trusted='' # the bundle that docker trusts because of an earlier run
-  if [[ -d ${previous} ]] &&
-    ! is_same_file "${previous}/ca.pem" "${docker_config}/ca.pem"; then
-    trusted=${docker_config}/ca.pem
-  fi
+  trusted=${previous}/trusted.pem
   # The file itself, where the profile is a symbolic link.
   profile=$(realpath --canonicalize-missing -- "${HOME}/${shell_profile}")
 }
@@ -168,6 +171,7 @@ configure_client() {
   check_owner
   check_contexts
   judge_what_is_here
+  need_key_elsewhere
   install_files
   create_contexts
   if [[ -n ${shell_profile} ]]; then write_profile; fi

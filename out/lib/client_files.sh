@@ -9,9 +9,11 @@ readonly block_end="# <<< dockseal ${script} <<<"
 readonly -a installed=(key.pem cert.pem ca.pem)
 
 # What was in ~/.docker before is kept in before-dockseal, as long as this
-# client is configured, with two files of this script's own:
-#   record  this script, and the mode of each folder that was there before
-#   digests of all that this script has installed in ~/.docker
+# client is configured, with three files of this script's own:
+#   record       this script, and the mode of each folder that was there before
+#   digests      of all that this script has installed in ~/.docker
+#   trusted.pem  the CAs that docker trusts because of an earlier run, whoever
+#                has changed ca.pem since
 
 # Prints the script that has configured ~/.docker, or nothing.
 configured_by() {
@@ -127,6 +129,27 @@ are_files_installed() {
     [[ $(stat --format '%a' -- "${files[@]}") == "${modes}" ]]
 }
 
+# True when the installed key stands elsewhere too: in DIR, or as what was there
+# before.
+is_key_elsewhere() {
+  local copy
+  for copy in "${key}" "${folder}"/{,previous/}"${key_file}" \
+    "${previous}/key.pem"; do
+    if is_same_file "${docker_config}/key.pem" "${copy}"; then return; fi
+  done
+  return 1
+}
+
+# Stops where the only copy of a key would be replaced: DIR was lost, say, and
+# made anew.
+need_key_elsewhere() {
+  local file=${docker_config}/key.pem
+  [[ ! -e ${file} || ! -d ${previous} ]] || is_key_elsewhere ||
+    die 2 \
+      "${file} is the only copy of its key, and ${key} is another one; move" \
+      "it away, with cert.pem, and run this again; ${leaves}"
+}
+
 # Whoever brought the files may have them open still: what was copied is judged,
 # and then put in place.
 put_files_in_place() {
@@ -157,11 +180,15 @@ install_files() {
     run chmod 0700 -- "${docker_config}"
   fi
   if are_files_installed; then record_digests; else put_files_in_place; fi
+  if ! is_same_file "${ca}" "${trusted}"; then
+    keep_copy "${docker_config}/ca.pem" "${trusted}"
+  fi
 }
 
 # Keeps a key that is nowhere else.
 remove_installed() { # remove_installed FILE
-  if [[ $1 == */key.pem && -e $1 && ! -e ${key} ]] && ((! remove_keys)); then
+  if [[ $1 == */key.pem && -e $1 ]] && ((! remove_keys)) &&
+    ! is_key_elsewhere; then
     note "kept: $1, the only copy of this key"
   elif [[ -e $1 ]]; then
     run rm -f -- "$1"

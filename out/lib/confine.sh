@@ -73,12 +73,15 @@ ask_outside() {
   getent group docker >>"${facts}/group" || true
 }
 
-# Prints a folder. For a missing one, prints where it could be made: by its own
-# name, and by that to which a link on the way leads.
+# Prints a folder, or those that a pattern matches. For a missing one, prints
+# where it could be made: by its own name, and by that to which a link on the way
+# leads.
 folder_or_above() { # folder_or_above FOLDER
   local path
   if [[ -d $1 ]]; then
     printf '%s\n' "$1"
+    return
+  elif compgen -G "$1"; then
     return
   fi
   for path in "$1" "$(realpath --canonicalize-missing -- "${1:-/}")"; do
@@ -142,7 +145,9 @@ folders_of_daemon() {
       printf '%s\n' "${tls_directory}" "${tls_directory}"/*.pem
     fi
     printf '%s\n' "${drop_in}" "${config_file:-}"
+    data_folder
     daemon_property FragmentPath
+    programs_of_service
     files_of_service
     files_of_variables
     files_of_socket

@@ -50,12 +50,21 @@ ask_docker_first() {
 }
 
 # Looks as dockerd does: its unit may give it other files than everybody sees.
+# Its number is another process's once it has ended, perhaps a stranger's with a
+# stranger's programs: what was opened is dockerd's where systemd still says so.
 look_as_daemon() {
-  local pid
+  local pid file mounts root
   pid=$(daemon_property MainPID)
-  nsenter --target "${pid}" --mount --root stat --dereference \
-    --format '%d:%i %n' -- "${tls_directory}" "$(trusted_file)" \
-    >"${facts}/seen" 2>/dev/null || true
+  file=$(trusted_file)
+  { exec {mounts}<"/proc/${pid}/ns/mnt" {root}<"/proc/${pid}/root"; } \
+    2>/dev/null || return 0
+  if [[ $(systemctl show --property MainPID --value docker.service) == \
+  "${pid}" ]]; then
+    nsenter --mount="/dev/fd/${mounts}" --root="/dev/fd/${root}" \
+      stat --dereference --format '%d:%i %n' -- "${tls_directory}" "${file}" \
+      >"${facts}/seen" 2>/dev/null || true
+  fi
+  exec {mounts}<&- {root}<&-
 }
 
 # Asks the daemon as a client whose key is on this machine, where there is one:

@@ -49,6 +49,24 @@ files_of_variables() {
   done < <(daemon_property EnvironmentFiles)
 }
 
+# Prints the folder of dockerd's data, where it was asked for that.
+data_folder() {
+  local info
+  info=$(cat -- "${facts}/info" 2>/dev/null) || true
+  if [[ ${info} == *' /'* ]]; then printf '/%s\n' "${info#*' /'}"; fi
+}
+
+# Prints the programs that systemd runs for docker.service.
+programs_of_service() {
+  local property line
+  for property in Exec{Condition,Start{Pre,,Post},Reload,Stop,StopPost}; do
+    while IFS= read -r line; do
+      line=${line#*' path='}
+      printf '%s\n' "${line%% ;*}"
+    done < <(daemon_property "${property}")
+  done
+}
+
 # Prints the files that docker.service reads beside its unit: its drop-ins, and
 # those of EnvironmentFile= that are there.
 files_of_service() {

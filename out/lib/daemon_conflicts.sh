@@ -135,7 +135,7 @@ value_in_unit() { # value_in_unit VARIABLE
 own_option_in() { # own_option_in TEXT
   local word
   for word in $(unquoted "$1"); do
-    if [[ ${word} =~ ^(${own_flags}) ]]; then
+    if [[ ${word} =~ ^(${own_flags})(=|$) ]]; then
       printf '%s\n' "${BASH_REMATCH[1]}"
       return
     fi

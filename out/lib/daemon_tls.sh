@@ -163,6 +163,7 @@ remove_what_was_before() {
 # What may not be: found before anything is changed.
 look_before_switch() {
   read_stock_command
+  need_system_folder "${dockerd%/*}"
   look_for_conflicts
   check_tls_directory
   check_previous

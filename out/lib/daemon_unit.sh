@@ -1,7 +1,7 @@
 # ---- The unit's command, as systemd reads it --------------------------------
 
 # Options that are the drop-in's alone, and the same as keys of daemon.json.
-own_flags='-[Dv]*H|--host|--tls'
+own_flags='-[Dv]*H.*|--host|--tls[a-z]*'
 own_keys=(hosts)
 for word in "${dockerd_words[@]}"; do
   if [[ ${word} =~ ^--([^=]+) && ${word} != --tls* ]]; then
@@ -74,7 +74,7 @@ read_stock_command() {
     fi
     last=${plain}
     if [[ ${plain} =~ ^(-H|--host$|--host=) ]]; then continue; fi
-    [[ ! ${plain} =~ ^(${own_flags}|[#\;]) ]] ||
+    [[ ! ${plain} =~ ^((${own_flags})(=|$)|[#\;]) ]] ||
       die 2 \
         "the ExecStart= of ${unit} passes ${plain} itself; take it out there" \
         "(systemctl edit --full docker.service); ${leaves}"
@@ -116,12 +116,18 @@ is_running_as_told() {
 }
 
 # Prints what is wrong with these words, or nothing. A file or a variable that
-# is read only at its start may let dockerd listen elsewhere.
+# is read only at its start may say anew what the site decides: of two words the
+# last one counts.
 words_problem() {
-  local words pattern=$'\n(-H[=\n]?|--host[=\n])([^\n]+)'
+  local words word
   if ! words=$(other_words); then
     printf 'dockerd does not run with the new flags\n'
-  elif [[ $'\n'${words} =~ ${pattern} ]]; then
-    printf 'dockerd listens elsewhere too: %s\n' "${BASH_REMATCH[2]}"
+    return
   fi
+  words=$'\n'${words}
+  while IFS= read -r word; do
+    if [[ ${word} =~ ^(${own_flags})(=|$) ]]; then
+      printf 'dockerd was told more: %s\n' "${word}"
+    fi
+  done <<<"${words//$'\n-H\n'/$'\n-H '}"
 }

@@ -81,16 +81,17 @@ stop_impostor() {
 # True when it hangs up: only a read that waits in vain ends with more than 1.
 knock_at_impostor() {
   local connection
-  exec {connection}<>"/dev/tcp/${impostor%:*}/${impostor#*:}"
-  printf 'this is no handshake\n' >&"${connection}"
-  read -r -t 10 -N 100 -u "${connection}" || (($? == 1))
+  { exec {connection}<>"/dev/tcp/${impostor%:*}/${impostor#*:}"; } 2>/dev/null ||
+    return 1
+  printf 'this is no handshake\n' 1>&"${connection}" 2>/dev/null
+  read -r -t 10 -N 100 -u "${connection}" 2>/dev/null || (($? == 1))
 }
 
 # The impostor serves one connection after the other: once it has hung up on
 # this one, its log of those before is complete. False where somebody else holds
 # a connection: then it has not heard of docker either.
 is_impostor_free() {
-  run_for 10 knock_at_impostor &>/dev/null
+  run_for 10 knock_at_impostor
 }
 
 heard=1 # 0 once the impostor was not free for docker: nothing shows any more

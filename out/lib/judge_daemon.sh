@@ -55,10 +55,45 @@ unread_change() { # unread_change FILE
   )
 }
 
+# Prints the name of each CA that dockerd asks a client's certificate of, as it
+# read them at its start.
+names_asked_for() {
+  local line is_list=0 address=${probe_address}
+  if [[ ${address} == *:* ]]; then address="[${address}]"; fi
+  while IFS= read -r line; do
+    if [[ ${line} == 'Acceptable client certificate CA names' ]]; then
+      is_list=1
+    elif [[ ${line} =~ ^[A-Z][A-Za-z\ ]*: || ${line} == --- ]]; then
+      is_list=0
+    elif ((is_list)); then
+      printf '%s\n' "${line}"
+    fi
+  done < <(
+    timeout --foreground 10 openssl s_client -nameopt RFC2253 \
+      -connect "${address}:${listen_port}" </dev/null 2>/dev/null
+  )
+}
+
+# Prints how these differ from the names in a file that is the site's.
+loaded_problem() { # loaded_problem FILE
+  local asked_for wanted certificate
+  local -a certificates
+  read_certificates "$1"
+  wanted=$(for certificate in "${certificates[@]}"; do
+    openssl x509 -noout -subject -nameopt RFC2253 <<<"${certificate}"
+  done)
+  asked_for=$(names_asked_for | sort)
+  wanted=$(sort <<<"${wanted//subject=/}")
+  if [[ ${asked_for} != "${wanted}" ]]; then
+    printf 'dockerd asks for certificates of %s, and %s has %s; ' \
+      "${asked_for//$'\n'/ and }" "$1" "${wanted//$'\n'/ and }"
+  fi
+}
+
 # Prints what is another file or folder for dockerd than for everybody.
 unseen_by_daemon() { # unseen_by_daemon FILE
   local line seen
-  seen=$(<"${facts}/seen")
+  seen=$(cat -- "${facts}/seen" 2>/dev/null) || true
   while IFS= read -r line; do
     if [[ $'\n'${seen}$'\n' != *$'\n'"${line}"$'\n'* ]]; then
       printf 'dockerd sees another %s, or none; ' "${line#* }"
@@ -100,7 +135,8 @@ verify_authorities() {
   remedy='carry ca-public.pem from the CA again; run 20-configure-daemon.sh'
   file=$(trusted_file)
   own=$(own_bundle)
-  asked="the sha256 of each certificate in ${file}, in DER; stat"
+  asked="the sha256 of each certificate in ${file}, in DER; stat; openssl"
+  asked+=" s_client -connect ${probe_address}:${listen_port}"
   digests=$(list_digests "${file}")
   problem=$(authorities_problem "${file}" "${own}" "${digests}")
   if [[ -z ${problem} ]]; then
@@ -108,7 +144,7 @@ verify_authorities() {
     remedy='systemctl cat docker.service: take out what binds or hides paths'
   fi
   if [[ -z ${problem} ]]; then
-    problem=$(unread_change "${file}")
+    problem=$(loaded_problem "${file}")$(unread_change "${file}")
     remedy=${restart_dockerd}
   fi
   if [[ -z ${problem}${own} ]]; then
@@ -157,7 +193,7 @@ verify_folders() {
 verify_service_files() {
   local file fault problem='' evidence=''
   local what='what docker.service and docker.socket read besides is'
-  what+=' root:root 644 or less'
+  what+=' root:root 644 or less, and what they run 755'
   while IFS= read -r file; do
     if [[ -z ${file} || ${file} -ef /dev/null || ${file} -ef ${drop_in} ]]; then
       continue
@@ -169,14 +205,14 @@ verify_service_files() {
     files_of_service
     files_of_socket
   )
-  if [[ -z ${evidence} ]]; then
-    report FILE-9 SKIP "${what}" \
-      'no other drop-in, no EnvironmentFile=, no docker.socket' ''
-    return
-  fi
+  while IFS= read -r file; do
+    evidence+="${file} "
+    fault=$(file_problem "${file}" root:root 755)
+    [[ -z ${fault} ]] || problem+="${fault}; "
+  done < <(programs_of_service)
   asked="stat --format '%U:%G %a' ${evidence% }"
   judge FILE-9 "${what}" "${problem%; }" "${evidence% }" \
-    'chown root:root those files; chmod 644 them'
+    'chown root:root those files; chmod 644 them, and programs 755'
 }
 
 verify_options_file() {

@@ -86,6 +86,32 @@ other_listeners() {
   done
 }
 
+# Prints what dockerd was told again, after the site's words, of what the site
+# decides: the last word counts.
+told_again() {
+  local word own=' '
+  for word in "${dockerd_words[@]}"; do own+="${word%%=*} "; done
+  while IFS= read -r word; do
+    if [[ ${word} =~ ^--tls[a-z]*(=|$) ]] ||
+      [[ ${word} == --* && ${own} == *" ${word%%=*} "* ]]; then
+      printf 'it was told %s too; ' "${word}"
+    fi
+  done < <(running_arguments | tail --lines=+$((${#dockerd_words[@]} + 2)))
+}
+
+# Prints which unit's files systemd has not read since they were changed: what
+# is judged is not what it would start.
+unread_units() {
+  local unit
+  for unit in docker.service docker.socket; do
+    if [[ $(unit_property "${unit}" NeedDaemonReload) == yes ]]; then
+      printf 'the files of %s were changed since systemd read them: run' \
+        "${unit}"
+      printf ' systemctl daemon-reload and verify again; '
+    fi
+  done
+}
+
 # What it was started with, and what the kernel says of where it listens: flags
 # come from variables, from daemon.json and from socket units too.
 verify_flags() { # verify_flags [CIS_ITEM]
@@ -94,7 +120,8 @@ verify_flags() { # verify_flags [CIS_ITEM]
   what="dockerd runs with ${words[*]%%=/*}, then its drop-in's other words"
   evidence=$(running_arguments)
   evidence+=$'\n'"of systemd's command: $(command_of_systemd)"
-  problem=$(words_difference)$(other_listeners)$(listener_problem)
+  problem=$(unread_units)$(words_difference)$(told_again)$(other_listeners)
+  problem+=$(listener_problem)
   asked='tr "\0" "\n" </proc/MAINPID/cmdline; systemctl show --property'
   asked+=" ExecStart docker.service; cat ${drop_in} /proc/net/{tcp,tcp6,unix}"
   judge DAEMON-1 "${what} alone, and listens nowhere else" "${problem%; }" \

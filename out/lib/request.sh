@@ -73,7 +73,7 @@ undo_request() {
     remove_file "${file}/${request_file}.new"
   done
   # A killed run leaves a key under a name that ends with .new.
-  for file in "${renewal}" "${folder}"/previous{,.new}; do
+  for file in "${renewal}" "${folder}/previous"; do
     undo_working_files "${file}/${key_file}"{,.new} \
       "${file}/${certificate_file}"
   done
@@ -84,7 +84,6 @@ undo_request() {
   fi
   undo_folder "${renewal}"
   undo_folder "${folder}/previous"
-  undo_folder "${folder}/previous.new"
   undo_folder "${folder}"
 }
 

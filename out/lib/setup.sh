@@ -111,11 +111,6 @@ check_for_other_ca() {
     has "${options[*]}" --dir || ! has "${chosen[*]}" needs:passphrase; then
     return
   fi
-  for file in "${PWD}/docker-tls" "${home%/*}/docker-tls"; do
-    [[ ! -e ${file}/${ca_key} ]] || die 2 \
-      "there is a CA in ${file}, and none in ${dir}: give --dir ${file}, or" \
-      "move that folder to ${dir}"
-  done
   for file in "${installed_authorities[@]}"; do
     if [[ ! -r ${file} ]]; then continue; fi
     subject=$(openssl x509 -in "${file}" -noout -subject -nameopt RFC2253)
@@ -247,6 +242,27 @@ run_one() { # run_one NUMBER STEP [--undo]
   ((! status)) || may_be_left_out "$2" "${status}" || exit "${status}"
 }
 
+# The next run, and each script, finds the folder without --dir: nobody would
+# trust a second CA.
+remember_folder() {
+  local link=${HOME}/docker-tls.link
+  if [[ ${dir} != "${HOME}/docker-tls" && ! -e ${link} && ! -L ${link} &&
+    -w ${HOME} ]]; then
+    run ln -sT -- "${dir}" "${link}"
+  fi
+}
+
+# The link stays as long as a key of this site is in the folder.
+forget_folder() {
+  local party key link=${HOME}/docker-tls.link
+  while read -r party key _; do
+    if [[ -e ${dir}/${party}/${key} ]]; then return; fi
+  done < <(printf '%s\n' "${party_rows[@]}")
+  if [[ -L ${link} && $(realpath -m -- "${link}") == "${dir}" ]]; then
+    remove_file "${link}"
+  fi
+}
+
 # Keeps what --as said for the next run, which may come without it.
 write_parties() { # write_parties [PARTY]...
   local text
@@ -271,6 +287,7 @@ apply_steps() {
   fi
   open_folder "${dir}"
   lock "${dir}/.lock"
+  remember_folder
   write_parties "${named[@]}" "${known[@]}"
   leaves='the scripts reported ok above are done; run this again to finish'
   for number in "${!chosen[@]}"; do
@@ -287,6 +304,7 @@ apply_steps() {
 # comes after a certificate that is not here yet is shown, and does not count.
 check_steps() {
   local step status blocked=0
+  remember_folder
   write_parties "${named[@]}" "${known[@]}"
   for step in "${chosen[@]}"; do
     if await_certificate "${step}"; then blocked=1; fi
@@ -321,6 +339,13 @@ undo_steps() {
   done
   # On a host without certificates no script has had files there.
   undo_folder "${dir}"
+  forget_folder
+  for party in "${dir}"/{hosts,clients}/*/; do
+    party=${party#"${dir}"/}
+    [[ ! -d ${dir}/${party} ]] || has "${parties[*]}" "${party%/}" ||
+      note "kept: ${dir}/${party}, of no party of this site; its own site's" \
+        'setup.sh --undo is for that'
+  done
   note 'undone'
 }
 

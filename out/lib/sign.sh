@@ -208,12 +208,20 @@ new_certificate_of() { # new_certificate_of NAME
 # who has had a public key, by that one's.
 load_ledger() {
   local mark party begins ends digest key issuer names
+  local -A others=()
   if [[ ! -f ${ledger} ]]; then return; fi
   while read -r mark party begins ends digest key issuer names _; do
     if [[ ${mark} == '#' ]]; then continue; fi
     listed[${digest}]="${party} ${begins} ${ends} ${issuer} ${names}"
     had_key[${key}]+=" ${party}"
+    if [[ ${party} == "${party_folder}"/* && ${ends} > ${now} &&
+      -z ${names_wanted[${party#*/}]:-} ]]; then
+      others[${party}]=1
+    fi
   done <"${ledger}"
+  ((! ${#others[@]})) ||
+    note "certified by this CA, and not of this site: ${!others[*]}." \
+      'Two sites want two CAs, each with a --dir of its own'
 }
 
 # True when a party's certificate is in the ledger, for its names, and valid

@@ -222,12 +222,12 @@ verify_plain_http() {
 
 connect() { # connect ADDRESS PORT
   local connection
-  exec {connection}<>"/dev/tcp/$1/$2"
+  { exec {connection}<>"/dev/tcp/$1/$2"; } 2>/dev/null
 }
 
 # True when somebody takes a connection within 5 seconds.
 can_connect() { # can_connect ADDRESS PORT
-  run_for 5 connect "$1" "$2" 2>/dev/null
+  run_for 5 connect "$1" "$2"
 }
 
 # Refused connections, beside one to the TLS port that is accepted. The kernel

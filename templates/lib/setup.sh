@@ -340,6 +340,12 @@ undo_steps() {
   # On a host without certificates no script has had files there.
   undo_folder "${dir}"
   forget_folder
+  for party in "${dir}"/{hosts,clients}/*/; do
+    party=${party#"${dir}"/}
+    [[ ! -d ${dir}/${party} ]] || has "${parties[*]}" "${party%/}" ||
+      note "kept: ${dir}/${party}, of no party of this site; its own site's" \
+        'setup.sh --undo is for that'
+  done
   note 'undone'
 }
 

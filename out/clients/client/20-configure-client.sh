@@ -5,7 +5,7 @@
 # Reads:      DIR/clients/client/: client-key.pem, client-certificate.pem,
 #             ca-public.pem
 # Writes:     ~/.docker/: ca.pem, cert.pem, key.pem; ~/.docker/before-dockseal/:
-#             record, digests, key.pem, cert.pem, ca.pem;
+#             record, digests, trusted.pem, key.pem, cert.pem, ca.pem;
 #             ~/.docker/contexts/meta/DIGEST/meta.json;
 #             ~/.docker/contexts/tls/DIGEST/docker/: ca.pem, cert.pem, key.pem;
 #             DIR/clients/client/: client-key.pem, client-certificate.pem,
