@@ -15,11 +15,7 @@ lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 readonly script=@{script}
 # mutual: TLS on both sides; server-only: without client certificates.
 readonly daemon_mode=@{daemon_mode}
-readonly -a names=(
-  #% for entry in names
-  @{entry}
-  #% endfor
-)
+readonly alternative_names=@{alternative_names}
 readonly drop_in=@{drop_in}
 readonly tls_directory=@{tls_directory}
 readonly probe_address=@{probe_address}

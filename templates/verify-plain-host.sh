@@ -89,7 +89,7 @@ main() {
   verify_ranges
   verify_plain_answer
   verify_places
-  finish_report
+  finish_report "${came_to_its_end}"
 }
 
 main "$@"

@@ -177,9 +177,14 @@ keep_previous_authority() {
 }
 
 need_next_authority() {
-  local missing
+  local missing file
   [[ -e ${next}/${ca_key_file} && -e ${next}/${ca_certificate_file} ]] ||
     die 2 "there is no next CA: --begin first; ${leaves}"
+  while read -r file; do
+    [[ ${file} == "${ca_key_file}" || ${file} == "${ca_certificate_file}" ]] ||
+      die 2 "${next}/${file} is none of the CA's files; move it out of there;" \
+        "${leaves}"
+  done < <(ls -A -- "${next}")
   missing=$(parties_without_next)
   [[ -z ${missing} ]] ||
     die 2 "${missing% } would not trust the next CA: run setup.sh; ${leaves}"

@@ -179,7 +179,12 @@ install_files() {
     $(stat --dereference --format '%a' -- "${docker_config}") != 700 ]]; then
     run chmod 0700 -- "${docker_config}"
   fi
-  if are_files_installed; then record_digests; else put_files_in_place; fi
+  if are_files_installed; then
+    remove_leftovers
+    record_digests
+  else
+    put_files_in_place
+  fi
   if ! is_same_file "${ca}" "${trusted}"; then
     keep_copy "${docker_config}/ca.pem" "${trusted}"
   fi

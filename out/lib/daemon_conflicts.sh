@@ -333,7 +333,7 @@ check_tls_conflicts() { # check_tls_conflicts ARGUMENT...
   refuse_keys 'and dockerd refuses both' \
     tls tlsverify tlscacert tlscert tlskey "${own_keys[@]}"
   check_machine
-  exit 0
+  exit "${came_to_its_end}"
 }
 
 check_plain_conflicts() { # check_plain_conflicts ARGUMENT...
@@ -344,5 +344,5 @@ check_plain_conflicts() { # check_plain_conflicts ARGUMENT...
   refuse_keys 'and the site has mode: plain' \
     tls tlsverify tlscacert tlscert tlskey
   check_machine
-  exit 0
+  exit "${came_to_its_end}"
 }

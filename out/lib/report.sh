@@ -66,10 +66,10 @@ judge() { # judge ID WHAT PROBLEM EVIDENCE REMEDY [CIS_ITEM]
   fi
 }
 
-finish_report() {
+finish_report() { # finish_report [STATUS]
   if ((has_items && ! json)); then
     printf 'CIS items are those of the %s.\n' "${benchmark}"
   fi
   if ((failed)); then exit 4; fi
-  exit 0
+  exit "${1:-0}"
 }

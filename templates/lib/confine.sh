@@ -35,6 +35,9 @@ is_confined() {
       ${status} == *$'\nSeccomp:\t2\n'* ]]
 }
 
+# The status of what has come to its end there: systemd says 0 of what it stops.
+readonly came_to_its_end=100
+
 # Prints a path as systemd reads one in a list.
 listed_path() { # listed_path PATH
   local text=${1//\\/\\\\}
@@ -81,7 +84,7 @@ folder_or_above() { # folder_or_above FOLDER
   if [[ -d $1 ]]; then
     printf '%s\n' "$1"
     return
-  elif compgen -G "$1"; then
+  elif [[ $1 == *[*?[]* ]] && compgen -G "$1"; then
     return
   fi
   for path in "$1" "$(realpath --canonicalize-missing -- "${1:-/}")"; do
@@ -233,10 +236,10 @@ run_confined() {
       /bin/bash -p -- "${words[@]//'$'/'$$'}" </dev/null 2>&1 >&3 | cat >&2
   } 3>&1 | cat || status=$?
   # systemd.exec(5): from 200 on it could not be made; 255 is a signal.
-  ((status < 200)) ||
+  ((status != 0 && status < 200)) ||
     die 1 "systemd made no sandbox, or ended it (status ${status});" \
       "journalctl --unit ${facts##*/} says why; ${leaves}"
-  ((status == 0)) || exit "${status}"
+  ((status == came_to_its_end)) || exit "${status}"
   close_facts
   facts=''
   trap - EXIT HUP INT TERM

@@ -16,8 +16,13 @@ installed_generation() {
 }
 
 check_tls_directory() {
-  if [[ ! -e ${tls_directory} && ! -L ${tls_directory} ||
-    -n $(installed_generation) ]]; then
+  if [[ -n $(installed_generation) ]]; then
+    [[ -e ${tls_directory}/${ca_certificate_file} ]] ||
+      die 2 "${tls_directory}/${ca_certificate_file} is gone, and nothing else" \
+        "tells which CA is trusted here: put it back, or run this with --undo" \
+        "first; ${leaves}"
+    return
+  elif [[ ! -e ${tls_directory} && ! -L ${tls_directory} ]]; then
     return
   fi
   die 2 \

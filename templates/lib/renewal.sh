@@ -73,7 +73,7 @@ choose_pair() {
     open_folder "${folder}/previous"
   fi
   for file in "${renewed_key}" "${renewed_certificate}" "${key}" \
-    "${certificate}"; do
+    "${certificate}" "${folder}/previous/"{"${key_file}","${certificate_file}"}; do
     [[ ! -e ${file} || -f ${file} ]] ||
       die 2 "${file} is not a regular file; ${leaves}"
   done
@@ -91,7 +91,8 @@ keep_previous_pair() {
   local file
   open_folder "${folder}/previous"
   for file in "${key_file}" "${certificate_file}"; do
-    keep_copy "${folder}/${file}" "${folder}/previous/${file}"
+    keep_copy "${folder}/${file}" "${folder}/previous/${file}.new"
+    run mv -fT -- "${folder}/previous/${file}.new" "${folder}/previous/${file}"
   done
 }
 

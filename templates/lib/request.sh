@@ -75,7 +75,7 @@ undo_request() {
   # A killed run leaves a key under a name that ends with .new.
   for file in "${renewal}" "${folder}/previous"; do
     undo_working_files "${file}/${key_file}"{,.new} \
-      "${file}/${certificate_file}"
+      "${file}/${certificate_file}"{,.new}
   done
   undo_working_files "${key}" "${key}.new"
   # Where this machine has no CA, these were carried here.

@@ -105,6 +105,8 @@ content_problem() { # content_problem REQUEST NAME
   if [[ ${subject} != "subject=CN=$2" ]]; then
     printf 'it asks for %s, and this CA certifies CN=%s here\n' \
       "${subject#subject=}" "$2"
+  elif [[ ! ${structure} =~ (UTF8|PRINTABLE)STRING\ *:"$2"$'\n' ]]; then
+    printf 'its name is written neither in UTF-8 nor as a printable string\n'
   elif [[ ${type} != "${type_wanted[$2]}" ]]; then
     printf 'its key is %s, and this CA certifies %s here\n' "${type}" \
       "${type_wanted[$2]}"
@@ -387,7 +389,8 @@ need_room() { # need_room FOLDER
 }
 
 # What a party is to trust: this CA. While the CA is rolled over, both, once it
-# has heard of one; but who joins after the switch never needs the old one.
+# has heard of one; who joins after the switch gets the new one alone, and
+# reaches a host once that has renewed.
 authorities_for() { # authorities_for FILE
   local both=${dir}/ca/authorities.pem
   if [[ ! -e $1 || ! -e ${both} ]]; then

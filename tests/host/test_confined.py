@@ -26,7 +26,7 @@ from tests.host.support import (
 pytestmark = [pytest.mark.no_probe_image, pytest.mark.upstream]
 SCRIPT = f"/root/out/{VERIFY_HOST}"
 # The end of the part that runs in the sandbox.
-END = "\n  finish_report\n}\n"
+END = '\n  finish_report "${came_to_its_end}"\n}\n'
 WORK = "/root/docker-tls"
 TTL = "/proc/sys/net/ipv4/ip_default_ttl"
 LISTENER = 'IO::Socket::INET->new(LocalAddr => "127.0.0.1:4444", Listen => 1) or exit 1'
@@ -187,6 +187,19 @@ def test_ctrl_c_ends_the_sandbox(clean: Host) -> None:
     terminal.interrupt()
     assert terminal.wait() == 130
     assert clean.bash("pgrep --full --exact 'sleep 1234' || true").stdout == ""
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("how", ["stop", "kill --signal=HUP", "kill --signal=TERM", "kill --signal=KILL"])
+def test_a_sandbox_that_is_stopped_proves_nothing(clean: Host, how: str) -> None:
+    """systemd counts a service that it has stopped among those that ended well."""
+    wait = "\n  printf 'waiting\\n' >&2; sleep 1234"
+    script = changed(clean, SCRIPT, (END, f"{wait}{END}"))
+    stop = f'until grep --quiet waiting /run/said; do sleep 0.1; done; systemctl {how} "dockseal-confined.*"'
+    clean.bash("rm -f /run/said; touch /run/said")
+    result = clean.bash(f"({stop}) & bash {script} 2>/run/said", check=False)
+    assert result.status == 1
+    assert "systemd made no sandbox, or ended it" in clean.read("/run/said")
 
 
 @pytest.mark.one_release

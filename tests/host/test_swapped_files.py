@@ -74,3 +74,14 @@ def test_another_ca_that_nobody_announced_takes_no_host_over(ready: Host, edit: 
     for words in (["--undo"], [], ["--undo"]):
         ready.run(["bash", CONFIGURE, "--yes", *words])
     ready.bash(f"cp -a /run/good/. {FOLDER}/")
+
+
+def test_where_the_ca_was_deleted_none_is_taken_in_its_place(ready: Host) -> None:
+    """dockerd runs on with the CA that it has read, and nothing tells which one that was."""
+    ready.run(["bash", CONFIGURE, "--yes"])
+    ready.bash("mv $(realpath /etc/docker/tls)/ca-public.pem /run/ca-public.pem")
+    done = ready.run(["bash", CONFIGURE, "--yes"], check=False)
+    assert (done.status, "/etc/docker/tls/ca-public.pem is gone" in done.stderr) == (2, True), done.output
+    ready.bash("mv /run/ca-public.pem $(realpath /etc/docker/tls)")
+    ready.run(["bash", CONFIGURE, "--yes"])
+    ready.run(["bash", CONFIGURE, "--yes", "--undo"])

@@ -233,7 +233,7 @@ def verify(names: Names, host: Host) -> Step:
         context |= {
             **_certificate(names, host),
             "daemon_mode": host.mode,
-            "names": (*host.names, *host.ip_addresses),
+            "alternative_names": names.host_alternative_names(host),
             "warn_days": host.warn_days,
         }
         files = (names.files.ca_certificate, names.server.certificate, names.server.key)

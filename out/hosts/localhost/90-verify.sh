@@ -23,10 +23,7 @@ lib=$(/usr/bin/realpath -e -- "${lib:?run: bash FILE}") || exit 2
 readonly script='hosts/localhost/90-verify.sh'
 # mutual: TLS on both sides; server-only: without client certificates.
 readonly daemon_mode='mutual'
-readonly -a names=(
-  'localhost'
-  '127.0.0.1'
-)
+readonly alternative_names='DNS:localhost,IP:127.0.0.1'
 readonly drop_in='/etc/systemd/system/docker.service.d/override.conf'
 readonly tls_directory='/etc/docker/tls'
 readonly probe_address='127.0.0.1'
