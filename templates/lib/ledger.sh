@@ -20,7 +20,8 @@ line_that_is_none() {
   local line number=0
   while IFS= read -r line; do
     number=$((number + 1))
-    if ((number > 1)) && [[ ! ${line} =~ ^[0-9A-F]+(\ [^ ]+){8} ]]; then
+    if ((number > 1)) && [[ ! ${line} =~ ^[0-9A-F]+(\ [^ ]+){8} ||
+      ${line} == *[[:cntrl:]]* ]]; then
       printf 'line %d: %s\n' "${number}" "${line}"
       return
     fi
@@ -28,14 +29,15 @@ line_that_is_none() {
 }
 
 # Stops where the ledger is cut off, as by a full disk, or has a line that is
-# none: who has a certificate would be forgotten. It may be of any size.
+# none, or twice: who has which certificate would be forgotten. It may be of any
+# size.
 need_ledger() {
   if [[ ! -e ${ledger} && ! -L ${ledger} ]]; then return; fi
   [[ -f ${ledger} && -r ${ledger} ]] ||
     die 2 "${ledger} is no regular file that $(user_name) may read; ${leaves}"
   [[ $(head --lines=1 -- "${ledger}") == "${ledger_header}" &&
     $(tail --bytes=1 -- "${ledger}" | wc --lines) == 1 &&
-    -z $(line_that_is_none) ]] ||
+    -z $(line_that_is_none)$(sort -- "${ledger}" | uniq --repeated) ]] ||
     die 2 \
       "${ledger} is empty, cut off or edited: bring it back from a back-up," \
       'or move it away and run ca/20-sign-servers.sh and' \

@@ -465,7 +465,9 @@ def test_another_ca_is_refused_whatever_became_of_the_file(home: Home, before: s
     finally:
         home.bash(f"cp -p kept/*.pem {FOLDER}; rm -rf /run/another")
     assert said.status == 2
-    words = "somebody has changed it" if before == "changed" else "it holds another CA than the one that is trusted here"
+    words = (
+        "somebody has changed it" if before == "changed" else "it holds another CA than the one that is trusted here"
+    )
     assert words in said.stderr
 
 

@@ -653,7 +653,11 @@ CERTIFICATES: dict[str, tuple[dict[str, object], set[str], str]] = {
     ),
     "it ends in 29 of its 30 days": ({"begins": -DAY, "ends": 29 * DAY}, set(), ""),
     "one name is missing": ({"names": ("localhost", "127.0.0.1")}, {"CERT-4"}, "it is for DNS:localhost,IP:127.0.0.1"),
-    "one address is missing": ({"names": ("localhost", "docker.example")}, {"CERT-4"}, "it is for DNS:localhost,DNS:docker.example"),
+    "one address is missing": (
+        {"names": ("localhost", "docker.example")},
+        {"CERT-4"},
+        "it is for DNS:localhost,DNS:docker.example",
+    ),
     # What dockerd does not accept for another reason too shows nothing of the
     # server's certificate as a client: TLS-6 must not claim otherwise.
     "it has expired": (

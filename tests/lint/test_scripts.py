@@ -56,7 +56,22 @@ PROGRAMS = {
         "mv",
         "readlink",
     ),
-    *("realpath", "rm", "rmdir", "sha256sum", "sleep", "sort", "stat", "sync", "tail", "tar", "timeout", "tr", "wc"),
+    *(
+        "realpath",
+        "rm",
+        "rmdir",
+        "sha256sum",
+        "sleep",
+        "sort",
+        "stat",
+        "sync",
+        "tail",
+        "tar",
+        "timeout",
+        "tr",
+        "uniq",
+        "wc",
+    ),
 }
 BUILTINS = {
     *(
@@ -280,7 +295,11 @@ def test_no_function_loses_all_that_it_says_of_its_failure() -> None:
 
 def silenced_calls(text: str, longer: set[str]) -> list[str]:
     """Return the calls of functions whose standard error is thrown away, also where another function runs them."""
-    calls = [one["Cmd"]["Args"] for one in statements(tree(text)) if "Args" in one.get("Cmd", {}) and throws_away(one["Redirs"])]
+    calls = [
+        one["Cmd"]["Args"]
+        for one in statements(tree(text))
+        if "Args" in one.get("Cmd", {}) and throws_away(one["Redirs"])
+    ]
     return [name for words in calls for name in map(literal, words) if name in longer]
 
 

@@ -107,7 +107,11 @@ def test_a_bundle_that_is_trusted(
         pytest.param(EVIL, ONE, None, "it holds another CA than the one that is trusted here", id="another"),
         pytest.param(EVIL, BUNDLE, None, "it holds another CA than the one that is trusted here", id="none of two"),
         pytest.param(
-            EVIL, b"# ours\n" + ONE, None, "it holds another CA than the one that is trusted here", id="beside a comment"
+            EVIL,
+            b"# ours\n" + ONE,
+            None,
+            "it holds another CA than the one that is trusted here",
+            id="beside a comment",
         ),
         pytest.param(LEAF.certificate_pem, ONE, None, "not of a CA of this kind", id="no CA"),
         pytest.param(ONE + LEAF.certificate_pem, ONE, None, "not of a CA of this kind", id="a leaf beside it"),

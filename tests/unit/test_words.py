@@ -188,7 +188,7 @@ def test_each_other_place_to_listen_is_named(tmp_path: Path, more: str, said: st
 )
 def test_what_the_site_decides_is_told_once(tmp_path: Path, more: str, said: list[str]) -> None:
     running = one_each(f"{DOCKERD} {SITE} --userns-remap=default {KEPT}") + f"  {more}" * bool(more)
-    code = 'dockerd_words+=(--userns-remap=default)\ntold_again'
+    code = "dockerd_words+=(--userns-remap=default)\ntold_again"
     status, out, error = call(tmp_path, code, PLAIN, PLAIN, running)
     assert (status, error) == (0, "")
     assert out == "".join(f"it was told {word} too; " for word in said)
@@ -210,7 +210,20 @@ def test_what_the_site_decides_is_told_once(tmp_path: Path, more: str, said: lis
         (PLAIN.replace("-H unix", "--debug -H unix"), "dockerd does not run with the new flags"),
         ("", "dockerd does not run with the new flags"),
     ],
-    ids=["no more", "more", "-H", "--host", "-H in one", "of another name", "another CA", "no TLS", "removed", "longer", "not first", "none"],
+    ids=[
+        "no more",
+        "more",
+        "-H",
+        "--host",
+        "-H in one",
+        "of another name",
+        "another CA",
+        "no TLS",
+        "removed",
+        "longer",
+        "not first",
+        "none",
+    ],
 )
 def test_after_the_restart_the_site_s_words_must_come_first(tmp_path: Path, running: str, said: str) -> None:
     status, out, error = call(tmp_path, "words_problem", PLAIN, PLAIN, one_each(running))
