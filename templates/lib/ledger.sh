@@ -21,7 +21,7 @@ line_that_is_none() {
   while IFS= read -r line; do
     number=$((number + 1))
     if ((number > 1)) && [[ ! ${line} =~ ^[0-9A-F]+(\ [^ ]+){8} ||
-      ${line} == *[[:cntrl:]]* ]]; then
+      ${line} == *$'\r'* ]]; then
       printf 'line %d: %s\n' "${number}" "${line}"
       return
     fi

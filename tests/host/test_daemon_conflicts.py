@@ -85,7 +85,7 @@ def test_an_environment_line_may_not_set_what_the_flags_set(ready: Host) -> None
         ready.run(["systemctl", "daemon-reload"])
         refused(
             ready,
-            "an Environment= line of docker.service passes --tls to dockerd too; systemctl cat docker.service shows it",
+            "an Environment= line of docker.service passes --tlsverify to dockerd too; systemctl cat docker.service shows it",
         )
 
 
@@ -99,7 +99,7 @@ def test_somebody_elses_override_is_not_written_over(ready: Host) -> None:
 @pytest.mark.debian_options
 @pytest.mark.parametrize(
     ("value", "found"),
-    [("-H tcp://127.0.0.1:2375", "-H"), ("--debug --host=fd://", "--host"), ("--tlsverify=false", "--tls")],
+    [("-H tcp://127.0.0.1:2375", "-H"), ("--debug --host=fd://", "--host"), ("--tlsverify=false", "--tlsverify")],
     ids=["-H", "--host", "--tlsverify"],
 )
 def test_docker_opts_may_not_set_what_the_flags_set(ready: Host, value: str, found: str) -> None:
