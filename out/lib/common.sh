@@ -148,13 +148,6 @@ parse_options() { # parse_options ARGUMENT...
   done
   need_options_that_go_together
   find_home
-  # What setup.sh --dir has left.
-  if [[ -z ${dir} && -L ${HOME}/docker-tls.link ]]; then
-    dir=${HOME}/docker-tls.link
-    [[ -d ${dir} || ${verb} == undo ]] ||
-      die 2 "${dir} leads to a folder that is not here; bring it back, or" \
-        'remove the link'
-  fi
   dir=$(realpath --canonicalize-missing -- "${dir:-${HOME}/docker-tls}")
   [[ ! -e ${dir} || -d ${dir} ]] ||
     die 2 "${dir} is no folder; give another --dir"

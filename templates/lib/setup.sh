@@ -111,6 +111,10 @@ check_for_other_ca() {
     has "${options[*]}" --dir || ! has "${chosen[*]}" needs:passphrase; then
     return
   fi
+  file=${HOME}/docker-tls.link
+  [[ ! -e ${file}/${ca_key} ]] || die 2 \
+    "there is a CA in $(realpath -- "${file}"), and none in ${dir}: give that" \
+    "folder with --dir or, for another site, --dir ${dir}"
   for file in "${installed_authorities[@]}"; do
     if [[ ! -r ${file} ]]; then continue; fi
     subject=$(openssl x509 -in "${file}" -noout -subject -nameopt RFC2253)
@@ -242,12 +246,12 @@ run_one() { # run_one NUMBER STEP [--undo]
   ((! status)) || may_be_left_out "$2" "${status}" || exit "${status}"
 }
 
-# The next run, and each script, finds the folder without --dir: nobody would
-# trust a second CA.
+# A later run without --dir finds the CA: see check_for_other_ca.
 remember_folder() {
   local link=${HOME}/docker-tls.link
-  if [[ ${dir} != "${HOME}/docker-tls" && ! -e ${link} && ! -L ${link} &&
-    -w ${HOME} ]]; then
+  if has "${chosen[*]}" needs:passphrase && [[ -w ${HOME} && ! -e ${link} &&
+    ! -L ${link} && ${dir} != "${HOME}/docker-tls" &&
+    ! -e ${HOME}/docker-tls/${ca_key} ]]; then
     run ln -sT -- "${dir}" "${link}"
   fi
 }

@@ -58,7 +58,7 @@ def test_no_program_but_openssl_gets_the_passphrase(ready: Host) -> None:
         env={"passphrase": "exported before"},
         check=False,
     )
-    ready.bash("rm -- " + " ".join(f"/usr/local/sbin/{name}" for name in SPIED))
+    ready.bash("rm -- /root/docker-tls.link " + " ".join(f"/usr/local/sbin/{name}" for name in SPIED))
     told = ready.read("/run/spied")
     assert ready.exists("/root/spied/ca/ca-private.pem")
     assert PASSPHRASE not in told

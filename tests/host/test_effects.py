@@ -207,7 +207,7 @@ def plain(path: str) -> str:
     """Return a changed path as it is declared, with words for what only the run knows; "" for what is not whole."""
     if path.endswith(".new"):
         return ""
-    path = path.replace(".new/", "/")
+    path = path.replace(".dockseal.new/", "/").replace(".new/", "/")
     path = re.sub(r"^/tmp/tmp\.\w+(/.*)?$", "/tmp/RANDOM", path)
     path = re.sub(r"^(/run/dockseal-(?:probe|confined))\.\w+(/.*)?$", r"\1.RANDOM", path)
     path = re.sub(r"-[0-9a-f]{16}(?=/|$)", "-DIGEST", path)
