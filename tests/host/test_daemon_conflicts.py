@@ -85,7 +85,8 @@ def test_an_environment_line_may_not_set_what_the_flags_set(ready: Host) -> None
         ready.run(["systemctl", "daemon-reload"])
         refused(
             ready,
-            "an Environment= line of docker.service passes --tlsverify to dockerd too; systemctl cat docker.service shows it",
+            "an Environment= line of docker.service passes --tlsverify to dockerd too; "
+            "systemctl cat docker.service shows it",
         )
 
 

@@ -196,8 +196,8 @@ def plain_controls(host: Host) -> set[str]:
         pytest.param(
             f"sed -i '$s|$| --tlsverify=false --tlscert={WORK}/hosts/localhost/certificate.pem "
             f"--tlskey={WORK}/hosts/localhost/server-key.pem|' {{}}",
-            {"HMODE-1"},
-            "400 Bad Request",
+            {"DAEMON-1", "HMODE-1"},
+            "it was told --tls",
             id="it asks for TLS",
         ),
         pytest.param(
