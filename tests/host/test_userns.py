@@ -500,6 +500,20 @@ def test_a_user_of_the_host(remapper: Host, undone: None) -> None:
     assert results(remapper, "off") == ("SKIP", "SKIP")
 
 
+def test_an_account_that_comes_into_the_range_of_dockerds_own_user(no_ranges: Host, undone: None) -> None:
+    assert configure(no_ranges, "on", "--yes").status == 0
+    assert results(no_ranges, "on") == ("PASS", "PASS")
+    with account_of(no_ranges, "ann:x:100500:165535:::"):
+        status, found = verify(no_ranges, "on")
+        assert status == 4
+        assert (found["USERNS-1"]["result"], found["USERNS-2"]["result"]) == ("PASS", "FAIL")
+        assert found["USERNS-2"]["evidence"] == "; ".join(
+            f"in {path} {held('dockremap:100000:65536', number, 'ann')}"
+            for path, number in (("/etc/subuid", 100500), ("/etc/subgid", 165535))
+        )
+    assert results(no_ranges, "on") == ("PASS", "PASS")
+
+
 @contextmanager
 def account_of(host: Host, line: str) -> Iterator[None]:
     """Have one more line in /etc/passwd for a while."""
