@@ -125,6 +125,26 @@ def test_without_an_obstacle_it_configures_dockerd(configured: Host) -> None:
     assert "--tlsverify" in arguments(configured)
 
 
+STOP_JOURNAL = """
+systemctl stop systemd-journald.socket systemd-journald-dev-log.socket systemd-journald-audit.socket systemd-journald
+! systemctl is-active --quiet systemd-journald.service
+"""
+
+
+@pytest.mark.one_release
+def test_without_a_journal_it_configures_dockerd(configured: Host) -> None:
+    """The log tells whose handshake was refused; without it the alert does."""
+    assert configure(configured, "--undo").status == 0
+    configured.bash(STOP_JOURNAL)
+    try:
+        result = configure(configured)
+    finally:
+        configured.bash("systemctl start systemd-journald.socket systemd-journald-dev-log.socket systemd-journald")
+    assert result.status == 0, result.stderr
+    assert "--tlsverify" in arguments(configured)
+    assert ping(configured)
+
+
 def test_what_the_unit_passes_besides_the_sockets_is_kept(configured: Host) -> None:
     running = arguments(configured)
     stock = configured.bash("sed -n 's/^ExecStart=//p' \"$(systemctl show -p FragmentPath --value docker)\"").stdout
