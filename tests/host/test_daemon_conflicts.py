@@ -248,6 +248,17 @@ def test_a_port_in_use_is_told_with_its_process(ready: Host, place: str) -> None
         )
 
 
+@pytest.mark.one_release
+def test_the_name_of_a_process_tells_the_terminal_nothing(ready: Host) -> None:
+    program = "/opt/tests/busybox\x1b[2J\r"
+    ready.run(["cp", BUSYBOX, program])
+    with listener(ready, "127.0.0.1:2376", program) as pid:
+        assert "\x1b[2J\r" in ready.read(f"/proc/{pid}/comm")
+        said = f"port 2376 is in use by busybox [2J  (process {pid}); stop it, or set another port in the site file"
+        refused(ready, said)
+    ready.run(["rm", program])
+
+
 @pytest.mark.parametrize("place", ["127.0.0.2:2376", "127.0.0.1:2377"])
 def test_a_port_in_use_elsewhere_is_no_obstacle(ready: Host, place: str) -> None:
     with listener(ready, place):
@@ -255,9 +266,9 @@ def test_a_port_in_use_elsewhere_is_no_obstacle(ready: Host, place: str) -> None
 
 
 @contextmanager
-def listener(host: Host, place: str) -> Iterator[int]:
+def listener(host: Host, place: str, program: str = BUSYBOX) -> Iterator[int]:
     """Let something listen there, and give its process id."""
-    host.run(["systemd-run", "--quiet", "--unit=listener", BUSYBOX, "httpd", "-f", "-p", place, "-h", "/run"])
+    host.run(["systemd-run", "--quiet", "--unit=listener", program, "httpd", "-f", "-p", place, "-h", "/run"])
     try:
         # Field 4 of /proc/net/tcp is 0A for a socket that listens.
         host.bash(
