@@ -76,11 +76,11 @@ names_asked_for() {
 
 # Prints how these differ from the names in a file that is the site's.
 loaded_problem() { # loaded_problem FILE
-  local asked_for wanted certificate
+  local asked_for wanted pem
   local -a certificates
   read_certificates "$1"
-  wanted=$(for certificate in "${certificates[@]}"; do
-    openssl x509 -noout -subject -nameopt RFC2253 <<<"${certificate}"
+  wanted=$(for pem in "${certificates[@]}"; do
+    openssl x509 -noout -subject -nameopt RFC2253 <<<"${pem}"
   done)
   asked_for=$(names_asked_for | sort)
   wanted=$(sort <<<"${wanted//subject=/}")

@@ -60,7 +60,7 @@ def test_a_ledger_may_grow(machine: Machine) -> None:
     machine.make_all()
     ledger = machine.work / "ca/ledger.txt"
     serial, rest = ledger.read_text().splitlines(keepends=True)[-1].split(" ", 1)
-    ledger.write_text(ledger.read_text() + "".join(f"{serial[:-3]}{number:03} {rest}" for number in range(400)))
+    ledger.write_text(ledger.read_text() + "".join(f"{number:04}{serial} {rest}" for number in range(400)))
     assert ledger.stat().st_size > 65536
     machine.run(REQUEST, "--renew")
     machine.run(SIGN_SERVERS)
