@@ -186,7 +186,8 @@ install_files() {
     put_files_in_place
   fi
   if ! is_same_file "${ca}" "${trusted}"; then
-    keep_copy "${docker_config}/ca.pem" "${trusted}"
+    keep_copy "${docker_config}/ca.pem" "${trusted}.new"
+    run mv -fT -- "${trusted}.new" "${trusted}"
   fi
 }
 

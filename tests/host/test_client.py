@@ -582,7 +582,7 @@ def test_a_context_for_the_host_gets_an_answer(home: Home) -> None:
 def test_a_context_follows_a_new_certificate(home: Home) -> None:
     home.configure()
     home.host.bash('cp -a "$1" /run/client && rm "$1"/client-certificate.pem', FOLDER)
-    home.host.bash('mkdir -m 700 "$1"/previous && mv "$1"/client-key.pem "$1"/previous', FOLDER)
+    home.host.bash('mkdir -p -m 700 "$1"/previous && mv "$1"/client-key.pem "$1"/previous', FOLDER)
     setup(home.host, *CERTIFICATE_STEPS[3:], *UNATTENDED)
     assert home.host.read(f"{FOLDER}/client-key.pem") != home.host.read("/run/client/client-key.pem")
     said = home.configure().stderr
