@@ -83,6 +83,7 @@ loaded_problem() { # loaded_problem FILE
     openssl x509 -noout -subject -nameopt RFC2253 <<<"${pem}"
   done)
   asked_for=$(names_asked_for | sort)
+  asked_for=${asked_for:-no CA}
   wanted=$(sort <<<"${wanted//subject=/}")
   if [[ ${asked_for} != "${wanted}" ]]; then
     printf 'dockerd asks for certificates of %s, and %s has %s; ' \
