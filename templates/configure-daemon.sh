@@ -43,8 +43,8 @@ readonly client_certificate_file=@{client_certificate_file}
 readonly userns_remap=@{userns_remap}
 # D16, D22: what dockerd gets from this script, word by word and in this order.
 readonly -a dockerd_words=(
-  #% for word in dockerd_words
-  @{word}
+  #% for words in dockerd_words
+  @{words}
   #% endfor
 )
 #% if is_mutual

@@ -20,8 +20,8 @@ readonly ca_certificate_file=@{ca_certificate_file}
 readonly ledger_file=@{ledger_file}
 # D04: openssl genrsa -aes256 -out ca-private.pem 4096
 readonly -a key_command=(
-  #% for word in key_command
-  @{word}
+  #% for words in key_command
+  @{words}
   #% endfor
 )
 

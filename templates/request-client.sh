@@ -21,8 +21,8 @@ readonly certificate_file=@{certificate_file}
 readonly ca_certificate_file=@{ca_certificate_file}
 # D11: openssl genrsa -out client-key.pem 4096
 readonly -a key_command=(
-  #% for word in key_command
-  @{word}
+  #% for words in key_command
+  @{words}
   #% endfor
 )
 

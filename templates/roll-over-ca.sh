@@ -30,8 +30,8 @@ readonly -a parties=(
 )
 # D04: openssl genrsa -aes256 -out ca-private.pem 4096
 readonly -a key_command=(
-  #% for word in key_command
-  @{word}
+  #% for words in key_command
+  @{words}
   #% endfor
 )
 

@@ -38,8 +38,8 @@ readonly warn_days=@{warn_days}
 readonly userns_remap=@{userns_remap}
 # D16, D22: what dockerd has from 20-configure-daemon.sh, in this order.
 readonly -a dockerd_words=(
-  #% for word in dockerd_words
-  @{word}
+  #% for words in dockerd_words
+  @{words}
   #% endfor
 )
 

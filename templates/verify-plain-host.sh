@@ -23,8 +23,8 @@ readonly drop_in=@{drop_in}
 readonly userns_remap=@{userns_remap}
 # D01, D22: what dockerd has from 20-configure-daemon.sh, in this order.
 readonly -a dockerd_words=(
-  #% for word in dockerd_words
-  @{word}
+  #% for words in dockerd_words
+  @{words}
   #% endfor
 )
 

@@ -25,14 +25,7 @@ readonly ca_certificate_file='ca-public.pem'
 readonly ledger_file='ledger.txt'
 # D04: openssl genrsa -aes256 -out ca-private.pem 4096
 readonly -a key_command=(
-  'openssl'
-  'genrsa'
-  '-aes256'
-  '-passout'
-  'fd:3'
-  '-out'
-  'FILE'
-  '4096'
+  openssl genrsa -aes256 -passout fd:3 -out FILE 4096
 )
 
 # ==== Below this line every site has the same bytes ====

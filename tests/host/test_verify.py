@@ -141,7 +141,7 @@ def test_without_a_clients_files_the_answer_to_a_client_is_skipped(ready: Host) 
 
 @dataclass(frozen=True)
 class Break:
-    """A piece of bash that breaks something, what must fail then, and what is said at `control`, or at the first of it."""
+    """Bash that breaks something, what must fail then, and what is said at `control`, or at the first of it."""
 
     bash: str
     fails: set[str]

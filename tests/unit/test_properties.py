@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -16,7 +16,7 @@ from dockseal.errors import Problem, SiteError, TemplateError
 from dockseal.output.reading import LOADS
 from dockseal.output.render import Renderer, bash_word
 from dockseal.plan.planner import make_plan
-from dockseal.plan.steps import Context, Step, Value
+from dockseal.plan.steps import Context, Row, Step, Value, Words
 from dockseal.site.load import parse
 from dockseal.site.read import read_site, site_from
 from tests.sites import ROOT, TEMPLATES
@@ -67,9 +67,10 @@ NASTY = st.sampled_from(
 ANY = st.one_of(NASTY, st.text(max_size=40), PRINTABLE, st.integers(), st.booleans(), st.none(), st.lists(st.text()))
 
 WORD = r"(?:[0-9]+|'[^'\n]*'(?:\\''[^'\n]*')*)"
+BARE = r"[A-Za-z0-9_%+=:,./@-]+"
 SCALAR = re.compile(rf"readonly ([a-z_]+)={WORD}")
 ARRAY = re.compile(r"readonly -a ([a-z_]+)=\(")
-ITEMS = re.compile(rf"  {WORD}(?: {WORD})*")
+ITEMS = re.compile(rf"  (?:{WORD}|{BARE})(?: (?:{WORD}|{BARE}))*")
 
 
 def constants_block(script: str) -> list[str]:
@@ -138,7 +139,14 @@ def flat(value: Value) -> list[str]:
     """Return the words of a constant as bash has them: a row after the other."""
     if isinstance(value, str | int):
         return [str(value)]
-    return [str(cell) for item in value for cell in (item.values() if isinstance(item, Mapping) else (item,))]
+    return [str(cell) for item in value for cell in cells(item)]
+
+
+def cells(item: str | Row | Words) -> Iterable[object]:
+    """Return what stands on one line of a list."""
+    if isinstance(item, Mapping):
+        return item.values()
+    return item if isinstance(item, Words) else (item,)
 
 
 def expected(context: Context) -> list[list[str]]:
@@ -152,11 +160,14 @@ def spoiled(value: Value, text: str) -> Value:
         return text
     if isinstance(value, int):
         return value
-    cells = [
-        {key: spoiled(cell, text) for key, cell in item.items()} if isinstance(item, Mapping) else text
-        for item in value
-    ]
-    return cast("Value", cells)
+    return cast("Value", [spoiled_line(item, text) for item in value])
+
+
+def spoiled_line(item: str | Row | Words, text: str) -> object:
+    """Return one line of a list with `text` in the place of every text."""
+    if isinstance(item, Mapping):
+        return {key: spoiled(cell, text) for key, cell in item.items()}
+    return Words(*(text for _ in item)) if isinstance(item, Words) else text
 
 
 def test_bash_reads_back_the_constants_of_every_script() -> None:

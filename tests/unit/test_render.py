@@ -13,7 +13,7 @@ from dockseal.output.manifest import LIBRARY
 from dockseal.output.reading import LOADS
 from dockseal.output.render import MANUAL, Comment, Renderer, bash_word, plain_text, render_plan
 from dockseal.plan.planner import make_plan
-from dockseal.plan.steps import Context, Step
+from dockseal.plan.steps import Context, Step, Words
 from dockseal.site.read import read_site
 from tests.sites import ONE_HOST, ROOT, TEMPLATES, plan, render
 
@@ -33,13 +33,19 @@ def rendered(tmp_path: Path, text: str, **context: object) -> str:
         ("$(id)`id`\\", "'$(id)`id`\\'"),
         (0, "0"),
         (2376, "2376"),
+        (
+            Words("openssl", "-out", "a b", "", "it's", "--x=/y:1", "[::1]", "~", "$x"),
+            "openssl -out 'a b' '' 'it'\\''s' --x=/y:1 '[::1]' '~' '$x'",
+        ),
     ],
 )
 def test_a_value_is_one_bash_word(value: object, word: str) -> None:
     assert bash_word(value) == word
 
 
-@pytest.mark.parametrize("value", [None, True, [], (), {}, 1.5, b"x", "a\nb", "a\tb", "a\x00", "\x7f", "caf\xe9"])
+@pytest.mark.parametrize(
+    "value", [None, True, [], (), {}, 1.5, b"x", "a\nb", "a\tb", "a\x00", "\x7f", "caf\xe9", Words("a\nb")]
+)
 def test_what_is_no_plain_text_or_number_is_refused(value: object) -> None:
     with pytest.raises(TemplateError):
         bash_word(value)

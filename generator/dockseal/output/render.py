@@ -16,7 +16,7 @@ from dockseal.output.manifest import LIBRARY, Entry, entry_of, library_digest, m
 from dockseal.output.manual import manual
 from dockseal.output.reading import Lengths
 from dockseal.plan.planner import Plan
-from dockseal.plan.steps import Context, Step
+from dockseal.plan.steps import Context, Step, Words
 
 SCRIPT_MODE = 0o755
 TEXT_MODE = 0o644
@@ -24,6 +24,7 @@ README = "README.md"
 MANUAL = "manual"
 
 _LINE_STATEMENT = re.compile(r"^[ \t]*#%(?!\{)[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_BARE_WORD = re.compile(r"[A-Za-z0-9_%+=:,./@-]+")
 _CONTROL = re.compile(r"[^\x20-\x7e]")
 
 
@@ -60,10 +61,13 @@ class Comment(str):
 def bash_word(value: object) -> str:
     """Return a value as one bash word: text in single quotes, numbers as digits (bash(1), QUOTING); a comment as it is.
 
-    Raises TemplateError for everything else, and for text outside printable ASCII.
+    Of the words of a command each is quoted where it must be, as one would type it. Raises TemplateError for everything
+    else, and for text outside printable ASCII.
     """
     if isinstance(value, Comment):
         return value
+    if isinstance(value, Words):
+        return " ".join(word if _BARE_WORD.fullmatch(word) else bash_word(word) for word in value)
     text = plain_text(value)
     if isinstance(value, int):
         return text

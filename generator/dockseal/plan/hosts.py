@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from dockseal.plan.names import Names
-from dockseal.plan.steps import HOST_LOCK, READ_ONLY, SHOWS, VERIFIES, Context, Effects, File, Row, Step, Value
+from dockseal.plan.steps import HOST_LOCK, READ_ONLY, SHOWS, VERIFIES, Context, Effects, File, Row, Step, Value, Words
 from dockseal.site.model import Host
 
 # CIS Docker Benchmark, section 3: certificates root:root 0444, server key root:root 0400, drop-ins root:root 0644.
@@ -294,27 +294,27 @@ def _daemon(names: Names, host: Host, path: str) -> dict[str, Value]:
     }
 
 
-def _dockerd_words(names: Names, host: Host) -> tuple[str, ...]:
+def _dockerd_words(names: Names, host: Host) -> tuple[Words, ...]:
     """Return the words that dockerd gets from a step, in their order: its two sockets, then options (dockerd(8)).
 
     Paths are absolute: under systemd the working directory is /. With a certificate and its key, --tlsverify=false is
     TLS that asks clients for none.
     """
-    words = ["-H", "unix:///var/run/docker.sock", "-H", f"tcp://{host.listen}"]
+    lines = [Words("-H", "unix:///var/run/docker.sock"), Words("-H", f"tcp://{host.listen}")]
     if host.mode == "mutual":
-        words += ["--tlsverify", f"--tlscacert={host.tls_directory}/{names.files.ca_certificate}"]
+        lines += [Words("--tlsverify"), Words(f"--tlscacert={host.tls_directory}/{names.files.ca_certificate}")]
     elif host.mode == "server-only":
-        words.append("--tlsverify=false")
+        lines.append(Words("--tlsverify=false"))
     if host.has_tls:
-        words += [
-            f"--tlscert={host.tls_directory}/{names.server.certificate}",
-            f"--tlskey={host.tls_directory}/{names.server.key}",
+        lines += [
+            Words(f"--tlscert={host.tls_directory}/{names.server.certificate}"),
+            Words(f"--tlskey={host.tls_directory}/{names.server.key}"),
         ]
     if not host.icc:
-        words.append("--icc=false")
+        lines.append(Words("--icc=false"))
     if host.userns_remap:
-        words.append(f"--userns-remap={host.userns_remap}")
-    return tuple(words)
+        lines.append(Words(f"--userns-remap={host.userns_remap}"))
+    return tuple(lines)
 
 
 def _kernel_hex(host: Host) -> str:

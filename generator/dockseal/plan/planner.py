@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dockseal.plan import clients, hosts
 from dockseal.plan.names import Names
-from dockseal.plan.requests import encrypted_key_command, key_command, request_step
+from dockseal.plan.requests import encrypted_key_command, key_program, request_step
 from dockseal.plan.setup import setup_step
 from dockseal.plan.steps import READ_ONLY, Context, Effects, File, Row, Step, check_order, lock
 from dockseal.site.model import Site
@@ -100,7 +100,7 @@ def _create_ca(names: Names) -> Step:
             ),
             undoes=(names.ca_serial,),
             commands=(
-                " ".join(key_command(authority.key)[:2]),
+                key_program(authority.key),
                 "openssl pkcs8",
                 "openssl req",
             ),

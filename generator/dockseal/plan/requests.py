@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dockseal.plan.names import Names, Work
-from dockseal.plan.steps import Effects, File, Step, lock
+from dockseal.plan.steps import Effects, File, Step, Words, lock
 
 KEY_FILE = "FILE"  # the word that stands for the key's name, which the script knows
 
 
-def key_command(key: str, encryption: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the words of the command that makes a key of a type of the site file (openssl-genrsa(1), -genpkey(1)).
+def key_command(key: str, encryption: Sequence[str] = ()) -> tuple[Words, ...]:
+    """Return the lines of the command that makes a key of a type of the site file (openssl-genrsa(1), -genpkey(1)).
 
     `encryption` are the options that encrypt it. An RSA key is made with the documented `openssl genrsa`.
     """
     kind, _, size = key.partition(":")
     if kind == "rsa":
-        return ("openssl", "genrsa", *encryption, "-out", KEY_FILE, size)
-    curve = ("-pkeyopt", f"ec_paramgen_curve:{size}", "-pkeyopt", "ec_param_enc:named_curve")
-    algorithm = ("EC", *curve) if kind == "ec" else ("ED25519",)
-    return ("openssl", "genpkey", "-algorithm", *algorithm, *encryption, "-out", KEY_FILE)
+        return (Words("openssl", "genrsa", *encryption, "-out", KEY_FILE, size),)
+    if kind == "ec":
+        curve = Words("-pkeyopt", f"ec_paramgen_curve:{size}", "-pkeyopt", "ec_param_enc:named_curve")
+        return (Words("openssl", "genpkey", "-algorithm", "EC", *encryption, "-out", KEY_FILE), curve)
+    return (Words("openssl", "genpkey", "-algorithm", "ED25519", *encryption, "-out", KEY_FILE),)
 
 
-def encrypted_key_command(key: str) -> tuple[str, ...]:
+def key_program(key: str) -> str:
+    """Return the program and the command of it that make a key of this type."""
+    return " ".join(key_command(key)[0][:2])
+
+
+def encrypted_key_command(key: str) -> tuple[Words, ...]:
     """Return the same of a key that is encrypted with the passphrase that descriptor 3 gives."""
     return key_command(key, ("-aes256", "-passout" if key.startswith("rsa:") else "-pass", "fd:3"))
 
@@ -57,7 +63,7 @@ def request_step(names: Names, kind: str, party: str, key: str, alternative_name
                 lock(party),
             ),
             undoes=tuple(f"{party}/{name}" for name in kept),
-            commands=(" ".join(key_command(key)[:2]), "openssl req"),
+            commands=(key_program(key), "openssl req"),
         ),
         undo="removes the requests; lists the keys and keeps them, unless --remove-keys",
     )

@@ -9,8 +9,18 @@ from dockseal.errors import TemplateError
 
 Scalar = str | int
 Row = Mapping[str, Scalar]
-Value = Scalar | Sequence[str] | Sequence[Row]
+Value = Scalar | Sequence[str] | Sequence[Row] | Sequence["Words"]
 Context = Mapping[str, Value]
+
+
+class Words(tuple[str, ...]):
+    """Words of a command that stand on one line of a script."""
+
+    __slots__ = ()
+
+    def __new__(cls, *words: str) -> Words:
+        """Take the words one by one."""
+        return super().__new__(cls, words)
 
 
 @dataclass(frozen=True, slots=True)

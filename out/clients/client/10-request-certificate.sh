@@ -27,11 +27,7 @@ readonly certificate_file='client-certificate.pem'
 readonly ca_certificate_file='ca-public.pem'
 # D11: openssl genrsa -out client-key.pem 4096
 readonly -a key_command=(
-  'openssl'
-  'genrsa'
-  '-out'
-  'FILE'
-  '4096'
+  openssl genrsa -out FILE 4096
 )
 
 # ==== Below this line every site has the same bytes ====

@@ -50,14 +50,12 @@ readonly client_certificate_file='client-certificate.pem'
 readonly userns_remap=''
 # D16, D22: what dockerd gets from this script, word by word and in this order.
 readonly -a dockerd_words=(
-  '-H'
-  'unix:///var/run/docker.sock'
-  '-H'
-  'tcp://127.0.0.1:2376'
-  '--tlsverify'
-  '--tlscacert=/etc/docker/tls/ca-public.pem'
-  '--tlscert=/etc/docker/tls/certificate.pem'
-  '--tlskey=/etc/docker/tls/server-key.pem'
+  -H unix:///var/run/docker.sock
+  -H tcp://127.0.0.1:2376
+  --tlsverify
+  --tlscacert=/etc/docker/tls/ca-public.pem
+  --tlscert=/etc/docker/tls/certificate.pem
+  --tlskey=/etc/docker/tls/server-key.pem
 )
 . "${lib}/daemon_mutual.sh"
 

@@ -44,14 +44,12 @@ readonly warn_days=30
 readonly userns_remap=''
 # D16, D22: what dockerd has from 20-configure-daemon.sh, in this order.
 readonly -a dockerd_words=(
-  '-H'
-  'unix:///var/run/docker.sock'
-  '-H'
-  'tcp://127.0.0.1:2376'
-  '--tlsverify'
-  '--tlscacert=/etc/docker/tls/ca-public.pem'
-  '--tlscert=/etc/docker/tls/certificate.pem'
-  '--tlskey=/etc/docker/tls/server-key.pem'
+  -H unix:///var/run/docker.sock
+  -H tcp://127.0.0.1:2376
+  --tlsverify
+  --tlscacert=/etc/docker/tls/ca-public.pem
+  --tlscert=/etc/docker/tls/certificate.pem
+  --tlskey=/etc/docker/tls/server-key.pem
 )
 
 # ==== Below this line every site has the same bytes ====
