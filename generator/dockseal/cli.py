@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,18 +175,31 @@ def library() -> None:
 @main.command()
 @click.argument("results", nargs=-1, required=True)
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML to this file.")
-def report(results: tuple[str, ...], junit: Path | None) -> None:
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page for an auditor to this file."
+)
+def report(results: tuple[str, ...], junit: Path | None, html: Path | None) -> None:
     """Sum up RESULTS: files with what 90-verify.sh --json printed, - for standard input.
 
-    Exit status 4 when a control does not hold.
+    Exit status 4 when a control does not hold; 2 when a file holds anything else, and then nothing is written.
     """
-    from dockseal.output.report import junit_octets, read_controls, summary
+    from dockseal.output.report import junit_octets, summary
+    from dockseal.output.results import all_controls, read_results
 
-    controls = [control for name in results for control in read_controls(name, _text_of(name))]
-    if junit is not None:
-        from dockseal.output.write import replace_file
+    targets = [path for path in (junit, html) if path is not None]
+    _need_other_files(targets, results)
+    files = read_results((name, _octets_of(name)) for name in results)
+    controls = [*all_controls(files)]
+    if targets:
+        from dockseal.output.page import page_octets
+        from dockseal.output.write import need_file, replace_file
 
-        replace_file(junit, junit_octets(controls))
+        for path in targets:
+            need_file(path)
+        if junit is not None:
+            replace_file(junit, junit_octets(controls))
+        if html is not None:
+            replace_file(html, page_octets(files))
     for line in summary(controls):
         click.echo(line)
     if any(control.result == "FAIL" for control in controls):
@@ -215,14 +229,28 @@ def completion(shell: str) -> None:
     click.echo(found(main, {}, "dockseal", "_DOCKSEAL_COMPLETE").source())
 
 
-def _text_of(name: str) -> str:
-    """Return the text of a file, or of standard input for `-`."""
+def _octets_of(name: str) -> bytes:
+    """Return what a file, or standard input for `-`, holds, or a little more than a result file can hold."""
+    from dockseal.output.results import LARGEST
+
     if name == "-":
-        return sys.stdin.buffer.read().decode("utf-8", "replace")
+        return sys.stdin.buffer.read(LARGEST + 1)
     try:
-        return Path(name).read_text("utf-8", "replace")
+        with Path(name).open("rb") as file:
+            return file.read(LARGEST + 1)
     except OSError as error:
         raise UsageError(f"{name}: cannot be read: {error.strerror}") from None
+
+
+def _need_other_files(targets: list[Path], results: Sequence[str]) -> None:
+    """Refuse to write a report over a result, or two reports into one file."""
+    places = [path.absolute() for path in targets]
+    if len(set(places)) < len(places):
+        raise UsageError(f"{targets[0]}: is to be both reports; name a file for each")
+    for path in targets:
+        for name in results:
+            if name != "-" and path.exists() and Path(name).exists() and path.samefile(name):
+                raise UsageError(f"{path}: is one of the results; name another file")
 
 
 def _discard_output() -> None:

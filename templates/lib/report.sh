@@ -11,6 +11,10 @@ json_string() { # json_string TEXT
 # ---- Controls: one line each, a table or --json -----------------------------
 
 readonly benchmark='CIS Docker Benchmark v1.6.0'
+# Of dockseal, and what this machine calls itself: where a result is from.
+readonly dockseal_version='0.1.0'
+machine_name=$(</proc/sys/kernel/hostname)
+readonly machine_name
 
 failed=0
 asked=''        # what was run for the control that is reported next
@@ -20,8 +24,9 @@ has_items=0     # 1 once a control has an item of the benchmark
 report_as_json() { # report_as_json ID RESULT WHAT EVIDENCE REMEDY BENCHMARK
   local number text line=''
   local -a fields values
-  fields=(script id result what asked evidence remedy benchmark)
-  values=("${script}" "${@:1:3}" "${asked}" "${@:4:3}")
+  fields=(machine script version id result what asked evidence remedy benchmark)
+  values=("${machine_name}" "${script}" "${dockseal_version}" "${@:1:3}"
+    "${asked}" "${@:4:3}")
   for number in "${!fields[@]}"; do
     text=$(json_string "${values[number]}")
     line+=",\"${fields[number]}\":${text}"

@@ -54,7 +54,7 @@ OF_PACKETS = {f"ICC-{number}" for number in (3, 4, 5)}
 # And those that a host without user namespaces has no use for.
 OF_USER_NAMESPACES = {"USERNS-1", "USERNS-2"}
 # The keys of a line of --json, in order.
-KEYS = ["script", "id", "result", "what", "asked", "evidence", "remedy", "benchmark"]
+KEYS = ["machine", "script", "version", "id", "result", "what", "asked", "evidence", "remedy", "benchmark"]
 # What every run of a verify script in these tests is given.
 VERIFY_OPTIONS: dict[str, tuple[str, ...]] = {VERIFY_HOST: (), VERIFY_CLIENT: ()}
 

@@ -6,13 +6,17 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+from markupsafe import escape
 
+from dockseal import __version__
 from dockseal.lab import Host, difference
+from dockseal.output.results import read_results
 from tests.host.authority import CLIENT, DAY, SERVER, Pair, issue, new_authority, real_authority
 from tests.host.support import (
     DAEMON,
@@ -31,6 +35,7 @@ from tests.host.support import (
     setup,
     verify,
 )
+from tests.sites import dockseal
 
 pytestmark = [pytest.mark.no_probe_image, pytest.mark.upstream]
 SITE = """\
@@ -109,6 +114,21 @@ def test_a_line_of_json_has_the_keys_that_readers_expect(ready: Host) -> None:
         assert control["asked"] or control["result"] == "SKIP"
         assert control["evidence"]
         assert control["remedy"] == ""
+
+
+def test_a_report_for_an_auditor_has_each_control_of_this_machine_with_its_evidence(
+    ready: Host, tmp_path: Path
+) -> None:
+    file = tmp_path / "host.json"
+    file.write_text(verify(ready, VERIFY_HOST, "--json").stdout)
+    made = dockseal("report", file, "--html", tmp_path / "report.html")
+    assert (made.returncode, made.stderr) == (0, "")
+    name = ready.bash("uname --nodename").stdout.strip()
+    (read,) = read_results([(str(file), file.read_bytes())])
+    page = (tmp_path / "report.html").read_text()
+    assert [one.id for one in read.controls] == [*HOST_CONTROLS]
+    assert {(one.machine, one.version) for one in read.controls} == {(name, __version__)}
+    assert [one.id for one in read.controls if str(escape(one.evidence)) not in page] == []
 
 
 def test_the_table_has_one_line_for_each_control(ready: Host) -> None:

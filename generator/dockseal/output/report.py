@@ -1,74 +1,43 @@
-"""Read what verifications print with --json, and write it as JUnit XML."""
+"""Sum up results of verifications, and write them as JUnit XML."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
 from xml.etree import ElementTree
 
-from dockseal.errors import UsageError
+from dockseal.output.results import RESULTS, Control
 
-RESULTS = ("PASS", "FAIL", "SKIP")
 # XML 1.0, section 2.2: these cannot stand in a document, not even as references.
 _NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
-    """One control as a script reported it; `result` is one of RESULTS, each other field is text."""
-
-    script: str
-    id: str
-    result: str
-    what: str
-    asked: str
-    evidence: str
-    remedy: str
-    benchmark: str
-
-
-def read_controls(name: str, text: str) -> list[Control]:
-    """Return the controls of JSON lines; raise UsageError with `name` and the line's number for anything else."""
-    controls = [_control(f"{name}:{number}", line) for number, line in enumerate(text.splitlines(), 1)]
-    if not controls:
-        raise UsageError(f"{name}: holds no results; give what 90-verify.sh --json printed")
-    return controls
-
-
-def _control(place: str, line: str) -> Control:
-    try:
-        data = json.loads(line)
-    except (ValueError, RecursionError):
-        data = None
-    names = {field.name for field in fields(Control)}
-    if not isinstance(data, dict) or not names <= data.keys():
-        raise UsageError(f"{place}: is no result of a verification; give what 90-verify.sh --json printed")
-    control = Control(**{key: data[key] for key in names})
-    if control.result not in RESULTS or not all(isinstance(data[key], str) for key in names):
-        raise UsageError(f"{place}: its result is {control.result!r}; expected is one of {', '.join(RESULTS)}")
-    return control
+def _runs(controls: Iterable[Control]) -> list[list[Control]]:
+    """Return the controls by machine and script, in their order."""
+    found: dict[tuple[str, str], list[Control]] = {}
+    for control in controls:
+        found.setdefault((control.machine, control.script), []).append(control)
+    return [*found.values()]
 
 
 def junit_octets(controls: Iterable[Control]) -> bytes:
-    """Return JUnit XML as Jenkins and GitLab read it: a suite for each script, a case for each control.
+    """Return JUnit XML as Jenkins and GitLab read it: a suite for each script of a machine, a case for each control.
 
     A case is named by its control's id alone, so that its history goes on when days or addresses change.
     """
     root = ElementTree.Element("testsuites")
-    found = list(controls)
-    for script in dict.fromkeys(control.script for control in found):
-        root.append(_suite(script, [control for control in found if control.script == script]))
+    root.extend(_suite(run) for run in _runs(controls))
     ElementTree.indent(root)
     document: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return document + b"\n"
 
 
-def _suite(script: str, controls: list[Control]) -> ElementTree.Element:
+def _suite(controls: list[Control]) -> ElementTree.Element:
     failures, skipped = (sum(control.result == result for control in controls) for result in ("FAIL", "SKIP"))
     counts = {"tests": str(len(controls)), "failures": str(failures), "skipped": str(skipped)}
-    suite = ElementTree.Element("testsuite", {"name": _text(script), **counts})
+    first = controls[0]
+    names = {"name": _text(first.script), "hostname": _text(first.machine)}
+    suite = ElementTree.Element("testsuite", {**names, **counts})
     suite.extend(_case(control) for control in controls)
     return suite
 
@@ -89,9 +58,10 @@ def _text(text: str) -> str:
 
 
 def summary(controls: Iterable[Control]) -> Iterator[str]:
-    """Yield a line for each script: how many controls hold, fail and are skipped; then each that does not hold."""
-    found = list(controls)
-    for script in dict.fromkeys(control.script for control in found):
-        own = [control for control in found if control.script == script]
-        yield f"{script}: " + ", ".join(f"{sum(one.result == result for one in own)} {result}" for result in RESULTS)
-        yield from (f"  {one.id} {one.result}: {one.what}" for one in own if one.result != "PASS")
+    """Yield a line for each script of a machine: how many controls hold, fail and are skipped; then what does not."""
+    for run in _runs(controls):
+        counts = ", ".join(f"{sum(one.result == result for one in run)} {result}" for result in RESULTS)
+        yield f"{run[0].machine}: {run[0].script}: {counts}".replace("\n", " ")
+        for one in run:
+            if one.result != "PASS":
+                yield f"  {one.id} {one.result}: {one.what}".replace("\n", " ")

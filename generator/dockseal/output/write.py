@@ -41,10 +41,7 @@ def replace_file(path: Path, octets: bytes) -> None:
     A link is refused and not replaced: as root that would be /dev/stdout. Raises UsageError or OutputError; `path` is
     then as it was.
     """
-    if path.is_symlink():
-        raise UsageError(f"{path}: is a symbolic link; name the file that it points to")
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path}: is not a regular file; name another")
+    need_file(path)
     new = path.with_name(f".{secrets.token_hex(8)}.dockseal-new")
     try:
         with new.open("xb") as file:
@@ -56,6 +53,14 @@ def replace_file(path: Path, octets: bytes) -> None:
         if isinstance(error, OSError):
             raise OutputError(f"{path}: cannot be written: {reason(error)}; it is as it was") from None
         raise
+
+
+def need_file(path: Path) -> None:
+    """Raise UsageError where something else than a file has a name that is to be written."""
+    if path.is_symlink():
+        raise UsageError(f"{path}: is a symbolic link; name the file that it points to")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: is not a regular file; name another")
 
 
 def _replace(output: Path, target: Path, files: Iterable[Rendered]) -> int:
