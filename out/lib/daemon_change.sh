@@ -160,13 +160,13 @@ is_previous_ours() {
   done <<<"$(ls -A -- "${previous}")"
 }
 
+# Stops where a name that is written to is somebody else's.
 check_previous() {
-  if [[ ! -e ${previous} && ! -L ${previous} ]] || is_previous_ours; then
-    return
-  fi
-  die 2 \
-    "${previous} is there and not made by this script, which keeps the" \
-    "previous state there; move it away; ${leaves}"
+  need_no_folders "${replaced[@]/%/.new}"
+  [[ ! -e ${previous} && ! -L ${previous} ]] || is_previous_ours ||
+    die 2 \
+      "${previous} is there and not made by this script, which keeps the" \
+      "previous state there; move it away; ${leaves}"
 }
 
 copy_replaced() { # copy_replaced PATH COPY

@@ -401,6 +401,19 @@ def test_what_somebody_else_made_is_not_undone(ready: Host, kind: str) -> None:
         )
 
 
+@pytest.mark.one_release
+@pytest.mark.parametrize("name", [f"{DROP_IN}.new", f"{TLS}.new"], ids=["drop-in", "link"])
+def test_a_folder_that_has_the_temporary_name_of_a_file(ready: Host, name: str) -> None:
+    """Nothing takes its place. --undo leaves it; the control: once it is gone, nothing stands in the way."""
+    with kept(ready, "/etc/systemd/system/docker.service.d", name):
+        ready.run(["install", "-D", "-d", "-o", "nobody", name])
+        refused(ready, f"{name} is a folder; move it away")
+        assert configure(ready, "--undo").status == 0
+        assert ready.exists(name)
+        ready.run(["rmdir", name])
+        assert ready.run(["bash", SCRIPT, "--check"], check=False).status == 3
+
+
 def test_a_bundle_with_a_second_ca_is_not_installed(ready: Host) -> None:
     path = f"{FOLDER}/ca-public.pem"
     with kept(ready, path):

@@ -381,6 +381,61 @@ def test_what_somebody_else_could_change_is_installed_anew(configured: Host, cha
     assert configure(configured).stderr == f"{DAEMON}: nothing to do\n"
 
 
+# ---- Names that a file has for a moment -------------------------------------
+
+# What a planted name leads to: nothing in there may change.
+VICTIMS = """
+rm -rf /run/victim && mkdir -p /run/victim/folder && cd /run/victim/folder
+printf precious | tee ../file override.conf tls made ca-public.pem certificate.pem server-key.pem >/dev/null
+chmod 644 ../file ./*
+"""
+STATE = "find /run/victim -printf '%p %m %u %C@ %s\\n' | sort"
+PLANTS = {
+    "link to a file": 'ln -s /run/victim/file "$1"',
+    "link to a folder": 'ln -s /run/victim/folder "$1"',
+    "folder of another user": 'install -d -o nobody -m 777 "$1"; install -o nobody /dev/null "$1/server-key.pem"',
+}
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("plant", PLANTS)
+def test_what_has_a_temporary_name_is_not_written_through(configured: Host, tmp_path: Path, plant: str) -> None:
+    """On the way there, back and at --undo; the control: what comes of it is whole, and root's alone."""
+    install(configured, tmp_path, site(listen="127.0.0.1:2377"), "/root/second")
+    generation = configured.run(["realpath", TLS]).stdout.strip()
+    files, folders = [f"{DROP_IN}.new", f"{TLS}.new"], [f"{TLS}.previous.new", f"{generation}.new"]
+    if plant.startswith("folder"):
+        files = []  # told before anything changes: test_daemon_conflicts.py
+    lines = {name: PLANTS[plant].replace("$1", name) for name in (*files, *folders, generation)}
+    configured.bash(VICTIMS)
+    victims = configured.bash(STATE).stdout
+
+    assert configure(configured, "--undo").status == 0
+    configured.bash("\n".join(("mkdir -p /etc/systemd/system/docker.service.d", *lines.values())))
+    result = configure(configured)
+    assert (result.status, configured.bash(STATE).stdout) == (0, victims), result.stderr
+    assert configured.run(["ls", "-d", *files, *folders], check=False).stdout == ""
+    owned = configured.bash('stat -c "%A %U" "$1" "$1"/*', generation).stdout.splitlines()
+    assert owned == ["drwx------ root", "-r--r--r-- root", "-r--r--r-- root", "-r-------- root"]
+    assert ping(configured)
+
+    planted = "".join(f"  {lines[name]}\n" for name in files)
+    script = changed(configured, f"/root/second/{DAEMON}", ("  restore_replaced\n", f"{planted}  restore_replaced\n"))
+    before = configured.snapshot(["/etc"])
+    with fake_dockerd(configured, "tcp://127.0.0.1:2377"):
+        assert configure(configured, script=script).status == 1
+    assert (difference(before, configured.snapshot(["/etc"])), configured.bash(STATE).stdout) == ([], victims)
+
+    configured.bash("\n".join(lines[name] for name in (*files, *folders)))
+    result = configure(configured, "--undo", "--remove-keys")
+    assert (result.status, configured.bash(STATE).stdout) == (0, victims), result.stderr
+    left = configured.run(["ls", "-d", *files, *folders, generation], check=False).stdout
+    # No folder of a pair is a link: that is somebody else's.
+    assert left == (f"{generation}.new\n" if plant.startswith("link") else "")
+    configured.bash(f"rm -rf {generation}.new")
+    assert configure(configured).status == 0
+
+
 # ---- The way back to an earlier configuration ------------------------------
 
 
