@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 
 from dockseal.lab import Host
-from tests.host.support import DAEMON, PASSPHRASE, UNATTENDED, VERIFY_HOST, install, make_certificates, setup
+from tests.host.support import (
+    CERTIFICATE_STEPS,
+    CLIENT,
+    DAEMON,
+    NAME,
+    PASSPHRASE,
+    UNATTENDED,
+    VERIFY_HOST,
+    WORK,
+    install,
+    setup,
+    site,
+)
 
 pytestmark = [pytest.mark.one_release, pytest.mark.no_probe_image]
 
@@ -40,13 +52,16 @@ SPIED = (
     "id",
     "cmp",
 )
+NETWORKS, WATCH = f"hosts/{NAME}/30-create-networks.sh", f"hosts/{NAME}/60-watch-expiry.sh"
 TRIED = 'exec 9<"$1" && flock --nonblock 9'
 
 
 @pytest.fixture(scope="module")
 def ready(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
-    """A host with the scripts."""
-    install(host, tmp_path_factory.mktemp("scripts"))
+    """A host with the scripts of a site that has a network."""
+    networks = f"  - name: {NAME}\n    networks: [{{name: shared, icc: true}}]\n"
+    text = site().replace(f"  - name: {NAME}\n", networks, 1)
+    install(host, tmp_path_factory.mktemp("scripts"), text)
     return host
 
 
@@ -70,26 +85,58 @@ def test_no_program_but_openssl_gets_the_passphrase(ready: Host) -> None:
     assert holders == {"openssl"}
 
 
+# Another user's process that locks what it can open there, and says what that is.
+HOLDS = """
+exec >/run/nobody/part
+while IFS= read -r file; do
+  exec {held}<"$file" && flock --nonblock "$held" && printf '%s\\n' "$file"
+done < <(find "$@" -xdev '(' -type f -o -type d ')' -readable 2>/dev/null)
+mv /run/nobody/part /run/nobody/held
+sleep infinity
+"""
+FOLDERS = ("/etc/systemd/system", "/etc/docker", "/root", "/usr/local/lib/dockseal")
+
+
 def test_another_user_can_hold_no_lock(ready: Host) -> None:
-    make_certificates(ready)
-    setup(ready, DAEMON, *UNATTENDED)
-    for path in ("/run/dockseal.lock", "/root/docker-tls/ca/.lock"):
+    """The control: what he holds are the folders and files of every script that follows."""
+    setup(ready, *CERTIFICATE_STEPS, DAEMON, CLIENT, NETWORKS, WATCH, *UNATTENDED)
+    locks = {"/run/dockseal.lock", *(f"{WORK}/{party}/.lock" for party in ("ca", f"hosts/{NAME}", "clients/client"))}
+    for path in locks:
         ready.bash(TRIED, path)
         nobody = ready.run(["runuser", "-u", "nobody", "--", "bash", "-c", TRIED, "bash", path], check=False)
         assert nobody.status != 0, path
     # What another user can open and lock stops nothing.
-    line = (
-        "for file in /run /etc/systemd/system /etc/docker /root; do ( "
-        + TRIED.replace("$1", "$file")
-        + " && sleep 300 ) & done; "
+    ready.bash(
+        'chmod o+rx /root /root/.docker $(find "$1" -type d); install -d -o nobody /run/nobody; shift\n'
+        'systemd-run --quiet --unit holds --property User=nobody --property LimitNOFILE=65536 bash -c "$@"\n'
+        "timeout 30 bash -c 'until [[ -e /run/nobody/held ]]; do systemctl --quiet is-active holds; done'",
+        WORK,
+        HOLDS,
+        "bash",
+        "/run",
+        *FOLDERS,
     )
-    ready.bash(f"runuser -u nobody -- bash -c {line!r}' wait' >/dev/null 2>&1 & echo $! >/run/nobody.pid")
+    held = {*ready.read("/run/nobody/held").splitlines()}
+    folders = {path.rpartition("/")[0] for path in locks}
+    assert held > {*folders, *FOLDERS, "/root/.docker/ca.pem", f"/root/out/{DAEMON}"}
+    assert held & locks == set()
     try:
-        assert ready.run(["bash", f"/root/out/{DAEMON}", "--undo", "--yes"], timeout=60).status == 0
-        assert ready.run(["bash", f"/root/out/{DAEMON}", "--yes"], timeout=60).status == 0
-        assert ready.run(["bash", f"/root/out/{VERIFY_HOST}"], check=False, timeout=60).status == 0
+        for step, *words in (
+            (NETWORKS, "--undo"),
+            (WATCH, "--undo"),
+            (CLIENT, "--undo"),
+            (DAEMON, "--undo", "--yes"),
+            (DAEMON, "--yes"),
+            (CLIENT,),
+            (WATCH,),
+            (NETWORKS,),
+            ("ca/70-back-up-ca.sh", "--to", "/root/back-up", *UNATTENDED[1:]),
+            (VERIFY_HOST,),
+        ):
+            done = ready.run(["bash", f"/root/out/{step}", *words], check=False, timeout=60)
+            assert done.status == 0, (step, done.output)
     finally:
-        ready.bash("pkill -u nobody || true")
+        ready.bash("systemctl stop holds; chmod 700 /root")
 
 
 def test_a_lock_that_is_left_stops_nobody(ready: Host, tmp_path: Path) -> None:
