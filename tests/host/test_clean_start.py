@@ -8,6 +8,7 @@ import pytest
 
 from dockseal.lab import Host
 from tests.host.support import (
+    BUSYBOX,
     CERTIFICATE_STEPS,
     CLIENT,
     DAEMON,
@@ -83,6 +84,41 @@ def test_no_program_but_openssl_gets_the_passphrase(ready: Host) -> None:
     # A text that cmp compares with is its own argument.
     holders = {run.split()[0] for run in runs if "pipes: " in run and "/dev/fd/63\npipes: 63\n" not in run}
     assert holders == {"openssl"}
+
+
+# What a caller may have exported: each would note that it was called.
+CALLED = ("docker", "openssl", "cp", "systemctl", "cd", "mv", "ip", "unshare", "timeout", "flock", "grep", "command")
+EXPORTED = {f"BASH_FUNC_{name}%%": "() { builtin printf x >>/run/called; return 1; }" for name in CALLED} | {
+    "BASH_ENV": "/run/startup",
+    "ENV": "/run/startup",
+    "CDPATH": "/",
+    "GLOBIGNORE": "*",
+    "SHELLOPTS": "noglob:physical",
+}
+
+
+def test_what_a_caller_exports_is_called_by_no_script_of_a_host(ready: Host) -> None:
+    """From the first request to --undo. The control: a bare bash calls it."""
+    ready.write("/run/startup", "dockerd() { builtin printf x >>/run/called; }; systemd-run() { dockerd; }\n")
+    ready.run(["cp", BUSYBOX, "/usr/local/bin/busybox"])
+    work = ("--dir", "/root/exported")
+    party = f"hosts/{NAME}"
+    for step, *words in (
+        ("setup.sh", *work, *UNATTENDED),
+        (f"{party}/40-show-namespaces.sh", *work),
+        (WATCH, *work),
+        (WATCH, "--now", *work),
+        (VERIFY_HOST, *work),
+        (f"{party}/91-prove-isolation.sh", *work),
+        ("setup.sh", "--undo", "--remove-keys", "--yes", *work),
+    ):
+        done = ready.run(["bash", f"/root/out/{step}", *words], env=EXPORTED, check=False)
+        assert done.status == 0, (step, done.output)
+    ready.run(["rm", "/usr/local/bin/busybox"])
+    assert not ready.exists("/run/called")
+    assert not ready.exists("/root/exported/ca/ca-private.pem")
+    ready.run(["bash", "-c", "docker; systemd-run"], env=EXPORTED, check=False)
+    assert ready.read("/run/called") == "xx"
 
 
 # Another user's process that locks what it can open there, and says what that is.

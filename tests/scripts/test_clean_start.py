@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -114,6 +115,66 @@ def test_what_bash_env_defines_is_gone(out: Path, tmp_path: Path, passphrase: Pa
     startup.write_text(f"openssl() {{ command echo called >>{spy}; }}; shopt -s nocasematch\n")
     create(out, tmp_path / "work", passphrase, {"BASH_ENV": str(startup)})
     assert not spy.exists()
+
+
+# ---- What a script starts with ----------------------------------------------
+
+EVERYTHING = """\
+ca: {key: ec:P-256}
+hosts:
+  - {name: docker.example.com, key: ec:P-256, userns_remap: default, networks: [{name: apart, icc: false}]}
+  - {name: plain.example.com, mode: plain, listen: "127.0.0.1:2375"}
+clients:
+  - {name: admin, key: ec:P-256}
+"""
+BEGIN = re.compile(r'^\. "\$\{lib%[/*]+\}/lib/begin\.sh"$', re.MULTILINE)
+# All that decides what the words below it mean.
+SHOW = '/usr/bin/env | /usr/bin/sort; declare -F; set -o; shopt; alias; printf \'%q %s\\n\' "$IFS" "${GLOBIGNORE-none}"'
+CALLED = ("docker", "openssl", "cp", "systemctl", "cd", "env", "bash", "umask", "command", "ulimit", "shopt")
+HOSTILE = {
+    "functions": {
+        f"BASH_FUNC_{name}%%": '() { builtin printf x >>"$SPY"; }' for name in (*NAMES, *CALLED) if "/" not in name
+    },
+    "BASH_ENV": {"BASH_ENV": "STARTUP"},
+    "SHELLOPTS": {"SHELLOPTS": "keyword:nounset:noglob:physical"},
+    "BASHOPTS": {"BASHOPTS": "nocasematch:failglob:extglob"},
+    "ENV": {"ENV": "STARTUP", "POSIXLY_CORRECT": "1"},
+    "CDPATH": {"CDPATH": "/", "GLOBIGNORE": "*", "IFS": "e"},
+}
+
+
+@pytest.fixture(scope="module")
+def showing(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Every script that there is, made to show what it starts with."""
+    out = render(EVERYTHING, tmp_path_factory.mktemp("showing") / "out")
+    scripts = [path for path in sorted(out.rglob("*.sh")) if path.parent.name != "lib"]
+    for script in scripts:
+        text, count = BEGIN.subn(lambda match: f"{match[0]}\n{SHOW}\nexit", script.read_text())
+        assert count == 1, script
+        script.write_text(text)
+    return scripts
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_every_script_starts_the_same_whatever_the_caller_has(showing: list[Path], tmp_path: Path, name: str) -> None:
+    """The control: the very same reaches a bare bash."""
+    spy, startup = tmp_path / "called", tmp_path / "startup"
+    startup.write_text("docker() { :; }; shopt -s nocasematch; alias cp=rm; set -o physical\n")
+    plain = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "SPY": str(spy)}
+    hostile = plain | {key: str(startup) if value == "STARTUP" else value for key, value in HOSTILE[name].items()}
+
+    def shown(env: dict[str, str], *argv: str | Path) -> str:
+        done = subprocess.run(["/bin/bash", *argv], env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), argv
+        return done.stdout
+
+    for script in showing:
+        assert shown(hostile, script) == shown(plain, script), script
+    assert not spy.exists()
+    names = {f"{script.parent.parent.name}/{script.name[:2]}" for script in showing}
+    assert names >= {f"hosts/{number}" for number in (10, 20, 30, 40, 60, 90, 91)}
+    assert shown(hostile, "-c", SHOW) != shown(plain, "-c", SHOW)
+    assert spy.exists() == (name == "functions")
 
 
 @pytest.fixture
