@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.sites import render
@@ -68,6 +68,12 @@ def new_machine(folder: Path, site: str = SITE) -> Machine:
     machine.passphrase.touch(mode=0o600)
     machine.passphrase.write_text(f"{PASSPHRASE}\n")
     return machine
+
+
+def of_another_site(machine: Machine) -> Machine:
+    """Return the same working folder with the scripts of another site, whose parties have other names."""
+    text = SITE.replace("localhost", "second").replace("client,", "other,")
+    return replace(machine, out=render(text, machine.out.parent / "second"))
 
 
 def digest(machine: Machine, file: str) -> str:

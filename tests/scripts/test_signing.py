@@ -21,6 +21,7 @@ from tests.scripts.machine import (
     asking,
     digest,
     new_machine,
+    of_another_site,
     rolled_over,
     text_of,
 )
@@ -200,3 +201,32 @@ def test_the_ledger_is_shown_as_plain_text(machine: Machine) -> None:
     ledger.write_text(ledger.read_text().replace("CN=", "CN=\x1b]0;x\x07").replace(" - ", " DNS:\x1b[31m "))
     for words in ([], ["--json"]):
         assert "\x1b" not in machine.run(LIST, *words).stdout
+
+
+# ---- Two sites in one folder ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sign", "first", "second", "file"),
+    [
+        pytest.param(SIGN_SERVERS, "hosts/localhost", "hosts/second", "certificate.pem", id="servers"),
+        pytest.param(SIGN_CLIENTS, "clients/client", "clients/other", "client-certificate.pem", id="clients"),
+    ],
+)
+def test_who_is_not_of_this_site_is_named_before_its_parties_are_certified(
+    machine: Machine, sign: str, first: str, second: str, file: str
+) -> None:
+    """One CA for both makes each client root at the other's hosts. The control: one site alone names nobody."""
+    machine.make_all()
+    assert "not of this site" not in machine.run(sign).stderr
+    kept = machine.read(f"{first}/{file}")
+    other = of_another_site(machine)
+    other.run(f"{second}/10-request-certificate.sh")
+    said = "certified by this CA, and not of this site: {}. Two sites want two CAs, each with a --dir of its own\n"
+    planned = other.run(sign, "--check", check=False)
+    assert (planned.returncode, said.format(first) in planned.stderr) == (3, True), planned.stderr
+    assert not (machine.work / second / file).exists()
+    for site, party in ((other, first), (machine, second)):
+        before, end, _ = site.run(sign).stderr.partition(said.format(party))
+        assert (end, "\n+ " in f"\n{before}") == (said.format(party), False), before
+    assert machine.read(f"{first}/{file}") == kept

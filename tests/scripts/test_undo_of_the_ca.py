@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.scripts.machine import (
     SIGN_CLIENTS,
     SIGN_SERVERS,
     Machine,
+    of_another_site,
 )
 
 # What a run leaves that is killed in the middle of each of these.
@@ -88,3 +90,27 @@ def test_undo_removes_nothing_of_the_operator_s_beside_a_retired_ca(machine: Mac
     assert [path for path in machine.work.rglob("*.*") if path.is_file() and path.name != ".lock"] == [
         retired / "notes.txt"
     ]
+
+
+def set_up(machine: Machine, *words: str) -> str:
+    """Run setup.sh of the CA's machine; return what it said."""
+    argv = ["bash", str(machine.out / "setup.sh"), "--as", "ca", "--dir", str(machine.work), "--yes", *words]
+    home = {"HOME": str(machine.out.parent)}
+    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=home, check=True)
+    return done.stderr
+
+
+def test_undo_names_the_folders_of_another_site_and_leaves_them(machine: Machine) -> None:
+    """The control: those of its own parties go, and are not named."""
+    machine.make_all()
+    other = of_another_site(machine)
+    for script in ("hosts/second/10-request-certificate.sh", SIGN_SERVERS, "clients/other/10-request-certificate.sh"):
+        other.run(script)
+    theirs = [machine.work / party for party in ("hosts/second", "clients/other")]
+    before = {path: path.read_bytes() for folder in theirs for path in folder.rglob("*.*")}
+    undo(machine, "--remove-keys")
+    said = set_up(machine, "--undo", "--remove-keys")
+    for folder in theirs:
+        assert f": kept: {folder}/, of no party of this site; its own site's setup.sh --undo is for that\n" in said
+    assert said.count("of no party of this site") == len(theirs)
+    assert {path: path.read_bytes() for path in machine.work.rglob("*.*") if path.is_file()} == before
