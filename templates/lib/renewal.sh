@@ -73,7 +73,8 @@ choose_pair() {
     open_folder "${folder}/previous"
   fi
   for file in "${renewed_key}" "${renewed_certificate}" "${key}" \
-    "${certificate}" "${folder}/previous/"{"${key_file}","${certificate_file}"}; do
+    "${certificate}" \
+    "${folder}/previous/"{"${key_file}","${certificate_file}"}{,.new}; do
     [[ ! -e ${file} || -f ${file} ]] ||
       die 2 "${file} is not a regular file; ${leaves}"
   done

@@ -60,3 +60,29 @@ def test_a_renewal_writes_through_nothing_that_has_the_folder_s_name(
     previous.unlink()
     assert configure(machine, tmp_path).returncode == 0
     assert {name: (previous / name).read_text() for name in PAIR} == used
+
+
+def test_a_folder_under_a_name_of_the_previous_pair_is_told_before_anything_changes(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """The name that a file has for a moment too. The control: once they are away, the new pair is installed."""
+    machine.make_all()
+    assert configure(machine, tmp_path).returncode == 0
+    used = ask_again(machine)
+    previous, renewal = machine.work / FOLDER / "previous", machine.work / FOLDER / "renewal"
+    previous.mkdir(mode=0o700)
+    for name in (name + end for name in PAIR for end in ("", ".new")):
+        folder = previous / name
+        folder.mkdir()
+        (folder / "notes").write_text("mine\n")
+        for words in ((), ("--check",)):
+            done = configure(machine, tmp_path, *words)
+            said = f"{folder} is not a regular file; nothing was changed\n"
+            assert (done.returncode, done.stderr.endswith(said)) == (2, True), done.stderr
+            assert (tmp_path / ".docker/cert.pem").read_text() == used["client-certificate.pem"]
+            assert {path.name for path in renewal.iterdir()} == {*PAIR}
+        folder.rename(tmp_path / name)
+        assert [*previous.iterdir()] == []
+    assert configure(machine, tmp_path).returncode == 0
+    assert {name: (previous / name).read_text() for name in PAIR} == used
+    assert (tmp_path / ".docker/cert.pem").read_text() != used["client-certificate.pem"]

@@ -120,6 +120,34 @@ def test_who_never_joined_does_not_block_the_switch(machine: Machine) -> None:
     machine.run(SIGN_CLIENTS)
 
 
+def test_what_is_none_of_the_ca_s_files_is_told_before_the_switch(machine: Machine, tmp_path: Path) -> None:
+    """Nothing that somebody keeps beside the next CA is lost. The control: once it is away, the CA is switched."""
+    machine.make_all()
+    machine.run(ROLL_OVER, "--begin")
+    machine.run(SIGN_SERVERS)
+    machine.run(SIGN_CLIENTS)
+    next_ca, before = machine.work / "ca/next", files(machine)
+    for name in ("notes.txt", ".hidden", "ca-private.pem.old", "folder"):
+        path = next_ca / name
+        if name == "folder":
+            path.mkdir()
+        else:
+            path.write_text("mine\n")
+        for words in ((), ("--check",)):
+            done = machine.run(ROLL_OVER, "--switch", *words, check=False)
+            said = f"{path} is none of the CA's files; move it out of there; nothing was changed\n"
+            assert (done.returncode, done.stderr.endswith(said)) == (2, True), done.stderr
+        path.rename(tmp_path / name)
+        assert files(machine) == before
+    machine.run(ROLL_OVER, "--switch")
+    assert not next_ca.exists()
+
+
+def files(machine: Machine) -> dict[Path, bytes]:
+    """Return what is in the working folder."""
+    return {path: path.read_bytes() if path.is_file() else b"" for path in machine.work.rglob("*")}
+
+
 def states(machine: Machine) -> list[str]:
     """Return the states of the CAs, in the order in which they were made."""
     rows = [json.loads(line) for line in machine.run(LIST, "--json").stdout.splitlines()]
