@@ -14,8 +14,8 @@ create_key() {
   put_key_in_place "${key}"
 }
 
-# True when a request is what the CA will sign: of this key, for this name, with
-# no extensions, and not a byte beside it.
+# True when a request is what the CA will sign: of this key, for this name in a
+# type that it takes, with no extensions, and not a byte beside it.
 is_good_request() { # is_good_request REQUEST
   local text
   if [[ ! -f $1 || ! -f ${key} ]]; then return 1; fi
@@ -26,6 +26,7 @@ is_good_request() { # is_good_request REQUEST
   cmp --quiet -- "$1" <(printf '%s\n' "${text}") || return 1
   text=$(openssl asn1parse -in "$1")
   if [[ ${text} == *'Extension Request'* ]]; then return 1; fi
+  [[ ${text} =~ (UTF8|PRINTABLE)STRING\ *:"${name}"$'\n' ]] || return 1
   [[ $(key_of_request "$1") == "$(
     openssl pkey -in "${key}" -passin pass: -pubout
   )" ]]

@@ -320,3 +320,21 @@ def test_a_folder_under_a_name_that_is_written_to_is_named(
         assert [path for path in before if not path.exists()] == []
     folder.rmdir()
     machine.run(script, *words)
+
+
+@pytest.mark.parametrize(("kind", "mask"), [("BMPSTRING", 0x800), ("T61STRING", 4)])
+def test_a_name_in_another_type_of_string_is_refused_and_asked_for_anew(machine: Machine, kind: str, mask: int) -> None:
+    """openssl prints it as the very name. The control: the same key asks again, and is signed."""
+    request = asking(machine)
+    key = machine.read(f"{FOLDER}/server-key.pem")
+    config = machine.work.parent / "openssl.cnf"
+    config.write_text(f"[req]\ndistinguished_name = subject\nstring_mask = MASK:{mask}\n[subject]\n")
+    ask = ("req", "-new", "-config", config, "-subj", "/CN=localhost", "-key", f"{FOLDER}/server-key.pem")
+    machine.openssl(*ask, "-out", request)
+    assert kind in machine.openssl("asn1parse", "-in", request).stdout
+    refused(machine, "its name is written neither in UTF-8 nor as a printable string")
+    assert kind in machine.openssl("asn1parse", "-in", request).stdout
+    machine.run(REQUEST)
+    machine.run(SIGN_SERVERS)
+    assert machine.read(f"{FOLDER}/server-key.pem") == key
+    assert kind not in machine.openssl("asn1parse", "-in", f"{FOLDER}/certificate.pem").stdout
