@@ -566,6 +566,16 @@ REPLACEABLE = {
         "FILE-9",
         "/srv/nobody/a.env is nobody:root 755, expected root:root 644 or less",
     ),
+    "others can write to the folder in which a pattern finds a file of variables": (
+        f"install -d -m 777 /srv/nobody; : >/srv/nobody/a.env; {with_variables('/srv/nobody/*.env')}",
+        "FILE-8",
+        "others can write to /srv/nobody; run: chmod go-w /srv/nobody",
+    ),
+    "a folder that a pattern finds is another's": (
+        f"install -d /srv/nobody; install -d -o nobody /srv/nobody/b; {with_variables('-/srv/nobody/*/variables')}",
+        "FILE-8",
+        "/srv/nobody/b belongs to another user",
+    ),
     "others can write to a drop-in of the socket": (
         f"mkdir {SOCKET_UNIT}.d; echo '[Socket]' >{SOCKET_UNIT}.d/zz.conf; chmod 666 {SOCKET_UNIT}.d/zz.conf\n"
         "systemctl daemon-reload",
@@ -597,7 +607,7 @@ def as_before(ready: Host, mended: list[bool]) -> Iterator[None]:
     ready.bash(
         f"chown root {TLS}/ {DROP_INS}; chmod 700 {TLS}/; chmod 755 {DROP_INS} /lib/systemd/system\n"
         f"chmod --silent 644 {OPTIONS} || true; rm -f {DROP_INS}/zz.conf {JSON} {ALIAS}\n"
-        f"rm -rf /srv/nobody {{/etc,/run}}/systemd/system/{{service,socket,docker.socket,docker-.service}}.d\n"
+        f"rm -rf /srv/{{nobody,root}} {{/etc,/run}}/systemd/system/{{service,socket,docker.socket,docker-.service}}.d\n"
         "systemctl daemon-reload"
     )
 
@@ -625,15 +635,18 @@ def test_what_others_could_put_in_place_of_dockerds_files_is_found(ready: Host, 
 def test_other_files_that_root_alone_can_change_hold(ready: Host, as_before: None) -> None:
     folders = f"/etc/systemd/system/{{service,socket,docker-.service}}.d {SOCKET_UNIT}.d"
     ready.bash(f"mkdir -p {folders}; echo '{{}}' >{JSON}; echo '[Socket]' >{SOCKET_UNIT}.d/zz.conf")
-    ready.bash(with_variables("-/srv/missing/variables"))
+    ready.bash("mkdir -p /srv/root/b; : >/srv/root/a.env")
+    patterns = ("-/srv/root/*/variables", "/srv/root/*.env", "-/srv/missing/variables")
+    ready.bash(with_variables("\\nEnvironmentFile=".join(patterns)))
     status, found = judge(ready)
     assert (status, found["FILE-10"]["result"], found["FILE-10"]["benchmark"]) == (
         0,
         "PASS",
         "CIS Docker Benchmark v1.6.0, 3.17 and 3.18",
     )
-    assert {"/etc/systemd/system/service.d", "/srv"} <= {*found["FILE-8"]["evidence"].splitlines()}
-    files = {f"{DROP_INS}/zz.conf", f"{SOCKET_UNIT}.d/zz.conf", *[OPTIONS] * ready.exists(OPTIONS)}
+    looked_at = {"/etc/systemd/system/service.d", "/srv", "/srv/root", "/srv/root/b"}
+    assert looked_at <= {*found["FILE-8"]["evidence"].splitlines()}
+    files = {f"{DROP_INS}/zz.conf", "/srv/root/a.env", f"{SOCKET_UNIT}.d/zz.conf", *[OPTIONS] * ready.exists(OPTIONS)}
     assert files <= {*found["FILE-9"]["evidence"].split()}
 
 
