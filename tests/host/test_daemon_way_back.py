@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,7 @@ from tests.host.support import (
 
 pytestmark = [pytest.mark.no_probe_image, pytest.mark.upstream]
 CERTIFICATE = f"{TLS}/certificate.pem"
+CA = f"{TLS}/ca-public.pem"
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,88 @@ def test_a_dockerd_that_answers_anybody_is_put_back(ready: Host, proof: str) -> 
     ready.run(["systemctl", "unset-environment", "DOCKER_OPTS"])
     restart(ready)
     assert problem_in(result).startswith(said), result.stderr
+    assert difference(before, ready.snapshot(["/etc"])) == []
+
+
+GO_1_26 = """#!/bin/bash
+# A stand-in: no release has a dockerd of Go 1.26 yet. It shows the alert that such a dockerd sends over TLS 1.2.
+[[ $1 == s_client ]] || exec /usr/bin/openssl.real "$@"
+shift
+/usr/bin/openssl.real s_client -tls1_2 OPTIONS "$@" \\
+  2> >(sed 's/alert bad certificate/alert handshake failure/; s/alert number 42/alert number 40/' >&2)
+"""
+
+
+@contextmanager
+def over_tls_1_2(host: Host, options: str) -> Iterator[None]:
+    """Let every handshake be one of TLS 1.2 that meets the alerts of Go 1.26."""
+    host.run(["mv", "/usr/bin/openssl", "/usr/bin/openssl.real"])
+    host.write("/usr/bin/openssl", GO_1_26.replace("OPTIONS", options), 0o755)
+    try:
+        yield
+    finally:
+        host.run(["mv", "/usr/bin/openssl.real", "/usr/bin/openssl"])
+
+
+@contextmanager
+def clients(host: Host, where: str) -> Iterator[None]:
+    """Leave a client's files here, or take them away: then the daemon's log alone tells why it refused."""
+    if where == "here":
+        yield
+        return
+    host.run(["mv", f"{WORK}/clients", "/run/clients"])
+    try:
+        yield
+    finally:
+        host.run(["mv", "/run/clients", f"{WORK}/clients"])
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("client", ["here", "elsewhere"])
+def test_the_alert_of_go_1_26_for_a_missing_certificate_puts_nothing_back(ready: Host, client: str) -> None:
+    with over_tls_1_2(ready, ""), clients(ready, client):
+        result = configure(ready)
+        said = ready.run(["openssl", "s_client", "-connect", "127.0.0.1:2376"], check=False).stderr
+        again = configure(ready)
+    assert result.status == 0, result.stderr
+    assert "alert handshake failure" in said
+    assert (again.status, again.stderr) == (0, f"{DAEMON}: nothing to do\n")
+    assert "--tlsverify" in arguments(ready)
+    assert ping(ready)
+    assert configure(ready, "--undo").status == 0
+
+
+NO_CIPHER = "-cipher AES256-GCM-SHA384"
+# systemd shows dockerd another file in the place of the CA's.
+OTHER_CA = f"""
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=other -days 9 \\
+  -keyout /run/other.key -out /run/other.pem
+mkdir -p /etc/systemd/system/docker.service.d
+printf '[Service]\\nBindReadOnlyPaths=/run/other.pem:{CA}\\n' >/etc/systemd/system/docker.service.d/other.conf
+"""
+# And what is said of a client with a certificate, and of one without where no client is here.
+REFUSES_GOOD = {
+    "no cipher in common": (NO_CIPHER, "", "here", "a client with a certificate got no answer"),
+    "that, and no client": (NO_CIPHER, "", "elsewhere", "a client without a certificate was not refused"),
+    "another CA": ("", OTHER_CA, "here", "a client with a certificate got no answer"),
+}
+
+
+@pytest.mark.one_release
+@pytest.mark.parametrize("case", REFUSES_GOOD)
+def test_a_dockerd_that_sends_that_alert_to_good_clients_is_put_back(ready: Host, case: str) -> None:
+    options, bash, client, said = REFUSES_GOOD[case]
+    before = ready.snapshot(["/etc"])
+    # systemd makes the place where it shows the other file.
+    with kept(ready, "/etc/systemd/system/docker.service.d", TLS):
+        ready.bash(bash)
+        with over_tls_1_2(ready, options), clients(ready, client):
+            result = configure(ready, script=impatient(ready))
+        problem = problem_in(result)
+        assert re.fullmatch(rf"{said}: .*alert handshake failure.*", problem), result.stderr
+        rolled_back(ready, result, problem, "API listen on 127.0.0.1:2376")
+        assert "--tlsverify" not in arguments(ready)
+    restart(ready)
     assert difference(before, ready.snapshot(["/etc"])) == []
 
 
