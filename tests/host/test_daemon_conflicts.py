@@ -20,6 +20,7 @@ from tests.host.daemon import (
     kept,
     refused,
     sign,
+    write_unit,
 )
 from tests.host.support import (
     BUSYBOX,
@@ -112,13 +113,6 @@ def test_docker_opts_may_not_set_what_the_flags_set(ready: Host, value: str, fou
 # ---- The unit, as systemd reads it ------------------------------------------
 
 SOCKET = "/etc/systemd/system/docker.socket.d/site.conf"
-
-
-def write_unit(host: Host, command: str) -> None:
-    """Let the unit be the stock one with another command; nothing is restarted."""
-    stock = host.read("/lib/systemd/system/docker.service")
-    host.write(UNIT, re.sub(r"^ExecStart=.*$", lambda _: f"ExecStart={command}", stock, flags=re.MULTILINE))
-    host.run(["systemctl", "daemon-reload"])
 
 
 def test_words_of_the_unit_are_in_the_drop_in_as_they_stand(ready: Host) -> None:

@@ -26,6 +26,7 @@ from tests.host.daemon import (
     restart,
     rolled_back,
     sign,
+    write_unit,
 )
 from tests.host.support import (
     DAEMON,
@@ -48,6 +49,10 @@ from tests.host.support import (
 pytestmark = [pytest.mark.no_probe_image, pytest.mark.upstream]
 CERTIFICATE = f"{TLS}/certificate.pem"
 CA = f"{TLS}/ca-public.pem"
+OWN_WORDS = [
+    *("-H", "unix:///var/run/docker.sock", "-H", "tcp://127.0.0.1:2376", "--tlsverify", f"--tlscacert={CA}"),
+    *(f"--tlscert={CERTIFICATE}", f"--tlskey={TLS}/server-key.pem"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +113,39 @@ def test_a_dockerd_that_answers_anybody_is_put_back(ready: Host, proof: str) -> 
     restart(ready)
     assert problem_in(result).startswith(said), result.stderr
     assert difference(before, ready.snapshot(["/etc"])) == []
+
+
+# As they stand in a unit, with comments between them, and what dockerd gets.
+QUOTED = r"""DOCKERD -H fd:// \
+  # a "comment
+  --label "site=Hall  2" --label='who=a "b"  c' \
+  ; another's comment
+  --label hall=100%% "--label=unit=%N" --label wing=east\x20side \
+  --label "money=$$5" --label 'path=C:\\docker' --label e"m"pty= --label=quote="it's \"so\""
+"""
+LABELS = [
+    *("--label", "site=Hall  2", '--label=who=a "b"  c', "--label", "hall=100%", "--label=unit=docker"),
+    *("--label", "wing=east side", "--label", "money=$5", "--label", "path=C:\\docker", "--label", "empty="),
+    '--label=quote=it\'s "so"',
+]
+
+
+def test_words_in_quotes_reach_dockerd_as_the_unit_alone_would_pass_them(ready: Host) -> None:
+    with kept(ready, UNIT):
+        write_unit(ready, QUOTED.rstrip("\n").replace("DOCKERD", dockerd(ready)))
+        restart(ready)
+        unit, before = arguments(ready), ready.snapshot(["/etc"])
+        assert unit[1:] == ["-H", "fd://", *LABELS]
+        result = configure(ready)
+        assert result.status == 0, result.stderr
+        assert arguments(ready)[-len(LABELS) :] == LABELS
+        assert arguments(ready)[1 : -len(LABELS)] == OWN_WORDS
+        assert configure(ready).stderr == f"{DAEMON}: nothing to do\n"
+        assert ping(ready)
+        assert configure(ready, "--undo").status == 0
+        assert arguments(ready) == unit
+        assert difference(before, ready.snapshot(["/etc"])) == []
+    restart(ready)
 
 
 GO_1_26 = """#!/bin/bash
