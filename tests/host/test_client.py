@@ -298,21 +298,25 @@ COMMANDS = ["mkdir", "chmod", "cp", "install", "mv", "rm", "rmdir", "sync", "doc
 
 
 @pytest.mark.one_release
-@pytest.mark.parametrize("name", BEFORE)
-def test_check_prints_every_command_that_apply_runs(home: Home, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "out"), [*((name, "/root/out") for name in BEFORE), ("nothing", "/root/with-profile")]
+)
+def test_check_prints_every_command_that_apply_runs(home: Home, name: str, out: str) -> None:
     """What the kernel sees is the judge: programs that change something, with their arguments."""
     home.bash(f'export HOME="$1"; {BEFORE[name]}')
-    planned = home.run(CLIENT, "--check").stdout
+    planned = home.run(CLIENT, "--check", out=out).stdout
     trace = f"{home.path}.trace"
     argv = ["strace", "-f", "-qq", "-s", "1000", "-e", "trace=execve", "-o", trace]
-    done = home.host.run([*argv, "bash", f"/root/out/{CLIENT}", "--dir", WORK], env=home.env)
+    done = home.host.run([*argv, "bash", f"{out}/{CLIENT}", "--dir", WORK], env=home.env)
     # What write_file does is printed as one cat, in both.
     ran = {
         " ".join(json.loads(f"[{words}]"))
         for words in re.findall(r"execve\(\"[^\"]*\", \[(.*?)\], .*\) = 0", home.host.read(trace))
     }
     changing = {
-        line for line in ran if line.split()[0] in COMMANDS and not re.search(r"(record|digests)\.new|/\.lock$", line)
+        line
+        for line in ran
+        if line.split()[0] in COMMANDS and not re.search(r"(record|digests|/\.profile)\.new|/\.lock$", line)
     }
     printed = {" ".join(shlex.split(line)) for line in planned.splitlines() if line.split()[0] in COMMANDS}
     assert changing - printed == set()
