@@ -33,6 +33,8 @@ systemctl reset-failed docker.service docker.socket
 systemctl restart docker.socket
 systemctl start docker.service
 """
+# What --undo of a daemon leaves: empty, and gone with the next start of the machine.
+LOCK = "+ file /run/dockseal.lock  f 600 0:0 e3b0c44298fc"
 # For the tests, and off the PATH of the scripts, which would make an image of it.
 BUSYBOX = "/opt/tests/busybox"
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from dockseal.lab import Host, Lab, Result, difference
+from dockseal.lab.snapshot import MACHINE, WHOLE, Snapshot
 from tests.host.attempts import docker
 from tests.host.authority import issue, new_authority
-from tests.host.support import PASSPHRASE, PASSPHRASE_FILE, WORK, keep_busybox
+from tests.host.support import LOCK, PASSPHRASE, PASSPHRASE_FILE, WORK, keep_busybox
 from tests.sites import render
 
 NAME = "docker1.example"
@@ -39,10 +40,11 @@ KEYS |= {CLIENT_PARTY: f"{CLIENT_PARTY}/client-key.pem"}
 
 @dataclass
 class Split:
-    """The three machines by party, and what each run of setup.sh said."""
+    """The three machines by party, what each was before, and what each run of setup.sh said."""
 
     machines: dict[str, Host]
     scripts: Path
+    before: dict[str, Snapshot]
     runs: dict[str, Result] = field(default_factory=dict)
 
     def setup(self, name: str, party: str, *words: str) -> Result:
@@ -82,7 +84,7 @@ def split(lab: Lab, release: str, tmp_path_factory: pytest.TempPathFactory) -> I
     machines["ca"].write(PASSPHRASE_FILE, f"{PASSPHRASE}\n", 0o600)
     machines[CLIENT_PARTY].reach(machines[HOST_PARTY])
     machines[CLIENT_PARTY].know({NAME: ADDRESS})
-    one = Split(machines, scripts)
+    one = Split(machines, scripts, {party: host.snapshot(WHOLE) for party, host in machines.items()})
     sign = ("--passphrase-file", PASSPHRASE_FILE)
     one.check("check of the CA", "ca", "--as", "ca")
     one.setup("make the CA", "ca", *sign)
@@ -258,7 +260,9 @@ def test_a_site_of_several_hosts_wants_to_know_which_machine_this_is(split: Spli
 
 
 @pytest.mark.parametrize("party", REQUESTS)
-def test_undo_takes_what_was_carried_here_too(split: Split, party: str) -> None:
+def test_undo_takes_what_was_carried_here_too_and_leaves_the_whole_file_system_as_it_was(
+    split: Split, party: str
+) -> None:
     machine = split.machines[party]
     kept = machine.run(["bash", "out/setup.sh", "--undo", "--yes"]).stderr
     folder = f"{WORK}/{party}"
@@ -267,3 +271,5 @@ def test_undo_takes_what_was_carried_here_too(split: Split, party: str) -> None:
         assert machine.exists(f"{folder}/{name}")
     machine.run(["bash", "out/setup.sh", "--as", party, "--undo", "--remove-keys", "--yes"])
     assert not machine.exists(WORK)
+    changes = difference(split.before[party], machine.snapshot(WHOLE), without=MACHINE)
+    assert [str(change) for change in changes] == ([LOCK] if party == HOST_PARTY else [])
