@@ -198,6 +198,10 @@ back_up() {
   if [[ ${verb} != check ]]; then write_back_up "${part}"; fi
   run sync -- "${part}"
   run mv -nT -- "${part}" "${to}"
+  # Where others may make files, one may have that name by now: mv is silent.
+  [[ ${verb} == check || ! -e ${part} ]] ||
+    die 1 "somebody has made ${to} meanwhile: the back-up is ${part}; move it" \
+      'to a folder where nobody else can write'
   run sync -- "${to%/*}/"
   note "${to} was read back, restored and compared. Carry it elsewhere. It" \
     'opens with the passphrase of the CA key, which is not in it: without' \

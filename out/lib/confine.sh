@@ -150,7 +150,7 @@ folders_of_daemon() {
     printf '%s\n' "${drop_in}" "${config_file:-}"
     data_folder
     daemon_property FragmentPath
-    programs_of_service
+    programs_of_units
     files_of_service
     files_of_variables
     files_of_socket
@@ -239,7 +239,10 @@ run_confined() {
   ((status != 0 && status < 200)) ||
     die 1 "systemd made no sandbox, or ended it (status ${status});" \
       "journalctl --unit ${facts##*/} says why; ${leaves}"
-  ((status == came_to_its_end)) || exit "${status}"
+  if ((status != came_to_its_end)); then
+    note "the sandbox has ended with status ${status}; ${leaves}"
+    exit "${status}"
+  fi
   close_facts
   facts=''
   trap - EXIT HUP INT TERM

@@ -56,14 +56,23 @@ data_folder() {
   if [[ ${info} == *' /'* ]]; then printf '/%s\n' "${info#*' /'}"; fi
 }
 
-# Prints the programs that systemd runs for docker.service.
-programs_of_service() {
-  local property line
-  for property in Exec{Condition,Start{Pre,,Post},Reload,Stop,StopPost}; do
-    while IFS= read -r line; do
-      line=${line#*' path='}
-      printf '%s\n' "${line%% ;*}"
-    done < <(daemon_property "${property}")
+# Prints the programs that systemd runs for these units, and the files that it
+# gives them as words: a shell runs one.
+programs_of_units() {
+  local unit property line word
+  local -a words
+  for unit in docker.service docker.socket; do
+    for property in Exec{Condition,Start{Pre,,Post},Reload,Stop{Pre,,Post}}; do
+      while IFS= read -r line; do
+        line=${line#*' path='}
+        printf '%s\n' "${line%% ;*}"
+        line=${line#*'argv[]='}
+        read -r -a words <<<"${line%% ; ignore_errors=*}"
+        for word in "${words[@]:1}"; do
+          if [[ ${word} == /* && -f ${word} ]]; then printf '%s\n' "${word}"; fi
+        done
+      done < <(unit_property "${unit}" "${property}")
+    done
   done
 }
 
@@ -126,11 +135,13 @@ where_option_is() { # where_option_is OPTION true|false
 # that hold them. A dockerd in a container and a user's own one have namespaces
 # of their own: theirs are not meant.
 held_containers() {
-  local folder name words
+  local folder name words program
   for folder in /proc/[0-9]*; do
     if [[ ! -O ${folder} ]]; then continue; fi
     { read -r name <"${folder}/comm"; } 2>/dev/null || continue
     if [[ ${name} != containerd-shim ]]; then continue; fi
+    program=$(readlink -- "${folder}/exe") || continue
+    if [[ ${program##*/} != containerd-shim* ]]; then continue; fi
     if [[ ! ${folder}/ns/pid -ef /proc/self/ns/pid ]]; then continue; fi
     if [[ ! ${folder}/ns/user -ef /proc/self/ns/user ]]; then continue; fi
     words=$(tr '\0' ' ' <"${folder}/cmdline") || continue
@@ -144,14 +155,14 @@ held_containers() {
 
 # Sets cursor to the end of the daemon's log, and own_port to a free one that
 # the kernel does not give out: in the log it tells our next connection from
-# those of others.
+# those of others. Whoever has most ports of the machine leaves it none.
 mark_log() {
-  local hex used address=${probe_address}
+  local hex used tries address=${probe_address}
   cursor=$(journalctl --unit docker.service --quiet --lines 0 --show-cursor \
     2>/dev/null || true)
   cursor=${cursor#*cursor: }
   used=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null) || true
-  while :; do
+  for ((tries = 0; tries < 100; tries++)); do
     own_port=$((20000 + RANDOM % 12000))
     printf -v hex ':%04X ' "${own_port}"
     if [[ ${used} != *"${hex}"* ]]; then break; fi

@@ -15,9 +15,25 @@ installed_generation() {
   fi
 }
 
+# Stops where this script, rendered with another tls_directory, has configured
+# dockerd: a key would stay there, and whichever CA comes would be the first.
+need_no_other_directory() {
+  local other pattern='--tlscacert=([^[:space:]]+)/[^/[:space:]]+'
+  if [[ ! -f ${drop_in} || ! $(<"${drop_in}") =~ ${pattern} ]]; then return; fi
+  other=${BASH_REMATCH[1]}
+  [[ ${other} == "${tls_directory}" ||
+    ! $(readlink -- "${other}") =~ ^"${other##*/}"-[0-9a-f]{16}$ ]] ||
+    die 2 "dockerd uses ${other}, which an earlier rendering of this script has" \
+      'installed: run that one with --undo first, or set tls_directory in the' \
+      "site file; ${leaves}"
+}
+
 check_tls_directory() {
+  need_no_other_directory
   if [[ -n $(installed_generation) ]]; then
-    [[ -e ${tls_directory}/${ca_certificate_file} ]] ||
+    # A killed run may have been about to put a damaged one anew.
+    [[ -e ${tls_directory}/${ca_certificate_file} ||
+      -e $(installed_generation).new/${ca_certificate_file} ]] ||
       die 2 "${tls_directory}/${ca_certificate_file} is gone, and nothing else" \
         "tells which CA is trusted here: put it back, or run this with --undo" \
         "first; ${leaves}"

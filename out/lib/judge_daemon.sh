@@ -210,7 +210,7 @@ verify_service_files() {
     evidence+="${file} "
     fault=$(file_problem "${file}" root:root 755)
     [[ -z ${fault} ]] || problem+="${fault}; "
-  done < <(programs_of_service)
+  done < <(programs_of_units)
   asked="stat --format '%U:%G %a' ${evidence% }"
   judge FILE-9 "${what}" "${problem%; }" "${evidence% }" \
     'chown root:root those files; chmod 644 them, and programs 755'

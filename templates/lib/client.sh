@@ -25,9 +25,14 @@ check_home() {
 
 # Whoever has the key of a CA that docker trusts can be each of its hosts.
 judge_files() {
-  local problem
+  local problem now=${trusted}
   check_certificate
-  problem=$(why_not_trusted "${ca}" "${trusted}" "${certificate}")
+  # A killed run may have installed the CA, and not its copy.
+  if [[ ! -e ${now} && -f ${previous}/digests && -f ${docker_config}/ca.pem ]] &&
+    is_our_file "${docker_config}/ca.pem"; then
+    now=${docker_config}/ca.pem
+  fi
+  problem=$(why_not_trusted "${ca}" "${now}" "${certificate}")
   [[ -z ${problem} ]] ||
     refuse_pair \
       "${ca} is refused: ${problem}. Bring it from the CA again, and compare" \

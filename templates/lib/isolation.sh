@@ -402,6 +402,10 @@ prove_isolation() {
   leaves='the containers that this run started are removed'
   if [[ ${verb} == undo ]]; then undo_probes; fi
   if [[ ${verb} == check ]]; then check_isolation; fi
+  if command -v docker >/dev/null && ! is_answering; then
+    die 1 "dockerd does not answer on ${docker_socket}; start it: systemctl" \
+      'start docker.service'
+  fi
   trap remove_probes EXIT
   verify_networks
   finish_report

@@ -25,8 +25,10 @@ is_good_request() { # is_good_request REQUEST
   text=$(openssl req -in "$1" -config "${lib}/openssl.cnf") || return 1
   cmp --quiet -- "$1" <(printf '%s\n' "${text}") || return 1
   text=$(openssl asn1parse -in "$1")
-  if [[ ${text} == *'Extension Request'* ]]; then return 1; fi
-  [[ ${text} =~ (UTF8|PRINTABLE)STRING\ *:"${name}"$'\n' ]] || return 1
+  if [[ ${text} == *'Extension Request'* ||
+    ! ${text} =~ (UTF8|PRINTABLE)STRING\ *:"${name}"$'\n' ]]; then
+    return 1
+  fi
   [[ $(key_of_request "$1") == "$(
     openssl pkey -in "${key}" -passin pass: -pubout
   )" ]]
