@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dockseal.lab import UPSTREAM, Host, difference
+from dockseal.lab import RELEASES, UPSTREAM, Host, difference
 from dockseal.lab.snapshot import MACHINE, WHOLE
 from dockseal.plan.hosts import ACCOUNTS
-from tests.host.support import UNATTENDED, WORK, install, site
+from tests.host.support import LOCK, UNATTENDED, WORK, install, site
 from tests.sites import plan
 
 PLAIN = "hosts:\n  - {name: localhost, mode: plain, listen: '127.0.0.1:2375'}\n"
@@ -32,8 +32,9 @@ echo 'export A=1' >/srv/profiles/bashrc
 ln -sf /srv/profiles/bashrc /root/.bashrc
 mkdir -p /etc/systemd/system/docker.service.d
 """
+TEXTFILES = "/srv/textfiles"
 CASES = {
-    "mutual": (site(), ""),
+    "mutual": (site().replace("clients:", f"    textfile_directory: {TEXTFILES}\nclients:"), f"mkdir {TEXTFILES}"),
     "no-etc-docker": (site(), ""),  # Docker's own packages make none
     "server-only": (site().replace("    listen:", "    mode: server-only\n    listen:"), ""),
     "plain": (PLAIN, ""),
@@ -46,8 +47,13 @@ CASES = {
 # dockerd makes this user, and what was made in its namespaces is kept with it: --undo says so.
 KEPT = {"userns": ("/run/adduser", *ACCOUNTS, *(f"{path}-" for path in ACCOUNTS))}
 WATCH = "hosts/localhost/60-watch-expiry.sh"
-# Empty, and gone with the next start of the machine.
-LOCK = "+ file /run/dockseal.lock  f 600 0:0 e3b0c44298fc"
+WATCH_SERVICE = "dockseal-watch-expiry.service"
+USER, HOME = "ann", "/home/ann"
+
+
+def releases_of(case: str) -> tuple[str, ...]:
+    """Return where a case is tried; the first takes the whole way, on each release."""
+    return RELEASES if case == "mutual" else (UPSTREAM,) if case == "no-etc-docker" else ("bookworm",)
 
 
 def run(host: Host, *words: str) -> None:
@@ -57,7 +63,7 @@ def run(host: Host, *words: str) -> None:
 
 @pytest.mark.parametrize(
     ("release", "case"),
-    [(UPSTREAM if case == "no-etc-docker" else "bookworm", case) for case in CASES],
+    [(release, case) for case in CASES for release in releases_of(case)],
     indirect=["release"],
 )
 def test_undo_leaves_the_whole_file_system_as_it_was(boot: Callable[..., Host], tmp_path: Path, case: str) -> None:
@@ -71,9 +77,44 @@ def test_undo_leaves_the_whole_file_system_as_it_was(boot: Callable[..., Host], 
     run(host, *(() if case == "mutual" else [path for path in make if "/40-" not in path]), *UNATTENDED)
     if case == "mutual":
         run(host, WATCH, "--yes")
+        host.run(["systemctl", "start", WATCH_SERVICE])
+        assert host.exists(f"{TEXTFILES}/dockseal.prom")
     assert difference(before, host.snapshot(WHOLE), without=MACHINE) != []
     run(host, "--undo", "--remove-keys", "--yes")
     after = host.snapshot(WHOLE)
     changes = [str(change) for change in difference(before, after, without=(*MACHINE, *KEPT.get(case, ())))]
     assert changes == [LOCK]
     assert not host.run(["ls", WORK], check=False).stdout
+
+
+@pytest.mark.parametrize("release", RELEASES, indirect=True)
+def test_undo_of_an_ordinary_user_leaves_the_whole_file_system_as_it_was(
+    boot: Callable[..., Host], tmp_path: Path
+) -> None:
+    """The CA alone remembers that client."""
+    host = boot()
+    install(host, tmp_path, site(more=f"  - {{name: {USER}, key: ec:P-256, shell_profile: .bashrc}}\n"), "/srv/out")
+    host.run(["useradd", "--create-home", USER])
+    host.run(["chmod", "-R", "a+rX", "/srv"])
+    of_root = [word for party in ("ca", "hosts/localhost", "clients/client") for word in ("--as", party)]
+    root = ["bash", "/srv/out/setup.sh", *of_root, "--no-containers", *UNATTENDED]
+    assert host.run(root, check=False).status == 5
+    folder = f"docker-tls/clients/{USER}"
+
+    def by_user(*words: str, status: int = 0) -> None:
+        argv = ["bash", "/srv/out/setup.sh", "--as", f"clients/{USER}", "--yes", *words]
+        done = host.run(argv, check=False, cwd=HOME, env={"HOME": HOME}, user=USER)
+        assert done.status == status, done.output
+
+    before = host.snapshot(WHOLE)
+    by_user(status=5)
+    host.bash('install -D -m 600 "$1/$3/client-request.csr" "$2/$3/client-request.csr"', HOME, "/root", folder)
+    host.run(root)
+    for name in ("client-certificate.pem", "ca-public.pem"):
+        host.bash('install -o "$4" "$1" "$2/$3"', f"/root/{folder}/{name}", HOME, f"{folder}/{name}", USER)
+    by_user()
+    assert "dockseal" in host.read(f"{HOME}/.bashrc")
+    assert host.run(["docker", "--context", "localhost", "ps"], env={"HOME": HOME}, user=USER).status == 0
+    by_user("--undo", "--remove-keys")
+    changes = difference(before, host.snapshot(WHOLE), without=(*MACHINE, WORK))
+    assert [str(change) for change in changes] == []
