@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ LAZY = {
     "lab": "Build and look after the throwaway Docker hosts.",
 }
 
+KEY = "A private key, or the .pub of one in ssh-agent."
 SITE = click.argument("site", type=click.Path(path_type=Path), default=Path("site.yaml"))
 
 
@@ -122,9 +124,12 @@ def render(site: Path, output: Path, check: bool) -> None:
         return
     from dockseal.output.write import replace_folder
 
+    signed = (output / "SHA256SUMS.sig").exists()
     count = replace_folder(output, files)
     start = f"{'sudo ' if plan.setup.needs_root else ''}bash {output}/setup.sh"
     click.echo(f"{output}: {_count(count, 'file')} written; read {output}/README.md, then run: {start}")
+    if signed:
+        click.echo(f"{output}: its signature is removed; sign it again: dockseal sign {output} --key KEY", err=True)
 
 
 @main.command()
@@ -146,18 +151,75 @@ def schema() -> None:
 
 
 @main.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-def verify(folder: Path) -> None:
-    """Check the files of the handed-over folder DIR against its manifest."""
-    from dockseal.output.render import library_of, template_folder
-    from dockseal.output.verify import verify_folder
+@click.argument("path", metavar="DIR|FILE.tar", type=click.Path(path_type=Path))
+@click.option("--signature", is_flag=True, help="Check who signed it, too; needs --signers.")
+@click.option("--signers", type=click.Path(path_type=Path), help="Whose signatures count: see ssh-keygen(1).")
+@click.option("--identity", help="Who must have signed it; default: whom SIGNERS names for the key.")
+def verify(path: Path, signature: bool, signers: Path | None, identity: str | None) -> None:
+    """Check the files of a handed-over folder or pack against its manifest."""
+    from dockseal.output.pack import verify_handed_over
+    from dockseal.output.signature import check_signature
+    from dockseal.output.verify import signed_part
 
-    found = verify_folder(folder)
-    click.echo(f"{folder}: {_count(found.files, 'file')}, {_count(found.scripts, 'script')}: as the manifest says")
-    own = found.library == library_of(template_folder())
-    known = f"that of dockseal {__version__}" if own else f"not that of dockseal {__version__}"
-    click.echo(f"sha256 of {folder}/lib, {known}: {found.library}")
-    click.echo(f"sha256 of {folder}/SHA256SUMS, to compare with the sender's: {found.digest}")
+    if signature != (signers is not None) or (identity is not None and not signature):
+        raise UsageError("--signature and --signers FILE go together, and --identity with both")
+    file, octets = signed_part(path)
+    who = check_signature(file, octets, signers, identity) if signers else ""
+    found = verify_handed_over(path, octets)
+    click.echo(f"{path}: {_count(found.files, 'file')}, {_count(found.scripts, 'script')}: as the manifest says")
+    click.echo(f"sha256 of {path}/lib, {_whose(found.library)}: {found.library}")
+    click.echo(f"sha256 of {path}/SHA256SUMS, to compare with the sender's: {found.digest}")
+    if who:
+        click.echo(f"{file}: signed by {who}")
+
+
+@main.command()
+@click.argument("path", metavar="OUT|FILE.tar", type=click.Path(path_type=Path))
+@click.option("--key", type=click.Path(path_type=Path), required=True, help=KEY)
+def sign(path: Path, key: Path) -> None:
+    """Sign a rendered folder or a pack with ssh-keygen, for the namespace dockseal.
+
+    The signature of a folder is that of its SHA256SUMS. Nothing is signed that is not as its manifest says.
+    """
+    from dockseal.output.pack import verify_handed_over
+    from dockseal.output.signature import refuse_other_signature, signature_file, signatures, verify_line
+    from dockseal.output.verify import signed_part
+    from dockseal.output.write import replace_files
+
+    file, octets = signed_part(path)
+    refuse_other_signature(file)
+    verify_handed_over(path, octets)
+    replace_files({signature_file(file): signatures(key, [octets])[0]}, 0o644)
+    click.echo(f"{signature_file(file)}: written; the other end, which needs no dockseal for it, runs:")
+    click.echo(f"    {verify_line(file.name)}")
+
+
+@main.command()
+@click.argument("folder", metavar="OUT", type=click.Path(path_type=Path), default=Path("out"))
+@click.option("--party", "parties", multiple=True, metavar="PARTY", help="ca, hosts/NAME or clients/NAME.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="FILE.tar, or a folder.")
+@click.option("--key", type=click.Path(path_type=Path), help=f"Sign too. {KEY}")
+def pack(folder: Path, parties: tuple[str, ...], output: Path, key: Path | None) -> None:
+    """Pack what a party needs of the rendered folder OUT (default: out) into a tar.
+
+    With --party, FILE.tar is one pack for the machine that is all of these parties. Without it, each party gets a pack
+    in a folder. A pack is the same octets wherever it is made; its sha256 is printed as sha256sum does.
+    """
+    from dockseal.output.pack import chosen, open_source, write_pack, write_packs
+    from dockseal.output.signature import verify_line
+
+    source, found = open_source(folder)
+    note = partial(click.echo, err=True)
+    note(f"{folder}/lib is {_whose(found.library)}: {found.library}")
+    if parties:
+        packed = [write_pack(source, chosen(source, parties), output, key)]
+    else:
+        packed = write_packs(source, output, key, note)
+    for one in packed:
+        click.echo(f"{one.digest}  {one.path}")
+    note("Unpacked, each is a folder out/ of its own: tar -xf FILE.tar, then read out/README.md and run out/setup.sh.")
+    if key is not None:
+        note(f"The other end checks a pack before it unpacks it, without dockseal: {verify_line('FILE.tar')}")
 
 
 @main.command()
@@ -277,6 +339,14 @@ def _compare(site: Path, output: Path, files: Any) -> None:
         click.echo(f"{output}: stale; run: dockseal render {site} --output {output}", err=True)
         sys.exit(STALE)
     click.echo(f"{output}: up to date")
+
+
+def _whose(library: str) -> str:
+    """Say whether a library is the one that this version renders."""
+    from dockseal.output.render import library_of, template_folder
+
+    own = library == library_of(template_folder())
+    return f"that of dockseal {__version__}" if own else f"not that of dockseal {__version__}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -9,19 +9,21 @@ from pathlib import Path
 from dockseal.errors import OutputError, printable
 from dockseal.output.folder import entries, reason, refuse_foreign, refuse_other_than_folder
 from dockseal.output.render import Rendered
+from dockseal.output.signature import SIGNATURE
 
 
 def differences(output: Path, files: Iterable[Rendered]) -> Iterator[str]:
     """Yield a unified diff from `output` to `files`, line by line; nothing when they are the same.
 
-    Of the modes only the owner's execute bit counts: it is what git and tar keep whatever the umask. Raises UsageError
+    Of the modes only the owner's execute bit counts: it is what git and tar keep whatever the umask. A signature is of
+    the same files then, and is no difference. Raises UsageError
     when the folder holds something that dockseal did not write.
     """
     refuse_other_than_folder(output)
     present: set[str] = set()
     if output.exists():
         refuse_foreign(output, output)
-        present = {name for name in entries(output) if not name.endswith("/")}
+        present = {name for name in entries(output) if not name.endswith(("/", SIGNATURE))}
     for file in files:
         if file.path in present:
             present.discard(file.path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dockseal.errors import OutputError, UsageError, printable
 from dockseal.output.manifest import MANIFEST
+from dockseal.output.signature import SIGNATURE, is_own
 
 SHOWN_FOREIGN = 5
 
@@ -64,9 +65,22 @@ def parents(files: set[str]) -> set[str]:
 
 
 def foreign(folder: Path) -> list[str]:
-    """Return what stands in a folder and not in its manifest; links and special files never count as ours."""
+    """Return what stands in a folder and not in its manifest; links and special files never count as ours.
+
+    A signature that dockseal made of a listed file counts as ours.
+    """
     ours = listed(folder)
-    return [name for name in entries(folder) if name not in ours or not _is_plain(folder / name)]
+    known = (name for name in entries(folder) if name in ours or is_signature(folder, name, ours))
+    plain = {name for name in known if _is_plain(folder / name)}
+    return [name for name in entries(folder) if name not in plain]
+
+
+def is_signature(folder: Path, name: str, files: set[str]) -> bool:
+    """Tell whether an entry of a folder is a plain file with dockseal's signature of one of some files."""
+    path = folder / name
+    if not name.endswith(SIGNATURE) or name.removesuffix(SIGNATURE) not in files or path.is_symlink():
+        return False
+    return path.is_file() and is_own(path.read_bytes())
 
 
 def refuse_foreign(folder: Path, shown: Path) -> None:

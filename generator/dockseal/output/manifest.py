@@ -15,6 +15,8 @@ from dockseal.plan.steps import Step
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 FORMAT = 4
+# The manifest of a folder that holds packs has this in place of a number.
+PACKS = "packs"
 LIBRARY = "lib"
 BODY_MARK = b"# ==== Below this line"
 # A file of the effects, and a list of names, as json writes them: each is put on one line.
@@ -65,6 +67,19 @@ def manifest_octets(entries: list[Entry]) -> bytes:
         "templates": {step.template: _template(entry, step) for entry, step in reversed(steps)},
         "scripts": [_script(entry, step) for entry, step in steps],
     }
+    return manifest_text(data)
+
+
+def part_of(manifest: dict[str, Any], paths: set[str]) -> bytes:
+    """Return manifest.json for some of its files alone."""
+    scripts = [script for script in manifest["scripts"] if script["path"] in paths]
+    used = {script["template"] for script in scripts}
+    templates = {name: template for name, template in manifest["templates"].items() if name in used}
+    return manifest_text({**manifest, "files": sorted(paths), "templates": templates, "scripts": scripts})
+
+
+def manifest_text(data: dict[str, Any]) -> bytes:
+    """Return a manifest as JSON in which a list of names, or a file of the effects, is one line."""
     text = _FILE.sub(lambda match: "{" + ", ".join(match.groups()) + "}", json.dumps(data, indent=1))
     text = _NAMES.sub(lambda match: "[" + re.sub(r",\s+", ", ", match[1]) + "]", text)
     return f"{text}\n".encode("ascii")

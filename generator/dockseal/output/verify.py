@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dockseal.errors import DocksealError, TemplateError, UsageError, printable
-from dockseal.output.folder import entries, parents, reason
-from dockseal.output.manifest import FORMAT, LIBRARY, MANIFEST, SUMS, Entry, body_of, library_digest
+from dockseal.output.folder import entries, is_signature, parents, reason
+from dockseal.output.manifest import FORMAT, LIBRARY, MANIFEST, PACKS, SUMS, Entry, body_of, library_digest
 
 _SUM = re.compile(r"([0-9a-f]{64}) [ *]([!-~]+)")
 
@@ -36,16 +36,16 @@ class Verified:
     library: str
 
 
-def verify_folder(folder: Path) -> Verified:
-    """Check every file of a folder; raise FolderError with everything that does not hold.
+def verify_folder(folder: Path, shown: Path | None = None) -> Verified:
+    """Check every file of a folder, `shown` in messages; raise FolderError with everything that does not hold.
 
     The folder cannot vouch for itself: whoever changes a script can change SHA256SUMS too. The digest that is returned
-    is to be compared with the sender's over another channel.
+    is to be compared with the sender's over another channel. A signature of SHA256SUMS may stand beside it, unchecked.
     """
     sums_text = _read(folder, SUMS)
     manifest = _manifest(_read(folder, MANIFEST))
-    sums, problems = _sums(sums_text)
-    names = {name for name in entries(folder) if not name.endswith("/")}
+    sums, problems = read_sums(sums_text)
+    names = {name for name in entries(folder) if not name.endswith("/") and not is_signature(folder, name, {SUMS})}
     known = {*sums, SUMS}
     problems += _listing(folder, names, known, manifest)
     for path in sorted(set(sums) & names):
@@ -54,8 +54,17 @@ def verify_folder(folder: Path) -> Verified:
     if library != manifest["library"]:
         problems.append(f"{LIBRARY}/: sha256 is {library}, {MANIFEST} says {manifest['library']}")
     if problems:
-        raise FolderError("\n".join(f"{folder}: {problem}" for problem in problems))
+        raise FolderError("\n".join(f"{shown or folder}: {problem}" for problem in problems))
     return Verified(len(known), len(manifest["scripts"]), sha256(sums_text).hexdigest(), library)
+
+
+def signed_part(path: Path) -> tuple[Path, bytes]:
+    """Return the file that a signature is of, and its octets: of a folder SHA256SUMS, else the file itself."""
+    file = path / SUMS if path.is_dir() else path
+    try:
+        return file, file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {reason(error)}; name a rendered folder or a pack") from None
 
 
 def _read(folder: Path, name: str) -> bytes:
@@ -69,6 +78,8 @@ def _manifest(octets: bytes) -> dict[str, Any]:
     """Return the manifest's files as a set, and its scripts by path, each with the digest of its template's body."""
     try:
         data = json.loads(octets)
+        if data["format"] == PACKS:
+            raise UsageError(f"{MANIFEST} is that of a folder of packs; name one of them")
         if data["format"] != FORMAT:
             raise FolderError(f"{MANIFEST} has format {data['format']!r}, expected {FORMAT}; use the sender's dockseal")
         files = {str(name) for name in data["files"]}
@@ -85,7 +96,8 @@ def _manifest(octets: bytes) -> dict[str, Any]:
     return {"files": files, "library": library, "scripts": scripts}
 
 
-def _sums(octets: bytes) -> tuple[dict[str, str], list[str]]:
+def read_sums(octets: bytes) -> tuple[dict[str, str], list[str]]:
+    """Return the digests of SHA256SUMS by path, and what is wrong with its lines."""
     found: dict[str, str] = {}
     problems: list[str] = []
     for number, line in enumerate(octets.decode("ascii", "replace").splitlines(), 1):

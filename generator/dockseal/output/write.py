@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from dockseal.output.render import Rendered
 FOLDER_MODE = 0o755
 
 
-def replace_folder(output: Path, files: Iterable[Rendered]) -> int:
+def replace_folder(output: Path, files: Iterable[Rendered], finish: Callable[[Path], None] | None = None) -> int:
     """Write all files into a new folder beside `output`, then put it in its place; return how many there are.
 
     The old folder stays until the new one stands. Files that dockseal did not write are never deleted. A run that was
-    killed is cleaned up by the next one. Raises UsageError or OutputError; `output` is then as it was.
+    killed is cleaned up by the next one. `finish` is called with the new folder before that takes its place. Raises
+    UsageError or OutputError; `output` is then as it was.
     """
     target = Path(os.path.abspath(output))  # noqa: PTH100 - links stay as they are
     if not target.name:
@@ -29,27 +30,38 @@ def replace_folder(output: Path, files: Iterable[Rendered]) -> int:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _lock(target.parent):
-            return _replace(output, target, files)
+            return _replace(output, target, files, finish)
     except OSError as error:
         place = error.filename or output
         raise OutputError(f"{output}: cannot be written: {place}: {reason(error)}; it is as it was") from None
 
 
 def replace_file(path: Path, octets: bytes) -> None:
-    """Write a file anew beside `path`, then put it in its place: nothing is written through what has its name.
+    """Write a file anew beside `path`, then put it in its place; see replace_files."""
+    replace_files({path: octets})
 
-    A link is refused and not replaced: as root that would be /dev/stdout. Raises UsageError or OutputError; `path` is
-    then as it was.
+
+def replace_files(contents: Mapping[Path, bytes], mode: int | None = None) -> None:
+    """Write files anew, each beside its path, then put all in their places: nothing is written through what has a name.
+
+    A link is refused and not replaced: as root that would be /dev/stdout. `mode` (POSIX) is otherwise as the umask has
+    it. Raises UsageError or OutputError; all are then as they were.
     """
-    need_file(path)
-    new = path.with_name(f".{secrets.token_hex(8)}.dockseal-new")
+    for path in contents:
+        need_file(path)
+    new = {path: path.with_name(f".{secrets.token_hex(8)}.dockseal-new") for path in contents}
     try:
-        with new.open("xb") as file:
-            file.write(octets)
-        new.replace(path)
+        for path, octets in contents.items():
+            with new[path].open("xb") as file:
+                if mode is not None:
+                    os.fchmod(file.fileno(), mode)
+                file.write(octets)
+        for path in contents:
+            new[path].replace(path)
     except BaseException as error:
-        with suppress(OSError):
-            new.unlink()
+        for file_name in new.values():
+            with suppress(OSError):
+                file_name.unlink()
         if isinstance(error, OSError):
             raise OutputError(f"{path}: cannot be written: {reason(error)}; it is as it was") from None
         raise
@@ -63,7 +75,7 @@ def need_file(path: Path) -> None:
         raise UsageError(f"{path}: is not a regular file; name another")
 
 
-def _replace(output: Path, target: Path, files: Iterable[Rendered]) -> int:
+def _replace(output: Path, target: Path, files: Iterable[Rendered], finish: Callable[[Path], None] | None) -> int:
     new = target.with_name(f".{target.name}.dockseal-new")
     old = target.with_name(f".{target.name}.dockseal-old")
     _recover(target, new, old)
@@ -71,6 +83,8 @@ def _replace(output: Path, target: Path, files: Iterable[Rendered]) -> int:
         refuse_foreign(target, output)
     try:
         count = _fill(new, files)
+        if finish is not None:
+            finish(new)
         if target.exists():
             target.rename(old)
         try:
