@@ -5,7 +5,7 @@ why_unsafe() { # why_unsafe FOLDER
   local owner mode
   read -r owner mode < <(stat --dereference --format '%u %a' -- "$1")
   if ((owner != EUID && owner != 0)); then
-    printf '%s belongs to another user; give another --dir\n' "$1"
+    printf '%s belongs to another user; take another one\n' "$1"
   elif (((8#${mode} & 8#1000) != 0 && (8#${mode} & 8#022) != 0)); then
     printf 'others can write to %s, as they are meant to; take another one\n' \
       "$1"

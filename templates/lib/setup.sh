@@ -2,7 +2,14 @@
 
 accepts=' --dir --passphrase-file --yes --no-containers --check --undo '
 readonly accepts+='--remove-keys --help '
-readonly -a parties=("${party_rows[@]%% *}")
+signers='' # the file for --signers
+
+# The parties whose scripts are here: all of the site's, or those of a pack.
+parties=()
+for party in "${party_rows[@]%% *}"; do
+  if [[ -d ${lib%/*}/${party} ]]; then parties+=("${party}"); fi
+done
+readonly -a parties
 
 # True when a list of words has one. A STEP is a row of step_rows.
 has() { # has WORDS WORD
@@ -11,13 +18,25 @@ has() { # has WORDS WORD
 
 # ---- Which scripts run on this machine --------------------------------------
 
+need_scripts_of() { # need_scripts_of PARTY
+  has "${parties[*]}" "$1" ||
+    die 2 "this is a pack without the scripts of $1; it has: ${parties[*]}"
+}
+
 # Sets named and wanted, which are this script's own, and options: the rest.
 read_setup_arguments() { # read_setup_arguments ARGUMENT...
   while (($#)); do
     case $1 in
       --as)
-        has "${parties[*]}" "${2:-}" || die 2 "--as needs one of: ${parties[*]}"
+        has "${party_rows[*]%% *}" "${2:-}" ||
+          die 2 "--as needs one of: ${parties[*]}"
+        need_scripts_of "$2"
         named+=("$2")
+        shift
+        ;;
+      --signers)
+        signers=${2:-}
+        [[ -n ${signers} ]] || die 2 '--signers needs a value'
         shift
         ;;
       --dir | --passphrase-file)
@@ -32,13 +51,15 @@ read_setup_arguments() { # read_setup_arguments ARGUMENT...
 }
 
 # Sets roles, where no script is named. Without --as they are the parties whose
-# key is here, and those that --as has named before; all of the site's where
-# nothing says that another machine has the CA or any other party.
+# key is here, and those that --as has named before; all of the site's, or of a
+# pack's, where nothing says that another machine has the CA or any other party.
 choose_roles() {
-  local party key request certificate only=$((hosts == 1 && ! ${#known[@]}))
+  local party key request certificate only=$((! ${#known[@]}))
+  if ((hosts > 1 && ${#parties[@]} == ${#party_rows[@]})); then only=0; fi
   roles=("${named[@]}")
   if ((${#wanted[@]} + ${#named[@]})); then return; fi
   while read -r party key request certificate _; do
+    if ! has "${parties[*]}" "${party}"; then continue; fi
     if [[ -e ${dir}/${party}/${key} ]] || has "${known[*]}" "${party}"; then
       roles+=("${party}")
     elif [[ -e ${dir}/${party}/${request} ||
@@ -58,6 +79,7 @@ choose_steps() {
   for name in "${wanted[@]}"; do
     has "${step_rows[*]%% *}" "${name}" ||
       die 2 "there is no script ${name} in this site"
+    need_scripts_of "${name%/*}"
   done
   for step in "${step_rows[@]}"; do
     read -r name party _ <<<"${step}"
@@ -84,6 +106,24 @@ is_due() { # is_due STEP PARTY
 }
 
 # ---- Before the first change ------------------------------------------------
+
+# What the signer's key has not signed is not run: only ssh-keygen says so.
+check_signature() {
+  local signer signature=${home}/SHA256SUMS.sig
+  if [[ -z ${signers} ]]; then return; fi
+  command -v ssh-keygen >/dev/null ||
+    die 2 'ssh-keygen is not installed; install the package openssh-client'
+  [[ -f ${signers} && -r ${signers} ]] ||
+    die 2 "--signers: ${signers} is no file that can be read"
+  need_safe "$(realpath --no-symlinks -- "${signers}")"
+  if ! signer=$(ssh-keygen -Y find-principals -f "${signers}" \
+    -s "${signature}") || ! ssh-keygen -Y verify -f "${signers}" \
+    -I "${signer%%[,$'\n']*}" -n dockseal -s "${signature}" \
+    <"${home}/SHA256SUMS" >&2; then
+    die 2 "${signature} is no signature of SHA256SUMS by one of ${signers}:" \
+      'ssh-keygen says why above. Nothing was changed.'
+  fi
+}
 
 # A sum that is missing, damaged or cut off would let a changed file through:
 # what runs, and what tells how to review it, must be listed.
@@ -346,7 +386,7 @@ undo_steps() {
   forget_folder
   for party in "${dir}"/{hosts,clients}/*/; do
     party=${party#"${dir}"/}
-    [[ ! -d ${dir}/${party} ]] || has "${parties[*]}" "${party%/}" ||
+    [[ ! -d ${dir}/${party} ]] || has "${party_rows[*]%% *}" "${party%/}" ||
       note "kept: ${dir}/${party}, of no party of this site; its own site's" \
         'setup.sh --undo is for that'
   done
@@ -365,6 +405,7 @@ set_up() {
   if [[ -f ${parties_file} ]]; then mapfile -t known <"${parties_file}"; fi
   choose_roles
   choose_steps
+  check_signature
   check_sums
   check_for_other_ca
   case ${verb} in

@@ -475,7 +475,7 @@ def test_undo_removes_nothing_in_a_folder_of_somebody_else(ready: Host, step: st
     before = ready.snapshot(["/run/theirs", "/root"])
     for place in ("/run/theirs", f"/run/theirs/{folder}"):
         result = ready.run(script(step, *words), check=False)
-        said = f"error: {step}: {place} belongs to another user; give another --dir\n"
+        said = f"error: {step}: {place} belongs to another user; take another one\n"
         assert (result.status, result.stderr) == (2, said)
         assert difference(before, ready.snapshot(["/run/theirs", "/root"]), strict=True) == []
         ready.run(["chown", "root", place])
@@ -485,7 +485,7 @@ def test_undo_removes_nothing_in_a_folder_of_somebody_else(ready: Host, step: st
 
 def test_a_working_folder_of_somebody_else(ready: Host) -> None:
     ready.run(["install", "-d", "-m", "0700", "-o", "nobody", "/run/theirs"])
-    said = f"error: {CREATE}: /run/theirs belongs to another user; give another --dir"
+    said = f"error: {CREATE}: /run/theirs belongs to another user; take another one"
     refuses(ready, script(CREATE, "--dir", "/run/theirs", *WITH_PASSPHRASE), said)
 
 

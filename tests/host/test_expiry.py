@@ -250,7 +250,7 @@ def test_the_folder_of_roots_client_is_judged_too(ready: Host) -> None:
     ready.run(["chown", "games", "/root/.docker"])
     results = [ready.run(["bash", f"/root/out/{WATCH}", *words], check=False) for words in ([], ["--now"])]
     ready.run(["chown", "root", "/root/.docker"])
-    said = f"error: {WATCH}: /root/.docker belongs to another user; give another --dir\n"
+    said = f"error: {WATCH}: /root/.docker belongs to another user; take another one\n"
     assert [(one.status, one.stdout, one.stderr) for one in results] == [(2, "", said)] * 2
 
 

@@ -36,7 +36,7 @@ def setup_step(names: Names, steps: Sequence[Step]) -> Step:
         },
         needs_root=needs_root,
         restarts=tuple(dict.fromkeys(unit for step in steps for unit in step.restarts)),
-        looks_at=("OUT/SHA256SUMS", *installed),
+        looks_at=("OUT/SHA256SUMS", "OUT/SHA256SUMS.sig", *installed),
         effects=Effects(files=(File("parties.txt", "operator", "0600"), lock(""), DIR_LINK)),
         undo="undoes the same scripts, the last one first",
         root_when="where this machine is a Docker host" if needs_root else "no",
