@@ -14,7 +14,7 @@ def key(folder: Path, name: str = OWN, passphrase: str = "") -> Path:
     """Return a private key, made where it is not there yet."""
     path = folder / name
     if not path.exists():
-        words = ["-q", "-t", "ed25519", "-N", passphrase, "-C", name, "-f", path]
+        words: list[str | Path] = ["-q", "-t", "ed25519", "-N", passphrase, "-C", name, "-f", path]
         subprocess.run(["ssh-keygen", *words], check=True)
     return path
 

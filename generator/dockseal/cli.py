@@ -210,13 +210,13 @@ def pack(folder: Path, parties: tuple[str, ...], output: Path, key: Path | None)
 
     source, found = open_source(folder)
     note = partial(click.echo, err=True)
-    note(f"{folder}/lib is {_whose(found.library)}: {found.library}")
     if parties:
         packed = [write_pack(source, chosen(source, parties), output, key)]
     else:
         packed = write_packs(source, output, key, note)
     for one in packed:
         click.echo(f"{one.digest}  {one.path}")
+    note(f"{folder}/lib is {_whose(found.library)}: {found.library}")
     note("Unpacked, each is a folder out/ of its own: tar -xf FILE.tar, then read out/README.md and run out/setup.sh.")
     if key is not None:
         note(f"The other end checks a pack before it unpacks it, without dockseal: {verify_line('FILE.tar')}")

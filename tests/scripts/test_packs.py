@@ -15,7 +15,9 @@ from tests.signers import NAMESPACE, OTHER, WHO, key, sign, signers
 from tests.sites import render
 
 HOST, CLIENT = "hosts/localhost", "clients/client"
-TWO_HOSTS = SITE.replace("clients:", "  - {name: other, key: ec:P-256, ip_addresses: [192.0.2.9], listen: '192.0.2.9:2376'}\nclients:")
+TWO_HOSTS = SITE.replace(
+    "clients:", "  - {name: other, key: ec:P-256, ip_addresses: [192.0.2.9], listen: '192.0.2.9:2376'}\nclients:"
+)
 UNCHANGED = "Nothing was changed."
 
 
@@ -67,7 +69,7 @@ def test_a_pack_is_checked_with_sha256sum_alone(ca: Unpacked) -> None:
 def test_the_pack_of_the_ca_is_planned_by_itself(ca: Unpacked, words: list[str]) -> None:
     done = ca.setup("--check", *words)
     assert done.returncode == 3, done.stderr
-    assert [line for line in done.stdout.splitlines() if line.startswith("# ")] == [
+    assert [line for line in done.stdout.splitlines() if line.startswith("# ca/")] == [
         "# ca/10-create-ca.sh",
         "# ca/20-sign-servers.sh",
         "# ca/30-sign-clients.sh",
