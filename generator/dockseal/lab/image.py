@@ -36,6 +36,7 @@ PACKAGES = (
     "docker.io",
     "iptables",
     "openssl",
+    "openssh-client",
     "iproute2",
     "procps",
     "uidmap",
