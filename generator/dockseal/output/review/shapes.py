@@ -91,8 +91,22 @@ def _columns(
         texts = tuple(row[at][1] for row in rows)
         if any(other != text for other in texts):
             found.setdefault(texts, {})[name] = None
-    for texts, names in found.items():
+    for texts, names in _merged(found).items():
         yield Column(tuple(names), texts)
+
+
+def _merged(found: Mapping[tuple[str, ...], Iterable[str]]) -> dict[tuple[str, ...], list[str]]:
+    """Put a value that is another one behind the same prefix everywhere, as tcp:// is, into the other's column."""
+    merged: dict[tuple[str, ...], list[str]] = {}
+    for texts, names in found.items():
+        for other in merged:
+            prefix = texts[0].removesuffix(other[0])
+            if all(text == prefix + first for text, first in zip(texts, other, strict=True)):
+                merged[other] += [f"{name} behind {prefix}" for name in names]
+                break
+        else:
+            merged[texts] = list(names)
+    return merged
 
 
 def _values(scripts: Iterable[Script], party: str, heads: Mapping[str, Head]) -> list[tuple[str, str]]:
