@@ -27,6 +27,7 @@ LAZY = {
 }
 
 KEY = "A private key, or the .pub of one in ssh-agent."
+NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 SITE = click.argument("site", type=click.Path(path_type=Path), default=Path("site.yaml"))
 
 
@@ -276,6 +277,22 @@ def reading(folder: Path) -> None:
     from dockseal.output.reading import reading_table
 
     for line in reading_table(count(folder)):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), default=Path("out"))
+@click.option("--output", "-o", type=NEW_FILE, help="Write the page to this file.")
+@click.option("--since", metavar="OLD_DIR", type=click.Path(path_type=Path), help="Show what differs from this folder.")
+@click.option("--checklist", type=NEW_FILE, help="Write what is to be signed to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the same as one JSON object.")
+def review(folder: Path, output: Path | None, since: Path | None, checklist: Path | None, as_json: bool) -> None:
+    """Show a reviewer what the rendered folder DIR (default: out) does, and what is new in it, on one HTML page."""
+    from dockseal.output.review import Wanted, make_review
+
+    if not output and not checklist and not as_json:
+        raise UsageError("nothing to write; add --output review.html, --checklist FILE or --json")
+    for line in make_review(folder, since, Wanted(output, checklist, as_json)):
         click.echo(line)
 
 

@@ -85,7 +85,7 @@ def _access(shape: Shape, host: Host, clients: list[str]) -> Access:
     where = f"{members(shape)}, {listens(shape, host)}"
     if host.mode == MUTUAL:
         return Access(
-            f"Each client of this CA: {names(clients)}",
+            f"Who has the key of a client: {names(clients)}",
             "Everything, as root on the host",
             where,
             "dockerd looks at the CA, not at the name. It knows no revocation: until the certificate ends.",

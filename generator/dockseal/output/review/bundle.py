@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from dockseal.errors import OutputError
+from dockseal.errors import OutputError, printable
 from dockseal.output.folder import reason
 from dockseal.output.manifest import LIBRARY, MANIFEST, SUMS
 from dockseal.output.reading import LOADS
@@ -88,11 +88,7 @@ def _text(folder: Path, path: str, digest: str) -> str:
     if sha256(octets).hexdigest() != digest:
         raise FolderError(f"{folder / path}: was changed while it was read; try again")
     lines = octets.decode("ascii", "backslashreplace").split("\n")
-    return "\n".join(line if line.isprintable() else _escaped(line) for line in lines)
-
-
-def _escaped(line: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return "\n".join(printable(line) for line in lines)
 
 
 def _script(folder: Path, entry: Any, templates: Any) -> Script:
@@ -114,7 +110,7 @@ def _script(folder: Path, entry: Any, templates: Any) -> Script:
 def _word(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
-    return _escaped(value)
+    return printable(value)
 
 
 def _effect(value: Any) -> Any:

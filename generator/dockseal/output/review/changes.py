@@ -66,10 +66,10 @@ def _others(script: Script, old: Site, new: Site) -> Iterator[Change]:
 
 
 def _whole(script: Script, name: str, old: Constant | None, new: Constant | None) -> Iterator[Change]:
-    texts = [" ".join(one.texts) if one else None for one in (old, new)]
-    if texts[0] != texts[1]:
-        lines = [one.line if one else ABSENT for one in (old, new)]
-        yield Change(script.path, script.party, name, *texts, *lines)
+    first, second = (" ".join(one.texts) if one else None for one in (old, new))
+    if first != second:
+        lines = (old.line if old else ABSENT, new.line if new else ABSENT)
+        yield Change(script.path, script.party, name, first, second, *lines)
 
 
 def _list(script: Script, name: str, old: Constant | None, new: Constant | None) -> Iterator[Change]:
@@ -97,18 +97,21 @@ def _only_in(words: tuple[Word, ...], others: tuple[Word, ...]) -> Iterator[Word
 def _rows(script: Script, old: Constant, new: Constant) -> Iterator[Change]:
     """Yield rows that come and go, named by their first word, and the columns that differ in the others."""
     before, after = ({row[0].text: row for row in one.rows} for one in (old, new))
+    place = (script.path, script.party, old.name)
     for key in dict.fromkeys([*before, *after]):
         first, second = before.get(key), after.get(key)
         if first and second:
             for column, one, other in zip(new.columns, first, second, strict=True):
                 if one.text != other.text:
-                    yield Change(
-                        script.path, script.party, old.name, one.text, other.text, one.line, other.line, key, column
-                    )
-            continue
-        texts = [" ".join(word.text for word in row) if row else None for row in (first, second)]
-        lines = [row[0].line if row else ABSENT for row in (first, second)]
-        yield Change(script.path, script.party, old.name, *texts, *lines, key)
+                    yield Change(*place, one.text, other.text, one.line, other.line, key, column)
+        elif first:
+            yield Change(*place, _text(first), None, first[0].line, ABSENT, key)
+        elif second:
+            yield Change(*place, None, _text(second), ABSENT, second[0].line, key)
+
+
+def _text(row: tuple[Word, ...]) -> str:
+    return " ".join(word.text for word in row)
 
 
 def _effects(old: Script, new: Script) -> Iterator[Change]:

@@ -66,8 +66,14 @@ def _scripts(site: Site, since: Since | None) -> Iterator[str]:
         if shape is None:
             continue
         count = len(shape.parties)
-        title = script.path if count == 1 else f"{general(script.party)(script.path)} ({count:,}, and their table of values)"
+        title = (
+            script.path
+            if count == 1
+            else f"{general(script.party)(script.path)} ({count:,}, and their table of values)"
+        )
         digest = script.sha256 if count == 1 else script.body_sha256
-        states = {since.states[script.path.replace(script.party, party, 1)] for party in shape.parties} if since else set()
+        states = (
+            {since.states[script.path.replace(script.party, party, 1)] for party in shape.parties} if since else set()
+        )
         state = f"  ({', '.join(sorted(states))})" if states else ""
         yield f"{BOX} {digest}  {title}{state}"

@@ -96,7 +96,9 @@ _CLIENT = "--tlscacert=ca.pem --tlscert=cert.pem --tlskey=key.pem"
 FORMS: dict[str, tuple[Form, ...]] = {
     "create-ca.sh": (
         Form(("D04",), "{key_command}", _KEY),
-        Form(("D04",), f"{_ENCRYPT} -in {{ca_key_file}}.first -passin fd:3 -passout fd:4 -out {{ca_key_file}}", "pkcs8"),
+        Form(
+            ("D04",), f"{_ENCRYPT} -in {{ca_key_file}}.first -passin fd:3 -passout fd:4 -out {{ca_key_file}}", "pkcs8"
+        ),
         Form(
             ("D05",),
             f"{_SELF_SIGN} -config openssl.cnf -extensions ca -passin fd:3 -out {{ca_certificate_file}}",
@@ -151,10 +153,11 @@ def commands(bundle: Bundle, path: str, template: str, head: Head) -> Iterator[C
     for form in FORMS.get(template, ()):
         if form.when and not head.text(form.when):
             continue
+        where = place(bundle, path, form.code)
         for text in _texts(form, head):
             if (form.ids, text) not in seen:
                 seen.add((form.ids, text))
-                yield Command(form.ids, text, *place(bundle, path, form.code))
+                yield Command(form.ids, text, *where)
 
 
 def _texts(form: Form, head: Head) -> Iterator[str]:
@@ -188,7 +191,7 @@ def _network_options(row: Mapping[str, str]) -> str:
 
 
 def place(bundle: Bundle, path: str, code: str) -> tuple[str, int]:
-    """Return the first line of code with a text, in a script or in what it loads; the script's first, if none has it."""
+    """Return the first line of code with a text, in a script or in what it loads; else the script's first line."""
     for file in (path, *bundle.loads(path)):
         for number, line in enumerate(bundle.texts[file].split("\n"), 1):
             if code in line and not line.lstrip().startswith("#"):

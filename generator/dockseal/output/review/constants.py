@@ -51,6 +51,11 @@ class Constant:
         return found if self.is_array and found and len(self.words) % len(found) == 0 else ()
 
     @property
+    def is_inline(self) -> bool:
+        """Tell whether it is a short list that reads well on one line, as a command does."""
+        return not self.columns and 0 < len(self.words) <= 24 and not any(" " in text for text in self.texts)
+
+    @property
     def rows(self) -> tuple[tuple[Word, ...], ...]:
         """The rows of a table; those of a list have one word each."""
         width = len(self.columns) or 1

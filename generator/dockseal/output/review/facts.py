@@ -155,7 +155,9 @@ def own_bodies() -> dict[str, str]:
 def _own_lines() -> dict[str, frozenset[str]]:
     """Return the lines above the mark of this version's templates that have no value in them."""
     return {
-        path.name: frozenset(line for line in path.read_text().partition(f"\n{MARK}")[0].split("\n") if "@{" not in line)
+        path.name: frozenset(
+            line for line in path.read_text().partition(f"\n{MARK}")[0].split("\n") if "@{" not in line
+        )
         for path in template_folder().glob("*.sh")
     }
 

@@ -6,10 +6,11 @@ a comment is shown as code: a `#` behind anything but white space starts none he
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 COMMENT, STRING, VARIABLE, KEYWORD, PLAIN = "c", "s", "v", "k", ""
 Token = tuple[str, str]
@@ -94,7 +95,7 @@ def lines(text: str) -> list[Markup]:
 
 def _marked(kind: str, text: str) -> str:
     """Return a run of one class; a tag never spans two lines."""
-    found = str(escape(text))
+    found = html.escape(text, quote=False)  # it stands in elements alone, never in an attribute
     if kind == PLAIN:
         return found
     return "\n".join(f"<b class={kind}>{line}</b>" if line.strip() else line for line in found.split("\n"))

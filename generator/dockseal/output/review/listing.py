@@ -41,10 +41,11 @@ class Listing:
 
 
 class Listings:
-    """The files on the page, and the place of each line on it."""
+    """The files on the page, and the place of each line on it; `parties` are hosts/NAME and clients/NAME."""
 
-    def __init__(self, texts: Iterable[tuple[str, str]]) -> None:
-        self.by_path = {path: _listing(path, f"f{number}", text) for number, (path, text) in enumerate(texts, 1)}
+    def __init__(self, texts: Iterable[tuple[str, str]], parties: Iterable[str]) -> None:
+        names = frozenset(party.partition("/")[2] for party in parties)
+        self.by_path = {path: _listing(path, f"f{number}", text, names) for number, (path, text) in enumerate(texts, 1)}
         self._shown = {
             f"{listing.key}-{line.number}"
             for listing in self.by_path.values()
@@ -59,14 +60,14 @@ class Listings:
         return name if name in self._shown else ""
 
 
-def _listing(path: str, key: str, text: str) -> Listing:
-    return Listing(path, key, tuple(_folded(text.removesuffix("\n").split("\n"), highlight.lines(text))))
+def _listing(path: str, key: str, text: str, names: frozenset[str]) -> Listing:
+    return Listing(path, key, tuple(_folded(text.removesuffix("\n").split("\n"), highlight.lines(text), names)))
 
 
-def _folded(texts: list[str], html: list[Markup]) -> Iterator[Line]:
-    """Yield the lines; of rows above the mark that differ in a name alone only the first ones."""
+def _folded(texts: list[str], html: list[Markup], names: frozenset[str]) -> Iterator[Line]:
+    """Yield the lines; of rows above the mark that differ in the name of a party alone only the first ones."""
     end = next((at for at, text in enumerate(texts) if text.startswith(MARK)), 0)
-    forms = [_form(text) if at < end else "" for at, text in enumerate(texts)]
+    forms = [_form(text, names) if at < end else "" for at, text in enumerate(texts)]
     at = 0
     while at < len(texts):
         length = 1
@@ -80,8 +81,8 @@ def _folded(texts: list[str], html: list[Markup]) -> Iterator[Line]:
         at += length
 
 
-def _form(text: str) -> str:
-    """Return a row of a list with NAME in the place of its party; nothing for other lines."""
+def _form(text: str, names: frozenset[str]) -> str:
+    """Return a row of a list with NAME in the place of a party's name; nothing for a row that is of no party."""
     found = _PARTY.search(text) if _ROW.match(text) else None
     name = (found[1] or found[2]) if found else ""
-    return re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", "NAME", text) if name else ""
+    return re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", "NAME", text) if name in names and name else ""

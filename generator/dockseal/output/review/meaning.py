@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from dockseal.output.reading import LOADS
 from dockseal.output.review.access import MODES
 from dockseal.output.review.changes import Change
 from dockseal.output.review.facts import MUTUAL, mode_of
@@ -14,7 +15,10 @@ ACCESS, IDENTITY, MACHINE, FILES = range(4)
 Said = tuple[int, str, str]  # rank, whom it is about, what changes
 
 _EVERYONE = "everyone who reaches the port is root"
-_ICC = ("containers on the default bridge can talk to each other again", "containers on the default bridge are kept apart")
+_ICC = (
+    "containers on the default bridge can talk to each other again",
+    "containers on the default bridge are kept apart",
+)
 _EFFECTS = {
     "files": "leaves behind",
     "units": "starts or restarts",
@@ -91,7 +95,11 @@ def sentences(changes: Iterable[Change], context: Context) -> list[Sentence]:
 def _party(party: str, context: Context) -> Said:
     kind = party.partition("/")[0].removesuffix("s")
     if party in context.come:
-        what = "a new client: root on each host that asks for certificates of this CA" if kind == "client" else "a new host"
+        what = (
+            "a new client: root on each host that asks for certificates of this CA"
+            if kind == "client"
+            else "a new host"
+        )
         return ACCESS, party, what
     gone = "is taken out; dockerd cannot revoke: its certificate works until it ends or the CA is replaced"
     return ACCESS, party, f"the client {gone}" if kind == "client" else "the host is taken out; nothing is undone on it"
@@ -104,12 +112,10 @@ def _say(change: Change, context: Context) -> Said:
         return _party(touched, context)
     if change.name.startswith("effect "):
         return _effect(change)
-    for names, rule in _RULES:
-        if change.name in names:
-            found = rule(change, context)
-            if found:
-                return found
-    return _plain(change, change.party)
+    found = _RULES[change.name](change) if change.name in _RULES else None
+    if change.name in _DAEMON_RULES:
+        found = _DAEMON_RULES[change.name](change, context)
+    return found or _plain(change, change.party)
 
 
 def _party_in(change: Change) -> str:
@@ -143,13 +149,16 @@ def _effect(change: Change) -> Said:
     return ACCESS, change.party, f"owner and mode of {change.row}: {change.old} -> {change.new}"
 
 
-def _line(change: Change, context: Context) -> Said | None:
+def _line(change: Change) -> Said | None:
     """Return a line of code above the mark; most of them load a file of the library."""
+    loaded = LOADS.fullmatch(f"{change.new or change.old}\n")
+    if loaded:
+        return FILES, change.party, f"{'no longer loads' if change.new is None else 'now loads'} lib/{loaded[1]}"
     state = "gone" if change.new is None else "new"
     return ACCESS, change.party, f"a line of the script is {state}: {change.new or change.old}"
 
 
-def _table(change: Change, context: Context) -> Said | None:
+def _table(change: Change) -> Said | None:
     party = _party_in(change)
     if change.column == "alternative names":
         return _names(change, party)
@@ -168,11 +177,11 @@ def _names(change: Change, party: str) -> Said:
     return IDENTITY, party, "; ".join(parts) or "the order of the names in the certificate"
 
 
-def _alternative_names(change: Change, context: Context) -> Said | None:
+def _alternative_names(change: Change) -> Said | None:
     return _names(change, change.party)
 
 
-def _key(change: Change, context: Context) -> Said | None:
+def _key(change: Change) -> Said | None:
     old, new = (key_type((text or "").split()) for text in (change.old, change.new))
     return IDENTITY, change.party, f"{_LABELS['key type']}: {old} -> {new}"
 
@@ -223,20 +232,24 @@ def _userns(change: Change, context: Context) -> Said | None:
     return ACCESS, change.party, f"user namespaces of containers: {old} -> {new}"
 
 
-def _icc(change: Change, context: Context) -> Said | None:
+def _icc(change: Change) -> Said | None:
     return ACCESS, change.party, _ICC[change.new == "false"]
 
 
-def _networks(change: Change, context: Context) -> Said | None:
+def _networks(change: Change) -> Said | None:
     if change.column == "icc":
         text = "are kept apart" if change.new == "false" else "can talk to each other"
         return ACCESS, change.party, f"containers on the network {change.row} {text} now"
     if change.column:
-        return MACHINE, change.party, f"network {change.row}: {change.column}: {change.old or 'none'} -> {change.new or 'none'}"
+        return (
+            MACHINE,
+            change.party,
+            f"network {change.row}: {change.column}: {change.old or 'none'} -> {change.new or 'none'}",
+        )
     return ACCESS, change.party, f"the network {change.row} is {'gone' if change.new is None else 'new'}"
 
 
-def _contexts(change: Change, context: Context) -> Said | None:
+def _contexts(change: Change) -> Said | None:
     """Return which host a client uses, and at which address; name and port follow from that."""
     if change.column:
         return ACCESS, change.party, f"uses the host {change.row} at another address"
@@ -245,21 +258,30 @@ def _contexts(change: Change, context: Context) -> Said | None:
     return ACCESS, change.party, f"{'no longer uses' if change.new is None else 'now uses'} the host {change.row}"
 
 
-_RULES: tuple[tuple[tuple[str, ...], Callable[[Change, Context], Said | None]], ...] = (
-    (("line",), _line),
-    (("table",), _table),
-    (("alternative_names",), _alternative_names),
-    (("key_command",), _key),
-    (("listen", "listen_port", "listen_hex", "probe_address"), _place),
-    (("dockerd_words",), _word),
-    (("daemon_mode",), _mode),
-    (("userns_remap",), _userns),
-    (("icc",), _icc),
-    (("networks",), _networks),
-    (("contexts", "hosts"), _contexts),
-)
+# By the name of the constant.
+_RULES: dict[str, Callable[[Change], Said | None]] = {
+    "line": _line,
+    "table": _table,
+    "alternative_names": _alternative_names,
+    "key_command": _key,
+    "icc": _icc,
+    "networks": _networks,
+    "contexts": _contexts,
+    "hosts": _contexts,
+}
+# The same of what follows from the words that dockerd gets.
+_DAEMON_RULES: dict[str, Callable[[Change, Context], Said | None]] = {
+    "listen": _place,
+    "listen_port": _place,
+    "listen_hex": _place,
+    "probe_address": _place,
+    "dockerd_words": _word,
+    "daemon_mode": _mode,
+    "userns_remap": _userns,
+}
 
 
-def places(sentence: Sentence) -> Iterator[tuple[str, int]]:
-    """Yield where a sentence shows: path and line, of the new folder where it is there, each once."""
-    yield from dict.fromkeys((one.path, one.new_line or one.old_line) for one in sentence.changes if one.new_line or one.old_line)
+def places(sentence: Sentence) -> Iterator[tuple[str, int, bool]]:
+    """Yield where a sentence shows, each place once: path, line, and whether that is in the older folder alone."""
+    found = ((one.path, one.new_line or one.old_line, not one.new_line) for one in sentence.changes)
+    yield from dict.fromkeys(place for place in found if place[1])

@@ -84,7 +84,7 @@ def duration(lines: int) -> str:
 
 def page_octets(site: Site, since: Since | None) -> bytes:
     """Return the page: the same octets for the same folders."""
-    listings = Listings((path, site.bundle.texts[path]) for path in shown_files(site))
+    listings = Listings(((path, site.bundle.texts[path]) for path in shown_files(site)), _names(site))
     lengths = Lengths()
     for path, text in site.bundle.texts.items():
         lengths.add(path, text)
@@ -115,6 +115,10 @@ def page_octets(site: Site, since: Since | None) -> bytes:
         "limits": {"words": SHOWN_WORDS, "places": SHOWN_PLACES, "differences": SHOWN_DIFFERENCES},
     }
     return _render(values)
+
+
+def _names(site: Site) -> list[str]:
+    return [party for shape in site.shapes for party in shape.parties]
 
 
 def _render(values: dict[str, object]) -> bytes:

@@ -123,5 +123,5 @@ def _of_party(old: Site, new: Site, shape: Shape, parties: list[str]) -> Iterato
 
 
 def _diff(old: Bundle, new: Bundle, path: str) -> tuple[str, ...]:
-    lines = (bundle.texts.get(path, "").split("\n") for bundle in (old, new))
-    return tuple(unified_diff(*lines, "old", "new", lineterm="", n=2))
+    before, after = (bundle.texts.get(path, "").split("\n") for bundle in (old, new))
+    return tuple(unified_diff(before, after, "old", "new", lineterm="", n=2))
