@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dockseal.output.review.facts import MUTUAL, PLAIN, Host, Site
 from dockseal.output.review.shapes import Shape
@@ -70,8 +70,7 @@ def accesses(site: Site) -> Iterator[Access]:
             "The key stands encrypted on the CA machine and never travels.",
         )
     clients = [one.party for one in site.certificates if one.party.startswith("clients/")]
-    for shape, host in hosts_by_shape(site):
-        yield _access(shape, host, clients)
+    yield from _joined(_access(shape, host, clients) for shape, host in hosts_by_shape(site))
     if site.hosts:
         yield Access(
             "Who may use /var/run/docker.sock on a host",
@@ -79,6 +78,15 @@ def accesses(site: Site) -> Iterator[Access]:
             "that host",
             "As before: these scripts leave the local socket as it is.",
         )
+
+
+def _joined(found: Iterable[Access]) -> Iterator[Access]:
+    """Yield one for each kind of access, with all places where it is had."""
+    places: dict[Access, list[str]] = {}
+    for one in found:
+        places.setdefault(replace(one, where=""), []).append(one.where)
+    for one, where in places.items():
+        yield replace(one, where="; ".join(where))
 
 
 def _access(shape: Shape, host: Host, clients: list[str]) -> Access:
@@ -111,9 +119,12 @@ def warnings(site: Site) -> Iterator[str]:
 
 
 def restarts(site: Site) -> Iterator[tuple[str, str, str]]:
-    """Yield unit, parties and script of everything that is started or restarted."""
+    """Yield unit, script and parties of everything that is started or restarted."""
+    found: dict[tuple[str, str], list[str]] = {}
     for shape in site.shapes:
         for script in shape.scripts:
             when = ", when it is run by name" if script.on_demand else ""
             for unit in script.effects.get("units", ()):
-                yield unit, members(shape), f"{script.path.rpartition('/')[2]}{when}"
+                found.setdefault((unit, f"{script.path.rpartition('/')[2]}{when}"), []).append(members(shape))
+    for (unit, when), parties in found.items():
+        yield unit, when, "; ".join(parties)

@@ -14,7 +14,8 @@ from dockseal.output.review.constants import MARK
 # So many rows in a list that differ in the party's name alone are shown, before the others are only counted.
 SHOWN_ROWS = 3
 _ROW = re.compile(r" +'")
-_PARTY = re.compile(r"(?:hosts|clients)/([^/ ']+)|^ +'([^']+)'")
+_PARTY = re.compile(r"(?:hosts|clients)/([^/ ']+)")
+_FIRST_WORD = re.compile(r" +'([^']+)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,6 @@ def _folded(texts: list[str], html: list[Markup], names: frozenset[str]) -> Iter
 
 def _form(text: str, names: frozenset[str]) -> str:
     """Return a row of a list with NAME in the place of a party's name; nothing for a row that is of no party."""
-    found = _PARTY.search(text) if _ROW.match(text) else None
-    name = (found[1] or found[2]) if found else ""
+    found = (_PARTY.search(text) or _FIRST_WORD.match(text)) if _ROW.match(text) else None
+    name = found[1] if found else ""
     return re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", "NAME", text) if name in names and name else ""

@@ -179,7 +179,7 @@ def _effects(script: Script, rename: object) -> Iterator[tuple[str, tuple[Effect
         ("users", "Users"),
         ("temporary", "While it runs"),
         ("starts", "Starts while it runs"),
-        ("undoes", "--undo --remove-keys removes"),
+        ("undoes", "With --remove-keys"),
     )
     for kind, label in kinds:
         found = tuple(_grouped(script.effects.get(kind, ()), rename))
