@@ -67,9 +67,10 @@ def say(message: str) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Turn a skipped host test into a failure where CI is set."""
+    """Turn a skipped test of a Docker host or a browser into a failure where CI is set."""
     report = yield
-    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") and item.get_closest_marker("host"):
+    kind = next((name for name in ("host", "browser") if item.get_closest_marker(name)), "")
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") and kind:
         report.outcome = "failed"
-        report.longrepr = f"a host test may not be skipped in CI: {report.longrepr[2]}"
+        report.longrepr = f"a {kind} test may not be skipped in CI: {report.longrepr[2]}"
     return report

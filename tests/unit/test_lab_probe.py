@@ -33,6 +33,7 @@ GOOD = Probe(
     version="",
     refusal="Cannot connect to the Docker daemon",
     registry=False,
+    browser="/usr/bin/chromium",
 )
 NOBODY = "no Docker engine answers at unix:///var/run/docker.sock"
 INSTALL = "apt-get install --yes --no-install-recommends"
@@ -42,6 +43,8 @@ def test_a_good_machine_is_in_no_trouble() -> None:
     assert engine_trouble(GOOD) is None
     assert image_trouble(GOOD) is None
     assert missing_packages(GOOD) == ()
+    assert missing_packages(replace(GOOD, browser=None, system="debian 12")) == ("chromium",)
+    assert missing_packages(replace(GOOD, browser=None, system="ubuntu 24.04")) == ()
 
 
 @pytest.mark.parametrize(

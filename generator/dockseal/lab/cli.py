@@ -87,6 +87,7 @@ def _rows(found: Probe) -> list[str]:
         ("dockerd", found.dockerd or "not installed"),
         ("mmdebstrap", found.mmdebstrap or "not installed"),
         ("Debian keyring", "yes" if found.keyring else "not installed"),
+        ("chromium", found.browser or "not installed"),
         ("registry", "answers" if found.registry else "does not answer"),
         ("cgroup version", str(found.cgroup) if found.cgroup else "none"),
         ("capabilities", " ".join(sorted(found.capabilities)) or "none of those needed"),

@@ -40,6 +40,7 @@ class Probe:
     version: str  # what answered there, or ""
     refusal: str  # why nothing did
     registry: bool | None  # None: not asked
+    browser: str | None  # Chromium, which opens the pages of the tests
 
 
 def probe(environ: Mapping[str, str] | None = None, *, registry: Callable[[], bool] | None = None) -> Probe:
@@ -63,6 +64,7 @@ def probe(environ: Mapping[str, str] | None = None, *, registry: Callable[[], bo
         version=version,
         refusal=refusal,
         registry=None if registry is None else registry(),
+        browser=shutil.which("chromium"),
     )
 
 
@@ -159,6 +161,8 @@ def missing_packages(found: Probe) -> tuple[str, ...]:
         wanted += engine_packages(found)
     if not found.registry and not (found.mmdebstrap and found.keyring):
         wanted += image_packages(found)
+    if found.browser is None and found.system.startswith("debian"):
+        wanted.append("chromium")  # Ubuntu's package of that name is a snap
     return tuple(dict.fromkeys(wanted))
 
 
