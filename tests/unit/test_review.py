@@ -137,16 +137,15 @@ def test_a_thousand_hosts_of_one_shape_are_shown_once(fleet: Site) -> None:
     [
         ("", 3),
         ("    days: 30\n", 3),
-        ("    listen: 10.0.0.1:2377\n", 3),
         ("    icc: false\n", 4),
         ("    mode: server-only\n", 4),
         ("    tls_directory: /etc/other/tls\n", 4),
     ],
-    ids=["the same", "days", "port", "icc", "mode", "folder"],
+    ids=["the same", "days", "icc", "mode", "folder"],
 )
 def test_hosts_are_of_one_shape_where_only_values_differ(host: str, shapes: int, tmp_path: Path) -> None:
-    first = "  - name: a.example\n    ip_addresses: [10.0.0.1]\n"
-    second = f"  - name: b.example\n    ip_addresses: [10.0.0.1]\n{host}"
+    first = "  - name: a.example\n    ip_addresses: [10.0.0.1]\n    listen: 10.0.0.1:2376\n"
+    second = f"  - name: b.example\n    ip_addresses: [10.0.0.2]\n    listen: 10.0.0.2:2376\n{host}"
     assert len(site(f"hosts:\n{first}{second}", tmp_path / "out").shapes) == shapes
 
 
@@ -258,10 +257,10 @@ def test_a_body_of_another_version_gets_no_commands_of_this_one(folder: Path) ->
     bundle = read_bundle(folder)
     scripts = tuple(replace(one, body_sha256="0" * 64) for one in bundle.scripts)
     other = read_site(Bundle(bundle.digest, bundle.library, scripts, bundle.texts, bundle.digests))
-    octets = page_octets(other, None)
-    assert b"is not that of this version: back-up-ca.sh, " in octets
-    assert b"-iter 600000 -in ca-private" not in octets
-    assert b"-iter 600000 -in ca-private" in page_octets(read_site(bundle), None)
+    text = Page(page_octets(other, None).decode()).text
+    assert "is not that of this version: back-up-ca.sh, " in text
+    assert "-iter 600000 -in ca-private" not in text
+    assert "-iter 600000 -in ca-private" in Page(page_octets(read_site(bundle), None).decode()).text
 
 
 def test_comments_are_those_of_the_syntax_tree(fresh: Path) -> None:
