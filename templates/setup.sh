@@ -9,6 +9,8 @@
 # Options:    --dir DIR (~/docker-tls)  --passphrase-file FILE  --yes
 #             --no-containers  --check  --undo [--remove-keys]  --help
 #             --signers FILE  run what one of them has signed, or nothing
+#             --exchange FOLDER  take from there what others made for this
+#             machine, and leave there what they wait for
 # Status:     0 done, 1 failed, 2 wrong use, 3 --check found changes to make,
 #             4 a control does not hold, 5 waits for a file that has to be
 #             carried here, 6 refused a request

@@ -2,7 +2,8 @@
 
 accepts=' --dir --passphrase-file --yes --no-containers --check --undo '
 readonly accepts+='--remove-keys --help '
-signers='' # the file for --signers
+signers=''  # the file for --signers
+exchange='' # the folder for --exchange
 
 # The parties whose scripts are here: all of the site's, or those of a pack.
 parties=()
@@ -37,6 +38,11 @@ read_setup_arguments() { # read_setup_arguments ARGUMENT...
       --signers)
         signers=${2:-}
         [[ -n ${signers} ]] || die 2 '--signers needs a value'
+        shift
+        ;;
+      --exchange)
+        exchange=${2:-}
+        [[ -n ${exchange} ]] || die 2 '--exchange needs a value'
         shift
         ;;
       --dir | --passphrase-file)
@@ -255,6 +261,12 @@ await_certificate() { # await_certificate STEP
 # Where something is awaited, the last line says what, and the status is 5.
 stop_if_waiting() {
   local text
+  if [[ -n ${exchange} ]]; then
+    if [[ ${verb} != check ]]; then leave_in_exchange; fi
+    tell_what_is_awaited
+    if [[ -n ${requests}${awaited[*]} ]]; then exit 5; fi
+    return
+  fi
   if [[ -n ${requests} ]]; then
     note "waiting for ${requests#, }: carry here what the machines of these" \
       'parties made, and run this again'
@@ -320,17 +332,31 @@ write_parties() { # write_parties [PARTY]...
   fi
 }
 
+lock_folder() {
+  open_folder "${dir}"
+  lock "${dir}/.lock"
+}
+
+# What is carried here decides what there is to do.
+open_exchange() {
+  if [[ -n ${exchange} ]]; then
+    need_exchange
+    lock_folder
+    take_from_exchange
+  fi
+}
+
 # Changes nothing before every script has found what it needs.
 apply_steps() {
   local number step
+  open_exchange
   plan_steps
   need_terminal "${asked}"
   # What is requested here is signed here where this machine is the CA.
   if has "${asked}" asks:passphrase && has "${chosen[*]}" needs:passphrase; then
     get_passphrase "${dir}/${ca_key}"
   fi
-  open_folder "${dir}"
-  lock "${dir}/.lock"
+  if [[ -z ${exchange} ]]; then lock_folder; fi
   remember_folder
   write_parties "${named[@]}" "${known[@]}"
   leaves='the scripts reported ok above are done; run this again to finish'
@@ -339,6 +365,7 @@ apply_steps() {
     if ((statuses[number] == 2)); then continue; fi
     if await_certificate "${step}"; then stop_if_waiting; fi
     run_one $((number + 1)) "${step}"
+    if [[ -n ${exchange} ]]; then leave_in_exchange; fi
   done
   stop_if_waiting
   note 'done'
@@ -348,6 +375,7 @@ apply_steps() {
 # comes after a certificate that is not here yet is shown, and does not count.
 check_steps() {
   local step status blocked=0
+  if [[ -n ${exchange} ]]; then take_from_exchange; fi
   remember_folder
   write_parties "${named[@]}" "${known[@]}"
   for step in "${chosen[@]}"; do
@@ -408,6 +436,11 @@ set_up() {
   check_signature
   check_sums
   check_for_other_ca
+  if [[ -n ${exchange} ]]; then
+    [[ ${verb} != undo ]] || die 2 '--exchange does not go with --undo'
+    . "${lib}/certificates.sh"
+    . "${lib}/exchange.sh"
+  fi
   case ${verb} in
     check) check_steps ;;
     undo) undo_steps ;;

@@ -29,7 +29,7 @@ class Reading:
 
     `must read` is what runs before the first privileged run is over: setup.sh, the steps 10 to 30, and the files of the
     library that they load outside of the sandbox of lib/confine.sh. `on the day` are steps that run only when they are
-    named; `not used` are files of the library that no script of this site loads; `may read` is the rest.
+    named, and what a file of the library loads itself, for one option alone; `not used` are files of the library that no script of this site loads; `may read` is the rest.
     """
 
     path: str
@@ -45,12 +45,16 @@ class Lengths:
         self.lines: dict[str, int] = {}
         self._needed: set[str] = set()
         self._loaded: set[str] = set()
+        self._for_an_option: set[str] = set()
 
     def add(self, path: str, text: str) -> None:
         """Count a file by its path in the rendered folder; what is not bash does not count."""
         if not path.endswith(".sh"):
             return
         self.lines[path] = text.count("\n")
+        if path.startswith(f"{LIBRARY}/"):
+            self._for_an_option.update(LOADS.findall(text))
+            return
         self._loaded.update(LOADS.findall(text))
         if _FIRST_STEPS.fullmatch(path):
             self._needed.update(LOADS.findall(_CONFINED.sub("", text)))
@@ -59,7 +63,9 @@ class Lengths:
         """Return when a file is to be read, once all are added."""
         if path.startswith(f"{LIBRARY}/"):
             name = path.removeprefix(f"{LIBRARY}/")
-            return MUST if name in self._needed else MAY if name in self._loaded else NOT_USED
+            if name in self._needed:
+                return MUST
+            return MAY if name in self._loaded else ON_THE_DAY if name in self._for_an_option else NOT_USED
         if _ON_THE_DAY.fullmatch(path):
             return ON_THE_DAY
         return MUST if _FIRST_STEPS.fullmatch(path) else MAY

@@ -1,0 +1,343 @@
+"""setup.sh --exchange: what is carried between machines, and what of a hostile folder is not taken."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.scripts.machine import Done, Machine, digest, new_machine
+
+SITE = """\
+ca: {key: ec:P-256, common_name: Split CA}
+hosts:
+  - {name: docker1.example, listen: "0.0.0.0:2376", key: ec:P-256}
+clients:
+  - {name: alice, key: ec:P-256}
+  - {name: bob, key: ec:P-256}
+"""
+STEPS = ("10-request-certificate.sh", "20-configure-client.sh")
+REQUEST, CERTIFICATE, AUTHORITY = "client-request.csr", "client-certificate.pem", "ca-public.pem"
+HOST = "hosts/docker1.example"
+
+
+@dataclass(frozen=True)
+class Split:
+    """The CA's machine and those of two clients, each with a home and a working folder, and one folder to carry."""
+
+    folder: Path
+    first: Machine
+
+    @property
+    def carried(self) -> Path:
+        return self.folder / "stick"
+
+    def machine(self, name: str) -> Machine:
+        """Return the machine of the CA, of alice or of bob."""
+        return replace(self.first, work=self.folder / name / "docker-tls")
+
+    def setup(self, name: str, *words: str, check: bool = True) -> Done:
+        """Run setup.sh with the folder on a machine; a client's verification is left out, as there is no dockerd."""
+        party = "ca" if name == "ca" else f"clients/{name}"
+        more = ["--passphrase-file", str(self.first.passphrase)] if name == "ca" else [f"{party}/{s}" for s in STEPS]
+        return self.run(name, "setup.sh", "--as", party, "--exchange", str(self.carried), *more, *words, check=check)
+
+    def run(self, name: str, script: str, *words: str, check: bool = True) -> Done:
+        """Run a script on a machine."""
+        home = self.folder / name
+        home.mkdir(mode=0o700, exist_ok=True)
+        argv = ["bash", str(self.first.out / script), "--dir", str(self.machine(name).work), "--yes", *words]
+        done = subprocess.run(
+            argv, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, env={"HOME": str(home)}
+        )
+        assert done.returncode in (0, 5) or not check, done.stderr
+        return done
+
+    def hand_over(self, *names: str) -> None:
+        """Let each client ask, the CA sign and each client take what came of it."""
+        for name in (*names, "ca", *names):
+            self.setup(name)
+
+    def names(self) -> list[str]:
+        """Return what lies in the folder."""
+        return sorted(path.name for path in self.carried.iterdir())
+
+
+def carried(party: str, file: str) -> str:
+    return f"Split_CA+{party}+{file}".replace("/", "+")
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Split:
+    """Machines that have nothing yet."""
+    found = Split(tmp_path, new_machine(tmp_path, SITE))
+    found.carried.mkdir(mode=0o700)
+    return found
+
+
+def test_each_run_says_what_it_took_and_left_and_what_is_awaited_from_whom(split: Split) -> None:
+    key = "; public key sha256: "
+    asked = split.setup("alice")
+    assert asked.returncode == 5
+    assert "setup.sh: left: client-request.csr of clients/alice\n" in asked.stderr
+    shown = asked.stderr.rpartition(f"awaited: {CERTIFICATE} of clients/alice, from the CA machine{key}")[2].strip()
+    assert split.names() == [carried("clients/alice", REQUEST)]
+    signed = split.setup("ca")
+    assert signed.returncode == 5
+    for line in (
+        "setup.sh: taken: client-request.csr of clients/alice",
+        f"ca/30-sign-clients.sh: alice asks with public key sha256: {shown}",
+        f"setup.sh: left: {CERTIFICATE} of clients/alice",
+        f"setup.sh: left: {AUTHORITY} of clients/alice",
+        f"setup.sh: awaited: request.csr of {HOST}, from its machine",
+        "setup.sh: awaited: client-request.csr of clients/bob, from its machine",
+    ):
+        assert f"{line}\n" in signed.stderr
+    assert split.names() == [carried("clients/alice", file) for file in (AUTHORITY, CERTIFICATE)]
+    done = split.setup("alice")
+    assert done.returncode == 0
+    authority = digest(split.machine("ca"), "ca/ca-public.pem")
+    for text in (signed.stderr, done.stderr):
+        assert f"CA certificate sha256: {authority}\n" in text
+    for file in (CERTIFICATE, AUTHORITY):
+        assert f"setup.sh: taken: {file} of clients/alice\n" in done.stderr
+    assert (split.folder / "alice/.docker/cert.pem").read_bytes() == (
+        split.machine("ca").work / "clients/alice" / CERTIFICATE
+    ).read_bytes()
+
+
+def test_it_can_be_run_in_any_order_and_again(split: Split) -> None:
+    split.setup("ca")
+    split.hand_over("alice", "bob")
+    before = {path: path.read_bytes() for path in split.folder.rglob("*") if path.is_file()}
+    for name in ("bob", "ca", "alice", "ca"):
+        done = split.setup(name)
+        assert "taken:" not in done.stderr
+        assert "left:" not in done.stderr
+    assert {path: path.read_bytes() for path in split.folder.rglob("*") if path.is_file()} == before
+
+
+def test_nothing_private_is_written_to_the_folder(split: Split) -> None:
+    split.hand_over("alice", "bob")
+    for path in split.carried.iterdir():
+        assert "PRIVATE" not in path.read_text()
+        assert path.stat().st_mode & 0o777 == 0o644
+    keys = list(split.folder.glob("*/docker-tls/**/*-key.pem"))
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize("words", [(), ("--new-key",)], ids=["the same key", "a new key"])
+def test_a_renewal_is_carried_too_as_often_as_it_is_wanted(split: Split, words: tuple[str, ...]) -> None:
+    split.hand_over("alice")
+    digests = [digest(split.machine("alice"), f"clients/alice/{CERTIFICATE}")]
+    for _ in range(2):
+        split.run("alice", "clients/alice/10-request-certificate.sh", "--renew", *words)
+        split.hand_over("alice")
+        digests.append(digest(split.machine("alice"), f"clients/alice/{CERTIFICATE}"))
+    assert len(set(digests)) == 3
+    assert split.setup("alice").returncode == 0
+    assert REQUEST not in " ".join(split.names())
+
+
+def test_a_roll_over_is_carried_and_what_was_carried_before_it_is_not_taken(split: Split) -> None:
+    split.hand_over("alice")
+    file = split.carried / carried("clients/alice", AUTHORITY)
+    first = file.read_bytes()
+    roll_over = ("ca/60-roll-over-ca.sh", "--passphrase-file", str(split.first.passphrase))
+    split.run("ca", *roll_over, "--begin")
+    split.hand_over("alice")
+    installed = split.folder / "alice/.docker/ca.pem"
+    both = installed.read_bytes()
+    assert both.count(b"BEGIN CERTIFICATE") == 3
+    file.write_bytes(first)
+    assert "taken:" not in split.setup("alice").stderr
+    assert installed.read_bytes() == both
+    split.run("ca", *roll_over, "--switch")
+    split.run("alice", "clients/alice/10-request-certificate.sh", "--renew", "--new-key")
+    split.hand_over("alice")
+    split.run("ca", *roll_over, "--finish", "--shut-out", "clients/bob", "--shut-out", HOST, check=False)
+    split.hand_over("alice")
+    assert installed.read_bytes() == (split.machine("ca").work / "ca/ca-public.pem").read_bytes()
+    assert installed.read_bytes() != first
+    file.write_bytes(both)
+    assert "not taken:" in split.setup("alice").stderr
+    assert installed.read_bytes() != both
+
+
+def test_what_went_through_another_system_is_read(split: Split) -> None:
+    split.setup("alice")
+    for name in (*("ca", "alice"), "ca"):
+        for path in split.carried.iterdir():
+            path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+        assert split.setup(name).returncode in (0, 5)
+    assert (split.folder / "alice/.docker/cert.pem").exists()
+
+
+def other_party(split: Split, file: Path) -> None:
+    split.hand_over("bob")
+    file.write_bytes((split.carried / carried("clients/bob", CERTIFICATE)).read_bytes())
+
+
+NOT_TAKEN: dict[str, tuple[Callable[[Split, Path], object], str]] = {
+    "another party's": (other_party, "which is for another key"),
+    "no certificate": (lambda _, file: file.write_text("x\n"), "which is no certificate"),
+    "a private key": (
+        lambda split, file: file.write_text(split.machine("alice").read("clients/alice/client-key.pem")),
+        "which is no certificate",
+    ),
+    "without an end": (lambda _, file: file.write_text(file.read_text()[:200]), "which is no certificate"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_TAKEN)
+def test_what_is_no_answer_for_this_machine_is_not_taken(split: Split, case: str) -> None:
+    change, reason = NOT_TAKEN[case]
+    split.setup("alice")
+    split.setup("ca")
+    file = split.carried / carried("clients/alice", CERTIFICATE)
+    good = file.read_bytes()
+    change(split, file)
+    done = split.setup("alice")
+    assert done.returncode == 5
+    assert f"setup.sh: not taken: {file}, {reason}\n" in done.stderr
+    assert not (split.machine("alice").work / "clients/alice" / CERTIFICATE).exists()
+    file.write_bytes(good)
+    assert split.setup("alice").returncode == 0
+
+
+def test_a_certificate_of_an_earlier_round_is_not_taken(split: Split) -> None:
+    split.hand_over("alice")
+    file = split.carried / carried("clients/alice", CERTIFICATE)
+    first = file.read_bytes()
+    split.run("alice", "clients/alice/10-request-certificate.sh", "--renew", "--new-key")
+    split.setup("alice")
+    (split.carried / carried("clients/alice", f"renewal/{CERTIFICATE}")).write_bytes(first)
+    done = split.setup("alice")
+    assert "renewal+client-certificate.pem, which is for another key" in done.stderr
+    split.hand_over("alice")
+    assert split.setup("alice").returncode == 0
+
+
+def test_another_ca_is_not_taken_by_who_trusts_one(split: Split, tmp_path: Path) -> None:
+    split.hand_over("alice")
+    other = Split(tmp_path / "other", replace(new_machine(tmp_path / "other", SITE)))
+    other.carried.mkdir()
+    other.setup("ca")
+    file = split.carried / carried("clients/alice", AUTHORITY)
+    good = file.read_bytes()
+    file.write_bytes((other.machine("ca").work / "ca/ca-public.pem").read_bytes())
+    done = split.setup("alice")
+    assert done.returncode == 0
+    assert f"not taken: {file}: it holds another CA than the one that is trusted here" in done.stderr
+    assert (split.folder / "alice/.docker/ca.pem").read_bytes() == good
+    assert not list(split.folder.rglob("*.carried"))
+
+
+def test_a_hostile_request_is_refused_as_if_it_had_been_brought_by_hand(split: Split) -> None:
+    for name in ("ca", "alice", "bob"):
+        split.setup(name)
+    mine, theirs = (split.carried / carried(f"clients/{name}", REQUEST) for name in ("alice", "bob"))
+    good = mine.read_bytes()
+    mine.write_bytes(theirs.read_bytes())
+    done = split.setup("ca", check=False)
+    assert done.returncode == 6
+    assert "it asks for CN=bob, and this CA certifies CN=alice here" in done.stderr
+    mine.write_bytes(good)
+    assert split.setup("ca").returncode == 5
+    assert split.setup("alice").returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_no_file_is_neither_read_nor_followed(split: Split, kind: str) -> None:
+    split.setup("alice")
+    name = split.carried / carried("clients/alice", REQUEST)
+    good = name.read_bytes()
+    name.unlink()
+    if kind == "link":
+        name.symlink_to(split.first.passphrase)
+    elif kind == "pipe":
+        os.mkfifo(name)
+    else:
+        name.mkdir()
+    done = split.setup("ca", check=False)
+    assert done.returncode == 2
+    assert f"{name} is no file that " in done.stderr
+    assert not list(split.machine("ca").work.rglob("*.csr"))
+    name.rmdir() if kind == "folder" else name.unlink()
+    name.write_bytes(good)
+    assert split.setup("ca").returncode == 5
+
+
+@pytest.mark.parametrize("suffix", ["", ".new"])
+def test_nothing_is_written_through_a_link(split: Split, suffix: str, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("as it was\n")
+    name = split.carried / (carried("clients/alice", REQUEST) + suffix)
+    name.symlink_to(victim)
+    assert split.setup("alice").returncode == 5
+    assert victim.read_text() == "as it was\n"
+    assert not (split.carried / carried("clients/alice", REQUEST)).is_symlink()
+
+
+def test_two_sites_with_parties_of_the_same_names_share_a_folder(split: Split, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    other = Split(folder, new_machine(folder, SITE.replace("Split CA", "Another CA")))
+    other.carried.symlink_to(split.carried)
+    for site in (split, other):
+        site.setup("alice")
+    for site in (split, other):
+        site.setup("ca")
+    for site in (split, other):
+        assert site.setup("alice").returncode == 0
+        made = site.machine("ca").work / "clients/alice" / CERTIFICATE
+        assert (site.folder / "alice/.docker/cert.pem").read_bytes() == made.read_bytes()
+
+
+def bad_folder(split: Split, case: str) -> tuple[Path, str]:
+    """Return a folder that cannot be exchanged with, and why."""
+    if case == "missing":
+        return split.folder / "none", "is no folder that "
+    if case == "a file":
+        return split.first.passphrase, "is no folder that "
+    inside = split.machine("alice").work / "stick"
+    inside.mkdir(mode=0o700, parents=True)
+    return (inside if case == "inside" else split.folder), "lie one in the other"
+
+
+@pytest.mark.parametrize("case", ["missing", "a file", "inside", "around"])
+def test_a_folder_that_does_not_fit_is_refused_before_anything_is_changed(split: Split, case: str) -> None:
+    folder, reason = bad_folder(split, case)
+    before = {*split.folder.rglob("*"), split.folder / "alice"}
+    done = split.run("alice", "setup.sh", "--as", "clients/alice", "--exchange", str(folder), check=False)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert "; nothing was changed\n" in done.stderr
+    assert set(split.folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--exchange",), "--exchange needs a value"),
+        (("--exchange", "x", "--undo"), "--exchange does not go with --undo"),
+    ],
+    ids=["no folder", "undo"],
+)
+def test_wrong_use_is_refused(split: Split, words: tuple[str, ...], reason: str) -> None:
+    done = split.run("alice", "setup.sh", "--as", "clients/alice", *words, check=False)
+    assert done.returncode == 2
+    assert reason in done.stderr
+
+
+def test_check_changes_nothing_and_prints_what_would_be_taken_and_left(split: Split) -> None:
+    split.setup("alice")
+    before = sorted(split.folder.rglob("*"))
+    done = split.setup("ca", "--check", check=False)
+    assert done.returncode == 3
+    assert f"cat >{split.machine('ca').work}/clients/alice/client-request.csr" in done.stdout
+    assert sorted(path for path in split.folder.rglob("*") if path != split.folder / "ca") == before
