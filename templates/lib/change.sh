@@ -297,8 +297,8 @@ is_left_empty() { # is_left_empty FOLDER
   done < <(ls -A -- "$1")
 }
 
-# Removes a working folder once it is empty, and those above it up to DIR. A
-# killed run may have removed some of them.
+# Removes a working folder once it is empty, and those above it up to DIR, but
+# for one that a file system is mounted on. A killed run may have removed some.
 undo_folder() { # undo_folder FOLDER
   local path=$1
   need_no_links "$1"
@@ -306,6 +306,7 @@ undo_folder() { # undo_folder FOLDER
     if [[ -e ${path} || -L ${path} ]]; then
       if ! is_left_empty "${path}"; then return; fi
       remove_file "${path}/.lock"
+      if mountpoint --quiet -- "${path}"; then return; fi
       run rmdir -- "${path}"
     fi
     removed[${path}]=1

@@ -36,7 +36,7 @@ need_exchange() {
 # What is printed from here on names files of DIR without a folder.
 enter_exchange() {
   cd -P -- "${exchange}"
-  [[ $(pwd -P) == "${exchange}" ]] ||
+  [[ $(realpath -- .) == "${exchange}" ]] ||
     die 2 "${exchange} was replaced meanwhile; ${leaves}"
 }
 
@@ -210,21 +210,21 @@ leave_answer() { # leave_answer PARTY REQUEST CERTIFICATE
 }
 
 leave_in_exchange() {
-  local party request certificate place before=${PWD} kept=${leaves}
+  local party request certificate before=${PWD} state=${leaves}
   leaves='this machine has done its part, and what it leaves for others is not'
   leaves+=" all in ${exchange}; run this again with one that can be written to"
   enter_exchange
   while read -r party _ request certificate _; do
-    for place in '' renewal/; do
-      if has "${roles[*]}" "${party}" && ! has "${roles[*]}" ca; then
-        leave_request "${party}" "${place}${request}" "${place}${certificate}"
-      elif has "${roles[*]}" ca && ! has "${roles[*]}" "${party}"; then
-        leave_answer "${party}" "${place}${request}" "${place}${certificate}"
-        leave_file "${party}" "${ca_certificate}"
-      fi
-    done
+    if has "${roles[*]}" "${party}" && ! has "${roles[*]}" ca; then
+      leave_request "${party}" "${request}" "${certificate}"
+      leave_request "${party}" "renewal/${request}" "renewal/${certificate}"
+    elif has "${roles[*]}" ca && ! has "${roles[*]}" "${party}"; then
+      leave_answer "${party}" "${request}" "${certificate}"
+      leave_answer "${party}" "renewal/${request}" "renewal/${certificate}"
+      leave_file "${party}" "${ca_certificate}"
+    fi
   done < <(printf '%s\n' "${party_rows[@]}")
-  leaves=${kept}
+  leaves=${state}
   cd -- "${before}"
 }
 

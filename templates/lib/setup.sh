@@ -149,22 +149,30 @@ Nothing was changed. Render them again, or find out who changed them."
     "${chosen[@]%% *}")
 }
 
+is_of_our_name() { # is_of_our_name CERTIFICATE
+  local subject
+  if [[ ! -r $1 ]]; then return 1; fi
+  subject=$(openssl x509 -in "$1" -noout -subject -nameopt RFC2253)
+  [[ ${subject} == "subject=CN=${ca_common_name}" ]]
+}
+
 # Nobody would trust a second CA for the same site. Stops where the default
 # folder has none and another run has made one.
 check_for_other_ca() {
-  local file subject
+  local file
   if [[ ${verb} == undo || -e ${dir}/${ca_key} ]] ||
     has "${options[*]}" --dir || ! has "${chosen[*]}" needs:passphrase; then
     return
   fi
   file=${HOME}/docker-tls.link
-  [[ ! -e ${file}/${ca_key} ]] || die 2 \
+  [[ ! -L ${file} || -e ${file}/${ca_key} ]] || die 2 \
+    "the CA of an earlier run was in $(readlink -- "${file}"), and is not there" \
+    "now: give its folder with --dir or, where a new one is wanted, --dir ${dir}"
+  ! is_of_our_name "${file}/${ca_key%/*}/${ca_certificate}" || die 2 \
     "there is a CA in $(realpath -- "${file}"), and none in ${dir}: give that" \
     "folder with --dir or, for another site, --dir ${dir}"
   for file in "${installed_authorities[@]}"; do
-    if [[ ! -r ${file} ]]; then continue; fi
-    subject=$(openssl x509 -in "${file}" -noout -subject -nameopt RFC2253)
-    [[ ${subject} != "subject=CN=${ca_common_name}" ]] || die 2 \
+    ! is_of_our_name "${file}" || die 2 \
       "dockerd here trusts a CA of this name already (${file}), and its key" \
       "is not in ${dir}: run this as the user who made it (with sudo, where" \
       'that was root), or give the --dir of that run'
@@ -301,10 +309,11 @@ run_one() { # run_one NUMBER STEP [--undo]
 # A later run without --dir finds the CA: see check_for_other_ca.
 remember_folder() {
   local link=${HOME}/docker-tls.link
-  if has "${chosen[*]}" needs:passphrase && [[ -w ${HOME} && ! -e ${link} &&
-    ! -L ${link} && ${dir} != "${HOME}/docker-tls" &&
-    ! -e ${HOME}/docker-tls/${ca_key} ]]; then
-    run ln -sT -- "${dir}" "${link}"
+  if has "${chosen[*]}" needs:passphrase && [[ -w ${HOME} &&
+    ${dir} != "${HOME}/docker-tls" && ! -e ${HOME}/docker-tls/${ca_key} &&
+    (-L ${link} || ! -e ${link}) && ! -e ${link}/${ca_key} &&
+    $(readlink -- "${link}") != "${dir}" ]]; then
+    run ln -sfnT -- "${dir}" "${link}"
   fi
 }
 

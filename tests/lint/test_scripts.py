@@ -36,7 +36,18 @@ SHELLCHECK_EXCEPTIONS = {
 # util-linux, coreutils, and what the scripts are about. Nothing that downloads, evaluates or decodes.
 PROGRAMS = {
     *("/bin/bash", "/usr/bin/realpath", "/usr/bin/env", "cmp", "namei", "nsenter"),
-    *("bash", "openssl", "systemctl", "journalctl", "docker", "dockerd", "flock", "systemd-run", "ssh-keygen"),
+    *(
+        "bash",
+        "openssl",
+        "systemctl",
+        "journalctl",
+        "docker",
+        "dockerd",
+        "flock",
+        "systemd-run",
+        "ssh-keygen",
+        "mountpoint",
+    ),
     *(
         "cat",
         "chmod",

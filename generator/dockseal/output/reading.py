@@ -29,7 +29,8 @@ class Reading:
 
     `must read` is what runs before the first privileged run is over: setup.sh, the steps 10 to 30, and the files of the
     library that they load outside of the sandbox of lib/confine.sh. `on the day` are steps that run only when they are
-    named, and what a file of the library loads itself, for one option alone; `not used` are files of the library that no script of this site loads; `may read` is the rest.
+    named, and what a file of the library loads itself, for one option alone; `not used` are files of the library that
+    no script of this site loads; `may read` is the rest.
     """
 
     path: str
