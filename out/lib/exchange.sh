@@ -36,7 +36,7 @@ need_exchange() {
 # What is printed from here on names files of DIR without a folder.
 enter_exchange() {
   cd -P -- "${exchange}"
-  [[ $(pwd -P) == "${exchange}" ]] ||
+  [[ $(realpath -- .) == "${exchange}" ]] ||
     die 2 "${exchange} was replaced meanwhile; ${leaves}"
 }
 
