@@ -239,10 +239,9 @@ run_confined() {
   ((status != 0 && status < 200)) ||
     die 1 "systemd made no sandbox, or ended it (status ${status});" \
       "journalctl --unit ${facts##*/} says why; ${leaves}"
-  if ((status != came_to_its_end)); then
-    note "the sandbox has ended with status ${status}; ${leaves}"
-    exit "${status}"
-  fi
+  # A time limit of systemd's ends with 1 too, and says nothing.
+  ((status != 1)) || note "the sandbox has ended with status 1; ${leaves}"
+  ((status == came_to_its_end)) || exit "${status}"
   close_facts
   facts=''
   trap - EXIT HUP INT TERM

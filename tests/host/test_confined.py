@@ -315,11 +315,14 @@ def test_processes_that_other_users_may_not_see_are_judged(clean: Host) -> None:
 
 
 @pytest.mark.one_release
-def test_only_root_s_processes_hold_containers(clean: Host) -> None:
+@pytest.mark.parametrize(
+    ("user", "made"), [("games", "cp"), ("root", "ln -s")], ids=["another user's", "root's, of another program"]
+)
+def test_only_root_s_shims_hold_containers(clean: Host, user: str, made: str) -> None:
     name = f"containerd-shim -namespace moby -id {'a' * 64} -address x"
     clean.bash(
-        "cp /bin/sleep /usr/local/bin/containerd-shim; "
-        f"systemd-run --quiet --unit shim --property User=games bash -c 'exec -a \"{name}\" containerd-shim 600'; "
+        f"{made} /bin/sleep /usr/local/bin/containerd-shim; "
+        f"systemd-run --quiet --unit shim --property User={user} bash -c 'exec -a \"{name}\" containerd-shim 600'; "
         "timeout 20 bash -c 'until pgrep --exact containerd-shim; do :; done'"
     )
     try:

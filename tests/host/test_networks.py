@@ -265,6 +265,14 @@ def test_without_a_daemon_it_says_how_to_start_it(bare: Host) -> None:
     )
 
 
+def test_without_a_daemon_nothing_is_proven(bare: Host) -> None:
+    bare.bash("systemctl stop docker.socket docker.service")
+    result = bare.run(["bash", f"{SCRIPT.rpartition('/')[0]}/91-prove-isolation.sh"], check=False)
+    bare.bash("systemctl reset-failed docker.service docker.socket; systemctl start docker.socket docker.service")
+    assert (result.status, result.stdout) == (1, "")
+    assert "dockerd does not answer on unix:///var/run/docker.sock; start it: systemctl start docker" in result.stderr
+
+
 # dockerd cannot start without its files: starting it again is no remedy.
 BROKEN = "rm /etc/docker/tls; systemctl restart docker.socket; systemctl start docker || true"
 MADE = {"apart", "inside", "open"}

@@ -499,7 +499,7 @@ def test_from_another_folder_no_second_ca_is_made(boot: Callable[..., Host], tmp
     install(host, tmp_path)
     host.run(["mkdir", "/srv/stand"])
     planned = setup(host, CERTIFICATE_STEPS[0], "--check", "--dir", "docker-tls", check=False, cwd="/srv/stand")
-    assert f"ln -sT -- /srv/stand/docker-tls {LINK}\n" in planned.stdout
+    assert f"ln -sfnT -- /srv/stand/docker-tls {LINK}\n" in planned.stdout
     assert not host.exists(LINK)
     setup(host, CERTIFICATE_STEPS[0], *UNATTENDED, "--dir", "docker-tls", cwd="/srv/stand")
     assert host.run(["readlink", LINK]).stdout == "/srv/stand/docker-tls\n"
@@ -510,11 +510,30 @@ def test_from_another_folder_no_second_ca_is_made(boot: Callable[..., Host], tmp
             f"error: setup.sh: there is a CA in /srv/stand/docker-tls, and none in {WORK}: give that folder with --dir "
             f"or, for another site, --dir {WORK}\n"
         )
-    setup(host, *UNATTENDED, "--dir", "/srv/stand/docker-tls", cwd="/srv")
-    setup(host, "--undo", "--yes", "--dir", "/srv/stand/docker-tls")
+    host.run(["mv", "/srv/stand/docker-tls", "/srv/stand/moved"])
+    gone = setup(host, *UNATTENDED, check=False)
+    assert (gone.status, host.exists(WORK)) == (2, False)
+    assert "the CA of an earlier run was in /srv/stand/docker-tls, and is not there now" in gone.stderr
+    setup(host, *UNATTENDED, "--dir", "/srv/stand/moved", cwd="/srv")
+    assert host.run(["readlink", LINK]).stdout == "/srv/stand/moved\n"
+    setup(host, "--undo", "--yes", "--dir", "/srv/stand/moved")
     assert host.exists(LINK)  # the keys are kept
-    setup(host, "--undo", "--remove-keys", "--yes", "--dir", "/srv/stand/docker-tls")
+    setup(host, "--undo", "--remove-keys", "--yes", "--dir", "/srv/stand/moved")
     assert (host.run(["ls", "/srv/stand"]).stdout, host.bash('ls -d "$1" || true', LINK).stdout) == ("", "")
+
+
+@pytest.mark.one_release
+def test_a_folder_that_a_file_system_is_mounted_on_is_undone_but_for_itself(
+    boot: Callable[..., Host], tmp_path: Path
+) -> None:
+    host = boot()
+    install(host, tmp_path)
+    host.bash("mkdir /srv/mounted; mount -t tmpfs -o mode=700 tmpfs /srv/mounted")
+    setup(host, CERTIFICATE_STEPS[0], *UNATTENDED, "--dir", "/srv/mounted")
+    for _ in range(2):
+        undone = setup(host, "--undo", "--remove-keys", "--yes", "--dir", "/srv/mounted")
+        assert undone.stderr.endswith("setup.sh: undone\n")
+    assert host.run(["ls", "-A", "/srv/mounted"]).stdout == ""
 
 
 @pytest.mark.one_release

@@ -76,6 +76,22 @@ def test_another_ca_that_nobody_announced_takes_no_host_over(ready: Host, edit: 
     ready.bash(f"cp -a /run/good/. {FOLDER}/")
 
 
+def test_rendered_with_another_folder_it_says_whose_the_old_one_is(ready: Host) -> None:
+    ready.run(["bash", CONFIGURE, "--yes"])
+    ready.bash(f"cp {OTHER}/hosts/localhost/c*.pem {FOLDER}/")
+    words = ("tls_directory='", "--tlscacert=", "--tlscert=", "--tlskey=")
+    elsewhere = changed(ready, CONFIGURE, *((f"{word}/etc/docker/tls", f"{word}/etc/docker/other") for word in words))
+    done = ready.run(["bash", elsewhere, "--yes"], check=False)
+    assert done.status == 2
+    assert "dockerd uses /etc/docker/tls, which an earlier rendering of this script has installed" in done.stderr
+    assert not ready.exists("/etc/docker/other")
+    # The control: after --undo of that rendering a host takes what it is given.
+    ready.run(["bash", CONFIGURE, "--yes", "--undo"])
+    ready.run(["bash", elsewhere, "--yes"])
+    ready.run(["bash", elsewhere, "--yes", "--undo"])
+    ready.bash(f"cp -a /run/good/. {FOLDER}/")
+
+
 def test_where_the_ca_was_deleted_none_is_taken_in_its_place(ready: Host) -> None:
     """dockerd runs on with the CA that it has read, and nothing tells which one that was."""
     ready.run(["bash", CONFIGURE, "--yes"])

@@ -266,6 +266,22 @@ BREAKS = {
         "chown root:root those files",
         restarts=True,
     ),
+    "a program of the socket unit is somebody's": Break(
+        "cp /bin/true /usr/local/bin/program; chown games /usr/local/bin/program\n"
+        + with_socket("ExecStartPre=/usr/local/bin/program"),
+        {"FILE-9"},
+        "/usr/local/bin/program is games:root 755, expected root:root 755 or less",
+        "chown root:root those files",
+        restarts=True,
+    ),
+    "a shell of the unit runs what is somebody's": Break(
+        "install -o games -m 755 /dev/null /usr/local/bin/program\n"
+        f"printf '[Service]\\nExecStartPost=/bin/sh /usr/local/bin/program\\n' >{MORE}; {RESTART}",
+        {"FILE-9"},
+        "/usr/local/bin/program is games:root 755, expected root:root 755 or less",
+        "chown root:root those files",
+        restarts=True,
+    ),
     "the data stands in somebody's folder": Break(
         "install -d -o games /var/games-own\n"
         f"""printf '{{"data-root": "/var/games-own/docker"}}' >/etc/docker/daemon.json; {RESTART}""",

@@ -30,6 +30,23 @@ def test_a_back_up_goes_into_a_file_of_its_own(machine: Machine, tmp_path: Path)
     assert restored.read("ca/ledger.txt") == machine.read("ca/ledger.txt")
 
 
+def test_a_name_that_somebody_takes_meanwhile_is_no_back_up(machine: Machine, tmp_path: Path) -> None:
+    machine.run(CREATE)
+    script = machine.out / BACK_UP
+    moves = '  run mv -nT -- "${part}" "${to}"\n'
+    text = script.read_text()
+    assert text.count(moves) == 1
+    script.write_text(text.replace(moves, f'  printf "mine\\n" >"${{to}}"\n{moves}'))
+    to, part = tmp_path / "back-up", tmp_path / "back-up.dockseal.new"
+    done = machine.run(BACK_UP, "--to", str(to), check=False)
+    assert done.returncode == 1
+    assert f"somebody has made {to} meanwhile: the back-up is {part}" in done.stderr
+    assert "was read back" not in done.stderr
+    assert to.read_text() == "mine\n"
+    restored = Machine(machine.out, tmp_path / "restored", machine.passphrase)
+    restored.run(BACK_UP, "--restore", str(part))
+
+
 @pytest.mark.parametrize("stages", [("--begin",), ("--begin", "--switch"), ("--begin", "--switch", "--finish")])
 def test_a_back_up_holds_every_stage_of_a_roll_over(machine: Machine, tmp_path: Path, stages: tuple[str, ...]) -> None:
     machine.run(CREATE)

@@ -228,3 +228,22 @@ def test_what_a_client_gets_is_what_was_copied_and_shown(tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert [(tmp_path / ".docker" / name).read_bytes() for name in ("cert.pem", "ca.pem")] == good
     assert done.stderr.count(f"CA certificate sha256: {digest(machine, 'ca/ca-public.pem')}\n") == 1
+
+
+def test_a_client_killed_before_it_kept_its_ca_takes_no_other(tmp_path: Path) -> None:
+    machine, other = two_sites(tmp_path)
+    docker = tmp_path / ".docker"
+    assert configure(machine, tmp_path).returncode == 0
+    installed = (docker / "ca.pem").read_bytes()
+    good = [(machine.work / CLIENT_FOLDER / name).read_bytes() for name in CARRIED]
+    (docker / "before-dockseal/trusted.pem").unlink()
+    for name in CARRIED:
+        shutil.copy(other / name, machine.work / CLIENT_FOLDER / name)
+    done = configure(machine, tmp_path)
+    assert (done.returncode, "is refused: it holds another CA than the one" in done.stderr) == (2, True), done.stderr
+    assert (docker / "ca.pem").read_bytes() == installed
+    for name, content in zip(CARRIED, good, strict=True):
+        (machine.work / CLIENT_FOLDER / name).write_bytes(content)
+    # The control: with its own CA it goes on, and keeps it.
+    assert configure(machine, tmp_path).returncode == 0
+    assert (docker / "before-dockseal/trusted.pem").read_bytes() == installed

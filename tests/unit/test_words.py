@@ -194,6 +194,20 @@ def test_what_the_site_decides_is_told_once(tmp_path: Path, more: str, said: lis
     assert out == "".join(f"it was told {word} too; " for word in said)
 
 
+@pytest.mark.parametrize("last", [20000, 31999], ids=["nearly all are free", "none is"])
+def test_a_free_port_is_not_looked_for_without_end(last: int) -> None:
+    code = f"""
+    set -Eeuo pipefail
+    probe_address=127.0.0.1 facts='' used=$(printf ':%04X \\n' {{20000..{last}}})
+    journalctl() {{ :; }}
+    cat() {{ printf '%s\\n' "${{used}}"; }}
+    for ((tries = 0; tries < 20; tries++)); do mark_log; done
+    [[ ${{from_own_port[*]}} =~ ^-bind\\ 127.0.0.1:([23][0-9]+)$ ]]
+    """
+    words = ["timeout", "60", "bash", "-c", "\n".join((library("daemon"), code))]
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("running", "said"),
     [
