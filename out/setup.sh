@@ -5,8 +5,9 @@
 #
 # Usage:      setup.sh [--as PARTY]... [OPTION]... [STEP]...
 #             PARTY is ca, hosts/NAME or clients/NAME; STEP is one script
-# Reads:      OUT/: SHA256SUMS, SHA256SUMS.sig; /etc/docker/tls/ca-public.pem
-# Writes:     DIR/: parties.txt, .lock; ~/docker-tls.link
+# Reads:      OUT/: SHA256SUMS, SHA256SUMS.sig; /etc/docker/tls/ca-public.pem;
+#             FILE (--exchange)
+# Writes:     DIR/: parties.txt, .lock; ~/docker-tls.link; FILE (--exchange)
 # Restarts:   docker.service, docker.socket
 # Needs root: where this machine is a Docker host
 # Undo:       undoes the same scripts, the last one first

@@ -5,10 +5,10 @@
 #
 # Reads:      DIR/ca/: ca-private.pem, ca-public.pem, ledger.txt; FILE
 #             (--restore)
-# Writes:     FILE (--to), .lock; DIR/ca/: ca-private.pem, ca-public.pem,
-#             ledger.txt, .lock, ca-public.srl, refused.txt, authorities.pem,
+# Writes:     FILE (--to); DIR/ca/: ca-private.pem, ca-public.pem, ledger.txt,
+#             .lock, ca-public.srl, refused.txt, authorities.pem,
 #             retired-SERIAL/; DIR/ca/next/: ca-private.pem, ca-public.pem;
-#             DIR/ca/previous/: ca-private.pem, ca-public.pem
+#             DIR/ca/previous/: ca-private.pem, ca-public.pem; DIR/.lock
 # Temporary:  /tmp/RANDOM/; DIR/ca/SHA256SUMS
 # Restarts:   nothing
 # Needs root: no

@@ -115,8 +115,10 @@ HAD = """
 mkdir -p "$1" /root/.docker; chmod 0755 /root/.docker
 for name in ca cert key; do echo "mine" >"/root/.docker/$name.pem"; done
 """
-# A request must be hostile for the first: test_certificates.py. The second is for another --dir: test_setup.py.
-NOT_IN_A_QUIET_LIFE = {f"{WORK}/ca/refused.txt", "/root/docker-tls.link"}
+STICK = "/media/stick"
+# A request must be hostile for the first: test_certificates.py. The second is for another --dir: test_setup.py. The
+# third is for a split site: test_exchange.py.
+NOT_IN_A_QUIET_LIFE = {f"{WORK}/ca/refused.txt", "/root/docker-tls.link", STICK}
 # Its back-up is that of a CA that was never rolled over: tests/scripts/test_ca_back_up.py restores the others.
 NOT_RESTORED = {
     f"{WORK}/ca/{name}"
@@ -198,7 +200,7 @@ def life(host: Host, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
 def absolute(path: str) -> str:
     """Return a declared path on the machine of this test."""
     if path.startswith("FILE"):
-        return {"FILE (--to)": BACKUP, "FILE (--restore)": BACKUP}[path]
+        return {"FILE (--to)": BACKUP, "FILE (--restore)": BACKUP, "FILE (--exchange)": STICK}[path]
     path = re.sub("^~", "/root", path)
     return path if path.startswith("/") else f"{WORK}/{path}"
 

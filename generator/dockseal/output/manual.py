@@ -10,6 +10,7 @@ from dockseal.plan.steps import Step
 
 WIDTH = 80
 MARGIN = len("# Needs root: ")
+NAMED = "FILE ("  # what an option names stands nowhere else
 
 
 def manual(step: Step) -> str:
@@ -46,7 +47,7 @@ def _places(paths: Iterable[str]) -> str:
     """Return paths by their folders; those of several parties with the same files are one, with NAME in its path."""
     folders: dict[str, list[str]] = {}
     for path in dict.fromkeys(paths):
-        folder, _, name = path.rstrip("/").rpartition("/")
+        folder, _, name = (NAMED, "", path) if path.startswith(NAMED) else path.rstrip("/").rpartition("/")
         folders.setdefault(folder, []).append(name + "/" * path.endswith("/"))
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for folder, names in folders.items():
@@ -57,7 +58,7 @@ def _places(paths: Iterable[str]) -> str:
 
 def _group(general: str, names: tuple[str, ...], folders: list[str]) -> str:
     folder = folders[0] if len(folders) == 1 else general
-    if not folder and names[0].startswith("FILE"):
+    if folder == NAMED:
         return ", ".join(names)
     if not folder.startswith(("/", "~", "OUT")):
         folder = f"DIR/{folder}".rstrip("/")

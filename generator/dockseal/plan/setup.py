@@ -11,6 +11,7 @@ from dockseal.plan.steps import SHOWS, VERIFIES, Effects, File, Step, lock
 NO_FILE = "-"
 # Leads to the working folder where --dir has named one, for the next run without it.
 DIR_LINK = File("~/docker-tls.link", "operator", "link")
+CARRIED = "FILE (--exchange)"
 
 
 def setup_step(names: Names, steps: Sequence[Step]) -> Step:
@@ -36,8 +37,10 @@ def setup_step(names: Names, steps: Sequence[Step]) -> Step:
         },
         needs_root=needs_root,
         restarts=tuple(dict.fromkeys(unit for step in steps for unit in step.restarts)),
-        looks_at=("OUT/SHA256SUMS", "OUT/SHA256SUMS.sig", *installed),
-        effects=Effects(files=(File("parties.txt", "operator", "0600"), lock(""), DIR_LINK)),
+        looks_at=("OUT/SHA256SUMS", "OUT/SHA256SUMS.sig", *installed, CARRIED),
+        effects=Effects(
+            files=(File("parties.txt", "operator", "0600"), lock(""), DIR_LINK, File(CARRIED, "operator", "0644"))
+        ),
         undo="undoes the same scripts, the last one first",
         root_when="where this machine is a Docker host" if needs_root else "no",
     )
