@@ -76,8 +76,10 @@ is_earlier_bundle() { # is_earlier_bundle TEXT INSTALLED
     [[ $1 == "$(announcer_of "${roots[@]}" "${announcements[@]}")" ]]
 }
 
+# The first one is that of the CA which has signed this party's certificate.
 take_authorities() { # take_authorities PARTY CERTIFICATE
   local text problem name file=${dir}/$1/${ca_certificate}
+  if [[ ! -e ${dir}/$1/$2 ]]; then return; fi
   name=$(carried_name "$1" "${ca_certificate}")
   text=$(text_in "${name}") || exit
   if [[ -z ${text} ]] || is_text_of "${text}" "${file}" ||
@@ -87,6 +89,9 @@ take_authorities() { # take_authorities PARTY CERTIFICATE
   write_file "${file}.carried" 0644 "${text}"
   if [[ ${verb} != check ]]; then
     problem=$(why_not_trusted "${file}.carried" "${file}" "${dir}/$1/$2")
+    if [[ -z ${problem} && ! -e ${file} ]]; then
+      problem=$(why_not_valid "${dir}/$1/$2" "${file}.carried" any)
+    fi
     if [[ -n ${problem} ]]; then
       remove_file "${file}.carried"
       note "not taken: ${exchange}/${name}: ${problem}"
@@ -172,7 +177,7 @@ take_from_exchange() {
 leave_file() { # leave_file PARTY FILE
   local name file=${dir}/$1/$2
   name=$(carried_name "$1" "$2")
-  if [[ ! -f ${file} ]] || { [[ ! -L ${name} ]] &&
+  if [[ ! -f ${file} || -L ${file} ]] || { [[ ! -L ${name} ]] &&
     is_same_file "${file}" "${name}"; }; then
     return
   fi

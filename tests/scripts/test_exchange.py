@@ -216,8 +216,8 @@ def test_a_certificate_of_an_earlier_round_is_not_taken(split: Split) -> None:
     split.run("alice", "clients/alice/10-request-certificate.sh", "--renew", "--new-key")
     split.setup("alice")
     (split.carried / carried("clients/alice", f"renewal/{CERTIFICATE}")).write_bytes(first)
-    done = split.setup("alice")
-    assert "renewal+client-certificate.pem, which is for another key" in done.stderr
+    assert split.setup("alice").returncode == 5
+    assert not (split.machine("alice").work / "clients/alice/renewal" / CERTIFICATE).exists()
     split.hand_over("alice")
     assert split.setup("alice").returncode == 0
 
@@ -235,6 +235,39 @@ def test_another_ca_is_not_taken_by_who_trusts_one(split: Split, tmp_path: Path)
     assert f"not taken: {file}: it holds another CA than the one that is trusted here" in done.stderr
     assert (split.folder / "alice/.docker/ca.pem").read_bytes() == good
     assert not list(split.folder.rglob("*.carried"))
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before the certificate", "with it"])
+def test_another_ca_is_not_taken_by_who_trusts_none_yet(split: Split, tmp_path: Path, first: bool) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    other = Split(folder, new_machine(folder, SITE))
+    other.carried.mkdir()
+    other.setup("ca")
+    split.setup("alice")
+    split.setup("ca")
+    theirs = (other.machine("ca").work / "ca/ca-public.pem").read_bytes()
+    authority, certificate = (split.carried / carried("clients/alice", file) for file in (AUTHORITY, CERTIFICATE))
+    good = {path: path.read_bytes() for path in (authority, certificate)}
+    authority.write_bytes(theirs)
+    if first:
+        certificate.unlink()
+    done = split.setup("alice")
+    assert done.returncode == 5
+    assert not (split.machine("alice").work / "clients/alice" / AUTHORITY).exists()
+    assert first or f"not taken: {authority}: " in done.stderr
+    for path, octets in good.items():
+        path.write_bytes(octets)
+    assert split.setup("alice").returncode == 0
+
+
+def test_what_a_link_in_the_working_folder_leads_to_is_not_left(split: Split) -> None:
+    split.hand_over("alice")
+    answer = split.machine("ca").work / "clients/alice" / AUTHORITY
+    answer.unlink()
+    answer.symlink_to("../../ca/ca-private.pem")
+    split.setup("ca", check=False)
+    assert not [path for path in split.carried.iterdir() if b"PRIVATE" in path.read_bytes()]
 
 
 def test_a_hostile_request_is_refused_as_if_it_had_been_brought_by_hand(split: Split) -> None:
