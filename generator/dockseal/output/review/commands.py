@@ -115,7 +115,7 @@ FORMS: dict[str, tuple[Form, ...]] = {
         _install("0444", "certificate", "{tls_directory}/{certificate_file}"),
         _install("0400", "key", "{tls_directory}/{key_file}"),
         Form(("D02", "D16"), _DROP_IN, _WORDS),
-        Form(("D22",), "--userns-remap={userns_remap}", "'--userns-remap=", when="userns_remap"),
+        Form(("D22",), "--userns-remap={userns_remap}", "  --userns-remap=", when="userns_remap"),
         *_RESTART,
         _REMOVE,
     ),

@@ -10,9 +10,11 @@ from dockseal.output.manifest import BODY_MARK
 
 MARK = BODY_MARK.decode()
 _WORD = r"'(?:[^']|'\\'')*'|[0-9]+"
+# The words of a command are quoted where they must be.
+_ANY_WORD = rf"{_WORD}|[A-Za-z0-9_%+=:,./@-]+"
 _SCALAR = re.compile(rf"readonly ([a-z_]+)=({_WORD})")
 _ARRAY = re.compile(r"readonly -a ([a-z_]+)=\(")
-_ROW = re.compile(rf" +(?:{_WORD})(?: (?:{_WORD}))*")
+_ROW = re.compile(rf" +(?:{_ANY_WORD})(?: (?:{_ANY_WORD}))*")
 # What the columns of an array are: its comment says the same. Every other array is a list of words.
 COLUMNS = {
     "table": ("name", "key type", "key usage", "days", "alternative names"),
@@ -115,5 +117,5 @@ def _array(lines: Iterator[tuple[int, str]], others: list[tuple[int, str]]) -> I
 
 
 def _words(number: int, text: str) -> Iterator[Word]:
-    for found in re.findall(_WORD, text):
+    for found in re.findall(_ANY_WORD, text):
         yield Word(found[1:-1].replace("'\\''", "'") if found.startswith("'") else found, number)
