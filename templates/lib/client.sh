@@ -27,9 +27,11 @@ check_home() {
 judge_files() {
   local problem now=${trusted}
   check_certificate
-  # A killed run may have installed the CA, and not its copy.
+  # A killed run may have installed the CA, and not kept its copy. What was
+  # there before has no say.
   if [[ ! -e ${now} && -f ${previous}/digests && -f ${docker_config}/ca.pem ]] &&
-    is_our_file "${docker_config}/ca.pem"; then
+    is_our_file "${docker_config}/ca.pem" &&
+    ! is_same_file "${docker_config}/ca.pem" "${previous}/ca.pem"; then
     now=${docker_config}/ca.pem
   fi
   problem=$(why_not_trusted "${ca}" "${now}" "${certificate}")
