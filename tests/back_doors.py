@@ -54,7 +54,7 @@ SAFE_FOLDER = "scripts/test_clean_start.py::test_a_folder_that_another_user_coul
 SIGNING = "scripts/test_signing.py::test_"
 CONTROL_FAILS = "host/test_verify.py::test_the_control_fails_when"
 FILE_FAILS = "host/test_verify.py::test_the_control_of_a_file_fails_when_others_can_do_too_much"
-LISTEN = "  'tcp://127.0.0.1:2376'\n"
+LISTEN = "  -H tcp://127.0.0.1:2376\n"
 SUMS_OF_A_STEP = re.compile(r"^.*  hosts/localhost/20-configure-daemon\.sh\n", re.MULTILINE)
 CHECKED = """  ) || die 2 "these files are not what was rendered:"""
 LISTED = """[[ ${sums} == *$'\\n'"${line}"$'\\n'* ]] || die 2"""
@@ -63,14 +63,14 @@ BACK_DOORS = (
     in_library("the server's key can be read by all", "daemon_tls.sh", "-m 0400", "-m 0444", FILE_FAILS),
     in_step(
         "dockerd listens on a second port, in plain text",
-        (DAEMON, LISTEN, f"{LISTEN}  '-H'\n  'tcp://0.0.0.0:2375'\n"),
+        (DAEMON, LISTEN, f"{LISTEN}  -H tcp://0.0.0.0:2375\n"),
         seen=CONTROL_FAILS,
     ),
     in_step(
         "dockerd listens on a second port, and the verification expects it",
-        *((path, LISTEN, f"{LISTEN}  '-H'\n  'tcp://0.0.0.0:2377'\n") for path in (DAEMON, VERIFY)),
+        *((path, LISTEN, f"{LISTEN}  -H tcp://0.0.0.0:2377\n") for path in (DAEMON, VERIFY)),
     ),
-    in_step("--tlsverify is dropped", (DAEMON, "  '--tlsverify'\n", "  '--tlsverify=false'\n"), seen=CONTROL_FAILS),
+    in_step("--tlsverify is dropped", (DAEMON, "  --tlsverify\n", "  --tlsverify=false\n"), seen=CONTROL_FAILS),
     in_library(
         "each certificate signs code too",
         "sign.sh",

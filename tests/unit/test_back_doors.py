@@ -27,7 +27,7 @@ from tests.sites import ROOT, TEMPLATES
 # check_sums as it stands in the folder, called as set_up calls it: every step is chosen.
 CHECK_SUMS = """
 set -Eeuo pipefail; shopt -s inherit_errexit; export LC_ALL=C
-home=$1; script=setup.sh; party_rows=(ca); chosen=("${@:2}")
+home=$1; lib=$1/lib; script=setup.sh; party_rows=(ca); chosen=("${@:2}")
 . "${home}/lib/common.sh"; . "${home}/lib/setup.sh"; check_sums
 """
 
