@@ -182,7 +182,7 @@ verify_folders() {
   asked='namei --long FOLDER'
   while IFS= read -r folder; do
     fault=$(why_unsafe "${folder}")
-    [[ -z ${fault} ]] || problem+="${fault%; give another --dir}; "
+    [[ -z ${fault} ]] || problem+="${fault%; take another one}; "
   done <<<"${evidence}"
   judge FILE-8 'root alone can replace the files that dockerd reads' \
     "${problem%; }" "${evidence}" \

@@ -89,7 +89,7 @@ need_system_folder() { # need_system_folder FOLDER
   problem=$(why_unsafe "${path:-/}")
   [[ -z ${problem} ]] ||
     die 2 \
-      "${problem%; give another --dir}; root alone may change ${path:-/}" \
+      "${problem%; take another one}; root alone may change ${path:-/}" \
       "and the folders above it; ${leaves}"
 }
 

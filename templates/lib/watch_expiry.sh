@@ -168,7 +168,7 @@ check_folders() {
     if [[ ! -e ${folder} ]]; then continue; fi
     problem=$(why_unsafe "${folder}")
     [[ -z ${problem} ]] ||
-      die 2 "${problem%; give another --dir}; root alone may change what the" \
+      die 2 "${problem%; take another one}; root alone may change what the" \
         "service runs; ${leaves}"
   done
   # systemd gives these another meaning.
