@@ -11,6 +11,8 @@ WORK = "/root/docker-tls"
 PASSPHRASE_FILE = "/opt/passphrase"
 SECRET = ("--passphrase-file", PASSPHRASE_FILE)
 BACKUP = "/root/ca.backup"
+STICK = "/root/stick"
+FAR = "/root/far"  # the working folder of the machine at the other end of the stick
 
 # Small keys: a run takes well under a second.
 SITE = """\
@@ -35,6 +37,7 @@ class Step:
 
     script: str
     words: tuple[str, ...] = ()
+    status: int = 0  # what it ends with
 
     def argv(self) -> list[str]:
         """Return what follows `bash`."""
@@ -42,7 +45,7 @@ class Step:
 
     def __str__(self) -> str:
         """Return the script and what it is asked to do, without what every run is given."""
-        words = [word for word in self.words if word not in {*SECRET, *ONE_HOST, "--yes", BACKUP}]
+        words = [word for word in self.words if word not in {*SECRET, *ONE_HOST, "--yes", BACKUP, STICK}]
         return " ".join([self.script, *words])
 
 
@@ -51,7 +54,7 @@ class Case:
     """A step, and those that came before it on the same machine."""
 
     step: Step
-    before: tuple[Step, ...]
+    before: tuple[Step, ...]  # and before them an empty folder `STICK`
     writes: tuple[str, ...] = ()  # folders that can be full or read-only
     daemon: bool = False  # dockerd is looked at too
     keeps_keys: bool = True  # no private key may go
@@ -79,7 +82,11 @@ class Case:
             f"keeps_keys={int(self.keeps_keys)}",
             f"ignored={shlex.quote(self.ignored)}",
             "prepare() {",
-            *(f"  bash {shlex.join(step.argv())} </dev/null || return" for step in self.before),
+            f"  mkdir -p -- {STICK}",
+            *(
+                f"  bash {shlex.join(step.argv())} </dev/null || (($? == {step.status})) || return"
+                for step in self.before
+            ),
             "  :",
             "}",
         ]
@@ -113,6 +120,15 @@ SWITCHED = (*BEGUN, SWITCH, RENEW_SERVER, RENEW_CLIENT, *SIGN)
 BACK_UP = secret("ca/70-back-up-ca.sh", "--to", BACKUP)
 SETUP = secret("setup.sh", *ONE_HOST, "--no-containers")
 SET_UP = (*SIGNED, DAEMON, CLIENT)
+AT_CA = secret("setup.sh", "--as", "ca", "--exchange", STICK)
+AT_PARTIES = step("setup.sh", *ONE_HOST[2:], "--no-containers", "--exchange", STICK)
+
+
+def elsewhere(done: Step, status: int = 0) -> Step:
+    """Return a step as it is run at the other end of the stick."""
+    return Step(done.script, (*done.words, "--dir", FAR), status)
+
+
 ETC = ("/etc/docker", "/etc/systemd/system")
 
 
@@ -153,6 +169,7 @@ def of_certificates() -> list[Case]:
         Case(BACK_UP, SIGNED, questions=True, together=20, again=2),
         Case(secret("ca/70-back-up-ca.sh", "--restore", BACKUP), (*SIGNED, BACK_UP, GONE), work, together=20, again=2),
         Case(step("ca/80-list-certificates.sh"), SIGNED, together=20),
+        Case(AT_CA, (CREATE, elsewhere(AT_PARTIES, status=5)), (WORK, STICK), questions=True, together=20, when="CA"),
     ]
 
 
@@ -188,12 +205,21 @@ def of_daemons() -> list[Case]:
         # Its own commands change nothing: those of the scripts that it runs are tried above.
         Case(SETUP, (), daemon=True, questions=True, together=20, stride=5),
         Case(undone(SETUP), (SETUP,), daemon=True, stride=5),
+        Case(
+            AT_PARTIES,
+            (Step(AT_PARTIES.script, AT_PARTIES.words, 5), elsewhere(AT_CA)),
+            daemon=True,
+            stride=2,
+            when="parties",
+        ),
     ]
 
 
 def other_verbs(cases: Sequence[Case]) -> list[Case]:
     """Return --check of each script, with what it would do first, and --undo of each that has no case of it."""
-    first = {case.step.script: case for case in reversed(cases) if not {"--undo", "--now"} & {*case.step.words}}
+    first = {
+        case.step.script: case for case in reversed(cases) if not {"--undo", "--now", "--exchange"} & {*case.step.words}
+    }
     done = {case.step.script for case in cases if "--undo" in case.step.words}
     return [
         Case(Step(script, (*case.step.words, verb)), case.before, daemon=case.daemon, stride=10)
