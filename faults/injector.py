@@ -122,8 +122,8 @@ Found = tuple[list[Attempt], int]
 
 
 def killed(injector: Injector, case: Case, part: Part) -> Found:
-    """Kill the script before each of its commands; of those between which nothing changes once, and every 25th."""
-    points = part.choose(sorted({*injector.places, *range(1, injector.commands + 1, 25)}), case.stride)
+    """Kill the script before each of its commands; of those between which nothing changes once, and every 100th."""
+    points = part.choose(sorted({*injector.places, *range(1, injector.commands + 1, 100)}), case.stride)
     return injector.drive_each("kill_before", [(point,) for point in points]), injector.commands
 
 

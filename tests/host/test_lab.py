@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,34 @@ def test_a_command_that_fails_says_what_it_said(host: Host) -> None:
     with pytest.raises(CommandFailed, match=r"ls /nowhere: exit status 2\n.*No such file or directory"):
         host.run(["ls", "/nowhere"])
     assert host.run(["ls", "/nowhere"], check=False).status == 2
+
+
+def test_past_the_engine_a_command_has_what_the_engine_gives_it(host: Host) -> None:
+    script = """
+      cd /etc; pwd; id; umask; env; tty || true
+      grep -e ^SigIgn: -e ^NoNewPrivs: /proc/self/status
+      for name in mnt uts ipc net pid cgroup; do readlink "/proc/self/ns/${name}"; done
+      exit 3
+    """
+    assert host.entry is not None
+    quick, usual = (one.bash(script, check=False) for one in (host, replace(host, entry=None)))
+    assert (quick.status, quick.stdout, quick.stderr) == (3, usual.stdout, usual.stderr)
+    assert host.run(["env"], env={"ONE": "1"}).stdout.splitlines().count("ONE=1") == 1
+    assert host.run(["pwd"], cwd="/etc").stdout == "/etc\n"
+    assert host.run(["id", "--user"], user="nobody").stdout == "65534\n"
+
+
+def test_nothing_runs_in_a_host_that_has_ended_nor_elsewhere(lab: Lab) -> None:
+    host = lab.boot("bookworm")
+    try:
+        assert host.run(["hostname"]).stdout == f"{host.name}\n"
+        lab.engine.run("kill", host.id)
+        lab.engine.run("wait", host.id)
+        result = host.run(["hostname"], check=False)
+        assert (result.status, result.stdout) == (1, "")
+    finally:
+        lab.remove(host)
+    assert host.run(["hostname"], check=False).stdout == ""
 
 
 def test_files_travel_with_their_modes(host: Host, tmp_path: Path) -> None:

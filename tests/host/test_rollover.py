@@ -140,7 +140,9 @@ def network(lab: Lab, release: str, tmp_path_factory: pytest.TempPathFactory) ->
     for party in (*one.parties(), f"clients/{LOST}"):
         one.setup(party)
     for name in STAYS:
-        machines[f"clients/{name}"].bash(f"nohup bash -c '{POLL.replace(chr(39), chr(39) + chr(92) + chr(39) * 2)}' &")
+        machines[f"clients/{name}"].bash(
+            f"nohup bash -c '{POLL.replace(chr(39), chr(39) + chr(92) + chr(39) * 2)}' >/dev/null 2>&1 &"
+        )
     yield one
     for machine in machines.values():
         lab.remove(machine)

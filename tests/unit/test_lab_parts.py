@@ -13,6 +13,7 @@ import pytest
 from dockseal.errors import UsageError
 from dockseal.lab import image, watches
 from dockseal.lab.engine import cache_directory, client_environment, remove_stray, stale_pid
+from dockseal.lab.entry import enter
 from dockseal.lab.errors import LabError
 from dockseal.lab.host import hosts_file
 from dockseal.lab.machines import machines_of, names_from_afar, own_addresses, own_names
@@ -301,3 +302,10 @@ def test_a_table_has_even_columns() -> None:
 )
 def test_what_another_lab_removes_at_the_same_moment_is_no_failure(line: str, meanwhile: bool) -> None:
     assert bool(GONE_MEANWHILE.search(line)) is meanwhile
+
+
+def test_the_namespaces_of_another_process_than_the_containers_are_not_entered() -> None:
+    before = sorted(Path("/proc/self/fd").iterdir())
+    for pid in (0, os.getpid(), 2**22 + 1):
+        assert enter("0" * 64, pid, {}) is None
+    assert sorted(Path("/proc/self/fd").iterdir()) == before

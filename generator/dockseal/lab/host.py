@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dockseal.lab import snapshot
 from dockseal.lab.engine import Engine
+from dockseal.lab.entry import Entry
 from dockseal.lab.errors import LabError
 from dockseal.lab.process import Result, run
 from dockseal.lab.terminal import ANSWER_TIMEOUT, Terminal
@@ -38,6 +39,7 @@ class Host:
     release: str
     addresses: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    entry: Entry | None = None
 
     def command(
         self,
@@ -68,14 +70,11 @@ class Host:
         user: str | None = None,
     ) -> Result:
         """Run a command on the host, without a terminal; as root in /root unless told otherwise."""
-        return run(
-            self.command(argv, cwd=cwd, env=env, user=user),
-            shown=argv,
-            input=input,
-            check=check,
-            timeout=timeout,
-            env=self.engine.env,
-        )
+        if self.entry is not None and user is None:
+            words, around = self.entry.argv(argv, cwd), {**self.entry.env, **(env or {})}
+        else:
+            words, around = self.command(argv, cwd=cwd, env=env, user=user), self.engine.env
+        return run(words, shown=argv, input=input, check=check, timeout=timeout, env=around)
 
     def bash(self, script: str, *words: str, check: bool = True, timeout: float = 600) -> Result:
         """Run a piece of bash on the host; `words` are its $1, $2 and so on."""

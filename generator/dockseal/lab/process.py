@@ -47,7 +47,16 @@ def run(
     name = tuple(argv if shown is None else shown)
     octets = input.encode() if isinstance(input, str) else input or b""
     try:
-        done = subprocess.run(argv, input=octets, capture_output=True, check=False, timeout=timeout, env=env)
+        done = subprocess.run(
+            argv,
+            input=octets,
+            capture_output=True,
+            check=False,
+            timeout=timeout,
+            env=env,
+            start_new_session=True,
+            umask=0o022,
+        )
     except subprocess.TimeoutExpired as error:
         said = (error.stderr or b"") + (error.stdout or b"")
         text = said.decode(errors="replace").strip()

@@ -14,6 +14,7 @@ from types import FrameType
 
 from dockseal.lab import image
 from dockseal.lab.engine import Engine, Progress, cache_directory, open_engine
+from dockseal.lab.entry import Entry, enter
 from dockseal.lab.errors import CommandFailed, LabError
 from dockseal.lab.host import Host
 from dockseal.lab.probe import Probe, probe, registry_answers
@@ -77,6 +78,7 @@ class Lab:
         self._privileged = engine.cgroup_version == 2 and "SYS_RESOURCE" in found.capabilities
         self._lock = threading.Lock()
         self._count = 0
+        self._entries: dict[str, Entry] = {}
 
     @classmethod
     @contextmanager
@@ -137,7 +139,8 @@ class Lab:
         if Path("/proc/sys/net/ipv6").exists():
             options += ["--sysctl", "net.ipv6.conf.all.disable_ipv6=0"]
         identity = self._start(options, image.tag(image.base(release)), image.changes(release) + INIT)
-        host = Host(self.engine, identity, label, release, tuple(addresses), tuple(known))
+        entry = self._enter(identity)
+        host = Host(self.engine, identity, label, release, tuple(addresses), tuple(known), entry)
         host.wait()
         host.take_addresses()
         host.know(known)
@@ -157,6 +160,15 @@ class Lab:
     def _run(self, options: list[str], name: str, script: str, privileged: bool) -> Result:
         words = [*options, *rights(privileged), name, "sh", "-c", script]
         return self.engine.run("run", *words, shown=("docker", "run", name), check=False)
+
+    def _enter(self, identity: str) -> Entry | None:
+        """Enter a container past the engine where that can be done; until the container is removed."""
+        pid = self.engine.run("inspect", "--format", "{{.State.Pid}}", identity).stdout.strip()
+        env = self.engine.run("exec", identity, "env", "-0").stdout.split("\0")[:-1]
+        entry = enter(identity, int(pid), dict(line.split("=", 1) for line in env))
+        if entry is not None:
+            self._entries[identity] = entry
+        return entry
 
     def _ensure_network(self) -> str:
         """Make the hosts' network, which leads nowhere else."""
@@ -205,6 +217,9 @@ class Lab:
     def _remove(self, kind: str, ids: list[str]) -> None:
         """Remove things by their id."""
         if ids:
+            for one in ids:
+                if entry := self._entries.pop(one, None):
+                    entry.close()
             how = {"container": ("--force", "--volumes")}.get(kind, ())
             self.engine.run(kind, "rm", *how, *ids)
 
