@@ -20,13 +20,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help render check reading rehearse test test-fast test-faults lint bench clean
+.PHONY: help render check reading rehearse test test-fast test-releases test-faults lint bench clean
 
 help: ## list the targets
 	@printf 'usage: make TARGET [SITE=site.yaml] [OUT=out] [RELEASE=bookworm]\n\n'
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
 	  while IFS=: read -r target text; do \
-	    printf '  %-11s %s\n' "$$target" "$${text#*## }"; \
+	    printf '  %-13s %s\n' "$$target" "$${text#*## }"; \
 	  done
 
 render: $(VENV)/runtime ## write the scripts of SITE to OUT
@@ -51,6 +51,13 @@ test: $(VENV)/dev ## run all tests, those on throwaway Docker hosts too
 
 test-fast: $(VENV)/dev ## run the tests that need no Docker host
 	$(BIN)/python -m pytest -m 'not host'
+
+test-releases: $(VENV)/dev ## run each host test on every kind of host
+	@$(BIN)/dockseal lab --install
+	for release in bullseye bookworm trixie trixie-upstream; do \
+	  $(BIN)/python -m pytest tests/host --release "$$release" \
+	    --numprocesses $(PROCESSES) --dist loadscope --no-loadscope-reorder; \
+	done
 
 test-faults: $(VENV)/dev ## kill, starve and deceive every script; the table, and RESULTS
 	@$(BIN)/dockseal lab --install

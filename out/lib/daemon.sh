@@ -2,14 +2,17 @@
 
 # Prints what systemd says of a unit. In the sandbox it was asked before.
 unit_property() { # unit_property UNIT PROPERTY
-  local line
+  local text
   if [[ -z ${facts} ]]; then
     systemctl show --property "$2" --value "$1"
     return
   fi
-  while IFS= read -r line; do
-    if [[ ${line} == "$2="* ]]; then printf '%s\n' "${line#*=}"; fi
-  done <"${facts}/$1"
+  text=$'\n'$(<"${facts}/$1")$'\n'
+  while [[ ${text} == *$'\n'"$2="* ]]; do
+    text=${text#*$'\n'"$2="}
+    printf '%s\n' "${text%%$'\n'*}"
+    text=$'\n'${text#*$'\n'}
+  done
 }
 
 daemon_property() { # daemon_property PROPERTY

@@ -25,7 +25,8 @@ WITH_UPSTREAM = tuple(UPSTREAM if release == base(UPSTREAM) else release for rel
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test of this folder as one that needs a Docker host.
 
-    What shows the scripts' own logic and nothing of a release says `pytest.mark.one_release` and runs on one alone.
+    What shows the scripts' own logic and nothing of a release says `pytest.mark.one_release` and runs on one alone: on
+    that which it names, so that each release has its share of them.
     What configures dockerd says `pytest.mark.upstream` and meets the layout of Docker's own packages on Debian 13. A
     test that names its releases runs on those.
 
@@ -45,8 +46,8 @@ def hosts_for(item: pytest.Item) -> tuple[str, ...]:
     """Return the kinds of host that a test is for."""
     if any("release" in mark.args[0] for mark in item.iter_markers("parametrize")):
         return HOSTS
-    if item.get_closest_marker("one_release"):
-        return (ONE_RELEASE,)
+    if mark := item.get_closest_marker("one_release"):
+        return mark.args or (ONE_RELEASE,)
     return WITH_UPSTREAM if item.get_closest_marker("upstream") else RELEASES
 
 

@@ -94,11 +94,13 @@ def refused(host: Host, path: str, reason: str, *words: str) -> None:
     assert difference(before, host.snapshot(("/root", "/tmp", "/etc"))) == []
 
 
+@pytest.mark.one_release("trixie")
 def test_another_passphrase_is_refused(elsewhere: Host) -> None:
     elsewhere.write("/run/wrong", "another passphrase\n", 0o600)
     refused(elsewhere, FILE, DAMAGED, "--passphrase-file", "/run/wrong")
 
 
+@pytest.mark.one_release("trixie")
 @pytest.mark.parametrize(
     "how",
     [
@@ -116,6 +118,7 @@ def test_a_damaged_file_is_refused(elsewhere: Host, how: str) -> None:
     assert elsewhere.run(["ls", ELSEWHERE]).stdout == ""
 
 
+@pytest.mark.one_release("trixie")
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -139,6 +142,7 @@ def test_a_forged_archive_is_refused(elsewhere: Host, make: str, reason: str) ->
     assert not elsewhere.exists(f"{ELSEWHERE}/evil")
 
 
+@pytest.mark.one_release("trixie")
 def test_what_is_there_is_never_replaced(ready: Host) -> None:
     reason = f"error: {STEP}: {FILE} is there already; give another name, or move it away"
     refuses(ready, ["bash", SCRIPT, "--to", FILE, *SIGN], reason)
@@ -146,6 +150,7 @@ def test_what_is_there_is_never_replaced(ready: Host) -> None:
     refuses(ready, ["bash", SCRIPT, "--restore", FILE, *SIGN], reason)
 
 
+@pytest.mark.one_release("trixie")
 def test_a_full_disk_leaves_no_back_up(ready: Host, tmp_path: Path) -> None:
     assert tmp_path
     ready.bash("mkdir /run/small; mount -t tmpfs -o size=4k none /run/small")
@@ -157,6 +162,7 @@ def test_a_full_disk_leaves_no_back_up(ready: Host, tmp_path: Path) -> None:
     assert left in ("", "ca.dockseal.new\n")
 
 
+@pytest.mark.one_release("trixie")
 def test_check_changes_nothing(ready: Host) -> None:
     before = ready.snapshot(("/root", "/tmp"))
     result = ready.run(["bash", SCRIPT, "--to", "/root/third", "--check"], check=False)

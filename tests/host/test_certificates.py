@@ -328,6 +328,7 @@ def test_a_guess_at_the_passphrase_costs_600_000_rounds(make: Make, key_type: st
     assert re.findall(r"OBJECT +:(\S+)", parsed) == ["PBES2", "PBKDF2", "hmacWithSHA256", "aes-256-cbc"]
 
 
+@pytest.mark.one_release("trixie")
 @pytest.mark.parametrize("key_type", KEY_TYPES[3:])
 def test_another_site_is_not_trusted(make: Make, key_type: str) -> None:
     one, other = make(key_type), make("ec:P-256", "other")
@@ -376,6 +377,7 @@ def test_signing_again_changes_nothing(make: Make) -> None:
     assert difference(before, made.host.snapshot([made.folder]), strict=True) == []
 
 
+@pytest.mark.one_release("trixie")
 def test_other_names_in_the_site_make_a_new_certificate_of_the_same_key(make: Make, tmp_path: Path) -> None:
     made = make(name="renamed")
     before = made.certificate("server")
@@ -406,6 +408,7 @@ def request(name: str, key: ec.EllipticCurvePrivateKey) -> bytes:
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
+@pytest.mark.one_release("trixie")
 @pytest.mark.parametrize(
     ("kind", "folder", "file", "name"),
     [
@@ -436,6 +439,7 @@ def test_a_request_that_asks_for_more_is_refused(make: Make, kind: str, folder: 
     assert {name: value for name, value in extensions(after).items() if name not in changed} == kept
 
 
+@pytest.mark.one_release("trixie")
 def test_a_request_for_another_name_is_refused(make: Make) -> None:
     made = make(name="greedy-server")
     path = f"{made.folder}/{SERVER}/request.csr"
@@ -454,6 +458,7 @@ def test_a_request_for_another_name_is_refused(make: Make) -> None:
 # ---- The CA's own lifetime, and clocks --------------------------------------
 
 
+@pytest.mark.one_release("trixie")
 @pytest.mark.parametrize(
     ("clock", "said"),
     [
@@ -473,6 +478,7 @@ def test_nothing_is_signed_with_a_ca_that_ends_too_soon_or_a_wrong_clock(make: M
     assert not made.host.exists(certificate)
 
 
+@pytest.mark.one_release("trixie")
 def test_the_last_day_on_which_the_ca_signs_is_the_one_that_its_lifetime_allows(make: Make) -> None:
     """The positive control of the refusal one day later."""
     made = make(name="clock")

@@ -138,6 +138,7 @@ def test_a_second_run_has_nothing_to_do(home: Home) -> None:
     assert home.files() == before
 
 
+@pytest.mark.one_release("bullseye")
 def test_modes_that_became_too_wide_are_narrowed(home: Home) -> None:
     home.configure()
     home.host.run(["chmod", "755", f"{home.path}/.docker"])
@@ -181,6 +182,7 @@ def test_what_docker_trusted_before_has_no_say_after_a_killed_run(home: Home) ->
     assert home.files() == before
 
 
+@pytest.mark.one_release("bullseye")
 def test_undo_keeps_the_only_copy_of_a_key(home: Home) -> None:
     home.configure()
     home.host.run(["mv", f"{FOLDER}/client-key.pem", "/run/client-key.pem"])
@@ -254,6 +256,7 @@ def test_undo_leaves_files_that_somebody_copied_himself(home: Home) -> None:
     assert home.files() == before
 
 
+@pytest.mark.one_release("bullseye")
 def test_without_a_certificate_nothing_is_changed(home: Home) -> None:
     certificate = f"{FOLDER}/client-certificate.pem"
     home.host.run(["mv", certificate, "/run/kept"])
@@ -281,6 +284,7 @@ BEFORE = {
 }
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize("name", BEFORE)
 def test_undo_puts_back_all_that_was_there(home: Home, name: str) -> None:
     home.bash(f'export HOME="$1"; {BEFORE[name]}')
@@ -342,6 +346,7 @@ def test_check_prints_every_command_of_a_renewal(home: Home, words: list[str]) -
         assert home.configure().stderr == f"{CLIENT}: nothing to do\n"
 
 
+@pytest.mark.one_release("bullseye")
 def test_files_of_the_operators_own_are_no_obstacle_before_there_is_a_certificate(home: Home) -> None:
     for name in ("ca.pem", "key.pem"):
         home.write(f".docker/{name}", "theirs\n")
@@ -417,6 +422,7 @@ def test_a_folder_that_others_can_change_is_refused(home: Home) -> None:
 # ---- The CA -----------------------------------------------------------------
 
 
+@pytest.mark.one_release("bullseye")
 def test_the_digest_of_the_ca_is_shown_when_it_is_installed(home: Home) -> None:
     said = f"{CLIENT}: CA certificate sha256: {digest(home.host, f'{WORK}/ca/ca-public.pem')}\n"
     assert home.configure().stderr.count(said) == 1
@@ -497,6 +503,7 @@ def test_verify_lists_and_judges_every_ca_that_docker_trusts(home: Home) -> None
 # ---- One folder, one client -------------------------------------------------
 
 
+@pytest.mark.one_release("bullseye")
 def test_another_folder_of_dockers_is_refused_by_name(home: Home) -> None:
     said = (
         f"DOCKER_CONFIG is /opt/other: there docker looks for certificates and contexts, and this script is about "
@@ -512,6 +519,7 @@ def test_another_folder_of_dockers_is_refused_by_name(home: Home) -> None:
     assert home.host.bash('[ -e /opt/other ] || find / -xdev -name key.pem -newer "$1"', home.path).stdout == ""
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize("docker", [True, False], ids=["with docker", "without docker"])
 def test_a_second_client_of_the_same_user_is_refused(home: Home, docker: bool) -> None:
     home.bash("mv /usr/bin/docker /usr/bin/docker.away" if not docker else ":")
@@ -610,6 +618,7 @@ def test_somebody_elses_context_of_the_same_name_is_left_alone(home: Home) -> No
     assert home.files() == before
 
 
+@pytest.mark.one_release("bullseye")
 def test_without_a_docker_client_the_contexts_are_left_out(home: Home) -> None:
     home.host.run(["mv", "/usr/bin/docker", "/usr/bin/docker.away"])
     try:
@@ -649,6 +658,7 @@ def test_the_profile_gets_a_block_once_and_loses_it_again(home: Home, content: b
     assert home.files() == before
 
 
+@pytest.mark.one_release("bullseye")
 def test_what_was_written_around_the_block_since_is_kept(home: Home) -> None:
     path = f"{home.path}/.profile"
     home.host.write(path, b"# before\n")
@@ -681,6 +691,7 @@ def test_what_is_no_profile_is_left_alone(home: Home) -> None:
     home.refuses(f"{home.path}/.profile is not a file of root's own", out="/root/with-profile")
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_block_of_an_earlier_rendering_is_replaced(home: Home) -> None:
     path = f"{home.path}/.profile"
     old = BLOCK.replace(b"localhost:2376", b"old.example:2376")
@@ -697,6 +708,7 @@ def test_a_shell_that_reads_the_profile_reaches_the_daemon(home: Home) -> None:
     assert said.split()[1:] == ["tcp://localhost:2376"]
 
 
+@pytest.mark.one_release("bullseye")
 def test_without_the_setting_no_profile_is_touched(home: Home) -> None:
     home.host.write(f"{home.path}/.profile", PROFILE)
     home.configure()
@@ -756,6 +768,7 @@ def test_verify_judges_who_could_replace_the_folder(home: Home) -> None:
     assert home.run(CHECK_EXPIRY).status == 2
 
 
+@pytest.mark.one_release("bullseye")
 def test_verify_reads_no_working_folder_that_others_can_change(home: Home) -> None:
     home.configure()
     work = f"{home.path}/work"
@@ -766,11 +779,13 @@ def test_verify_reads_no_working_folder_that_others_can_change(home: Home) -> No
     assert home.verify("--dir", work).status == 0
 
 
+@pytest.mark.one_release("bullseye")
 def test_verify_before_the_configuration_says_what_to_run(home: Home) -> None:
     said = f"error: {VERIFY_CLIENT}: {home.path}/.docker/key.pem is not there: run 20-configure-client.sh first"
     refuses(home.host, ["bash", f"/root/out/{VERIFY_CLIENT}"], said, env=home.env)
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_home_folder_that_is_not_there_is_named(ready: Host) -> None:
     said = f"{ERROR} HOME is /nowhere, and there is no such folder; nothing was changed"
     refuses(ready, ["bash", f"/root/out/{CLIENT}"], said, env={"HOME": "/nowhere"})

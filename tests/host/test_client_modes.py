@@ -165,6 +165,7 @@ def test_the_table_is_right_in_each_cell(release: str, shown: Found) -> None:
     assert {control["result"] for control in shown.values()} == {"PASS"}
 
 
+@pytest.mark.one_release("trixie")
 def test_each_claim_stands_beside_its_mode(shown: Found) -> None:
     claims = [
         (name, *match)
@@ -237,6 +238,7 @@ def test_somebody_elses_server_is_accepted_as_the_table_says(ready: Host, flags:
     assert ("Peer certificate: " in seen) == accepted
 
 
+@pytest.mark.one_release("trixie")
 def test_without_an_answer_the_host_is_not_asked_again_and_again(mended: Host) -> None:
     mended.bash("systemctl stop docker.socket docker.service")
     try:
@@ -411,11 +413,13 @@ def test_a_profile_that_cannot_be_read_is_no_pass(bare: Host) -> None:
     assert (control["result"], control["evidence"].split("\n")[1:]) == ("SKIP", ["/root/.zshrc: it cannot be read"])
 
 
+@pytest.mark.one_release("trixie")
 def test_what_debian_brings_is_named_and_not_judged(mended: Host, found: Found) -> None:
     assert found["PLAIN-2"]["result"] == "SKIP"
     assert "\n/etc/profile:4: " in found["PLAIN-2"]["evidence"]
 
 
+@pytest.mark.one_release("trixie")
 def test_the_profile_that_the_site_names_is_judged_too(bare: Host) -> None:
     control = verify(bare, SHORT)[1]["PLAIN-2"]
     assert (control["result"], "docker said: " in control["evidence"]) == ("PASS", True)
@@ -472,12 +476,14 @@ def test_a_context_that_another_program_wrote_is_judged_too(mended: Host, form: 
     assert evidence == f"the context theirs (tcp://192.0.2.1:2375) {wanted}"
 
 
+@pytest.mark.one_release("trixie")
 def test_what_else_is_in_the_environment_has_no_say(ready: Host) -> None:
     env = {"DOCKER_API_VERSION": "1.99", "TMPDIR": "/gone", "POSIXLY_CORRECT": "1", "OPENSSL_CONF": "/gone"}
     status, controls = verify(ready, env=env)
     assert (status, failed(controls)) == (0, set())
 
 
+@pytest.mark.one_release("trixie")
 def test_the_whole_script_judges_all_of_it_too(mended: Host) -> None:
     mended.run(["docker", "context", "create", "theirs", "--docker", "host=tcp://192.0.2.1:2375"])
     mended.bash('printf "\\nexport DOCKER_TLS_VERIFY=\\n" >>/root/.config/docker-shell')
@@ -485,6 +491,7 @@ def test_the_whole_script_judges_all_of_it_too(mended: Host) -> None:
     assert (status, failed(controls)) == (4, {"PLAIN-1", "PLAIN-2", "PLAIN-3"})
 
 
+@pytest.mark.one_release("trixie")
 def test_the_current_context_is_named_with_its_file(mended: Host) -> None:
     mended.run(["docker", "context", "create", "theirs", "--docker", "host=tcp://192.0.2.1:2375"])
     mended.run(["docker", "context", "use", "theirs"])
@@ -494,6 +501,7 @@ def test_the_current_context_is_named_with_its_file(mended: Host) -> None:
     )
 
 
+@pytest.mark.one_release("trixie")
 @pytest.mark.parametrize(
     ("options", "fails", "evidence"),
     [
@@ -585,6 +593,7 @@ def test_an_impostor_that_somebody_else_holds_shows_nothing(
     assert {found[name]["result"] for name in silent} == {"PASS"}
 
 
+@pytest.mark.one_release("trixie")
 def test_without_the_context_its_mode_is_skipped_and_says_why(mended: Host) -> None:
     mended.run(["docker", "context", "rm", "--force", "localhost"])
     status, controls = verify(mended)
@@ -606,6 +615,7 @@ exec /usr/bin/docker "$@"
 """
 
 
+@pytest.mark.one_release("trixie")
 @pytest.mark.parametrize(("script", "calls"), [(SCRIPT, len(OWN)), (TABLE_SCRIPT, len(TABLE))])
 def test_the_private_key_is_never_copied_and_nothing_stays(mended: Host, script: str, calls: int) -> None:
     mended.write("/usr/local/sbin/docker", LOOK, 0o755)
@@ -655,6 +665,7 @@ def without_docker(mended: Host) -> Iterator[Host]:
     mended.run(["mv", "/usr/bin/docker.away", "/usr/bin/docker"])
 
 
+@pytest.mark.one_release("trixie")
 def test_without_a_docker_client_modes_are_skipped(without_docker: Host) -> None:
     status, controls = verify(without_docker)
     assert status == 0
@@ -665,6 +676,7 @@ def test_without_a_docker_client_modes_are_skipped(without_docker: Host) -> None
 NO_DOCKER = f"error: {SHOW}: there is no docker client here, and this shows what one does"
 
 
+@pytest.mark.one_release("trixie")
 @pytest.mark.parametrize("words", [[], ["--check"], ["--json"]], ids=["run", "check", "json"])
 def test_without_a_docker_client_there_is_no_table(without_docker: Host, words: list[str]) -> None:
     refuses(without_docker, ["bash", TABLE_SCRIPT, *words], NO_DOCKER)

@@ -188,6 +188,7 @@ def test_who_may_use_the_local_socket_stays(ready: Host, socket: str, json: str,
         )
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_service_that_nothing_would_start_is_refused(ready: Host) -> None:
     with kept(ready, "/etc/systemd/system"):
         ready.run(["rm", "/etc/systemd/system/multi-user.target.wants/docker.service"])
@@ -217,6 +218,7 @@ def test_what_dockerd_says_of_its_file_is_said_before_the_restart(ready: Host) -
         assert not ready.exists(TLS)
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize("folder", ["/etc/docker", "/etc/systemd/system", "/root/docker-tls/hosts"])
 def test_folders_that_others_can_change_are_refused(ready: Host, folder: str) -> None:
     mode = ready.run(["stat", "--format=%a", folder]).stdout.strip()
@@ -253,6 +255,7 @@ def test_the_name_of_a_process_tells_the_terminal_nothing(ready: Host) -> None:
     ready.run(["rm", program])
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize("place", ["127.0.0.2:2376", "127.0.0.1:2377"])
 def test_a_port_in_use_elsewhere_is_no_obstacle(ready: Host, place: str) -> None:
     with listener(ready, place):
@@ -290,6 +293,7 @@ def test_a_port_that_a_socket_unit_holds_is_told_with_its_name(ready: Host) -> N
         ready.run(["systemctl", "stop", "other.socket"])
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
 def test_an_address_that_the_machine_has_not_got(ready: Host, tmp_path: Path, address: str) -> None:
     listen = f"[{address}]:2376" if ":" in address else f"{address}:2376"
@@ -310,6 +314,7 @@ def test_an_address_that_the_machine_has_not_got(ready: Host, tmp_path: Path, ad
 # ---- Keys and certificates --------------------------------------------------
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_key_that_does_not_belong_to_the_certificate(ready: Host) -> None:
     key, certificate = f"{FOLDER}/server-key.pem", f"{FOLDER}/certificate.pem"
     with kept(ready, key):
@@ -317,6 +322,7 @@ def test_a_key_that_does_not_belong_to_the_certificate(ready: Host) -> None:
         refused(ready, f"{key} does not belong to {certificate}")
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize(
     ("clock", "reason"),
     [
@@ -343,6 +349,7 @@ def test_a_certificate_whose_time_is_not_now(ready: Host, clock: str, reason: st
         assert not ready.exists(DROP_IN)
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_certificate_of_another_ca(ready: Host) -> None:
     path = f"{FOLDER}/ca-public.pem"
     with kept(ready, path):
@@ -355,6 +362,7 @@ def test_a_certificate_of_another_ca(ready: Host) -> None:
         assert not ready.exists(TLS)
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_certificate_that_is_not_here_yet(ready: Host) -> None:
     certificate = f"{FOLDER}/certificate.pem"
     with kept(ready, certificate):
@@ -368,6 +376,7 @@ def test_a_certificate_that_is_not_here_yet(ready: Host) -> None:
         )
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize("kind", ["folder", "file", "link"])
 def test_a_place_for_the_files_that_is_somebody_elses(ready: Host, kind: str) -> None:
     make = {"folder": ["mkdir", TLS], "file": ["touch", TLS], "link": ["ln", "-s", "/srv/certificates", TLS]}
@@ -379,6 +388,7 @@ def test_a_place_for_the_files_that_is_somebody_elses(ready: Host, kind: str) ->
         )
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize("kind", ["folder", "file", "link"])
 def test_what_somebody_else_made_is_not_undone(ready: Host, kind: str) -> None:
     previous = f"{TLS}.previous"
@@ -408,6 +418,7 @@ def test_a_folder_that_has_the_temporary_name_of_a_file(ready: Host, name: str) 
         assert ready.run(["bash", SCRIPT, "--check"], check=False).status == 3
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_bundle_with_a_second_ca_is_not_installed(ready: Host) -> None:
     path = f"{FOLDER}/ca-public.pem"
     with kept(ready, path):
@@ -419,6 +430,7 @@ def test_a_bundle_with_a_second_ca_is_not_installed(ready: Host) -> None:
         assert not ready.exists(TLS)
 
 
+@pytest.mark.one_release("bullseye")
 def test_not_root(ready: Host, tmp_path: Path) -> None:
     install(ready, tmp_path, to="/srv/out")
     ready.run(["chmod", "-R", "go+rX", "/srv/out"])

@@ -89,6 +89,7 @@ def test_the_timer_runs_the_very_files_that_were_reviewed(watched: Host) -> None
 COMMAND = re.compile(r"^(?:[+] )?((?:cat >|install|mv|rm|sync|systemctl) .*)$", re.MULTILINE)
 
 
+@pytest.mark.one_release("bullseye")
 def test_check_prints_every_command(ready: Host) -> None:
     planned = COMMAND.findall(ready.run(["bash", f"/root/out/{WATCH}", "--check"], check=False).stdout)
     made = COMMAND.findall(ready.run(["bash", f"/root/out/{WATCH}"]).stderr)
@@ -110,6 +111,7 @@ def test_the_service_has_a_time_limit(watched: Host) -> None:
     assert watched.run(show).stdout == "2min\n"
 
 
+@pytest.mark.one_release("bullseye")
 def test_undo_removes_what_an_interrupted_run_left(ready: Host) -> None:
     before = ready.snapshot(PLACES)
     ready.run(["bash", f"/root/out/{WATCH}"])
@@ -214,6 +216,7 @@ def test_the_watch_and_the_verification_agree_when_it_is_time(
 # ---- What another user could change -----------------------------------------
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_link_that_somebody_planted_is_not_written_through(watched: Host) -> None:
     watched.bash(f"printf kept >/run/victim; ln -s /run/victim {METRICS}/dockseal.prom.new")
     assert run_service(watched) == "success"
@@ -221,6 +224,7 @@ def test_a_link_that_somebody_planted_is_not_written_through(watched: Host) -> N
     assert watched.run(["ls", METRICS]).stdout == "dockseal.prom\n"
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize(("how", "back"), [("chmod 777", "chmod 755"), ("chown nobody", "chown root")])
 def test_metrics_are_written_where_only_root_can_make_a_name(watched: Host, how: str, back: str) -> None:
     watched.bash(f"{how} {METRICS}; rm -f {METRICS}/dockseal.prom")
@@ -281,6 +285,7 @@ def test_a_daemon_that_shows_nothing_is_a_failure(watched: Host) -> None:
     watched.bash("systemctl start docker.socket docker.service")
 
 
+@pytest.mark.one_release("bullseye")
 def test_somebody_elses_unit_is_left_alone(ready: Host) -> None:
     path = f"/etc/systemd/system/{UNIT}.timer"
     ready.write(path, "[Timer]\nOnCalendar=daily\n")

@@ -311,6 +311,7 @@ def refused(host: Host, name: str, message: str) -> None:
 REMOVE = "remove that key and run this again"
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize(
     ("name", "key", "reason"),
     [
@@ -327,6 +328,7 @@ def test_daemon_json_may_not_set(ready: Host, name: str, key: str, reason: str) 
         refused(ready, name, f'{JSON} sets "{key}" too, {reason}')
 
 
+@pytest.mark.one_release("bullseye")
 def test_daemon_json_may_set_icc_where_the_site_does_not(ready: Host) -> None:
     with kept(ready, JSON):
         ready.write(JSON, '{"icc": false}\n')
@@ -338,6 +340,7 @@ def test_daemon_json_may_set_icc_where_the_site_does_not(ready: Host) -> None:
         ) in result.stderr
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.debian_options
 @pytest.mark.parametrize(
     ("name", "value", "found"), [("plain", "--tls", "--tls"), ("without-icc", "--icc=true", "--icc")]
@@ -348,6 +351,7 @@ def test_docker_opts_may_not_set(ready: Host, name: str, value: str, found: str)
         refused(ready, name, f"{OPTIONS} passes {found} to dockerd too; remove it there")
 
 
+@pytest.mark.one_release("bullseye")
 def test_daemon_json_may_not_forbid_what_icc_needs(ready: Host) -> None:
     with kept(ready, JSON):
         ready.write(JSON, '{"iptables": false}\n')
@@ -360,6 +364,7 @@ def test_daemon_json_may_not_forbid_what_icc_needs(ready: Host) -> None:
         assert configure(ready, "plain", "--check").status == 3
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.debian_options
 def test_docker_opts_may_set_icc_where_the_site_does_not(ready: Host) -> None:
     with kept(ready, OPTIONS):

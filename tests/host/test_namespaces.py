@@ -255,12 +255,14 @@ SHARED: dict[str, tuple[set[str], list[tuple[str, str]]]] = {
 }
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize("kind", SHARED)
 def test_a_namespace_that_is_shared_fails_its_own_controls_only(ready: Host, kind: str) -> None:
     expected, changes = SHARED[kind]
     assert failed(show(ready, changed(ready, SCRIPT, *changes))) == expected
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_container_that_does_not_start_fails_every_control(ready: Host) -> None:
     found = show(ready, changed(ready, SCRIPT, (TWO, f"{TWO} --network=no-such-network")))
     assert failed(found) == {*CONTROLS}
@@ -276,6 +278,7 @@ def stopped(ready: Host) -> Iterator[None]:
     ready.bash("systemctl reset-failed docker.service docker.socket; systemctl start docker.socket docker.service")
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_daemon_that_does_not_run_is_said(ready: Host, empty: str, stopped: None) -> None:
     said = "dockerd does not answer on unix:///var/run/docker.sock; start it: systemctl start docker.service"
     for words in ([], ["--check"]):
@@ -330,6 +333,7 @@ def test_containers_of_a_killed_run_end_by_themselves(ready: Host) -> None:
     assert ready.run(["bash", SCRIPT, "--undo"]).stderr.count("\n") == 1  # the image
 
 
+@pytest.mark.one_release("bullseye")
 def test_undo_has_nothing_to_do_after_a_whole_run(ready: Host) -> None:
     result = ready.run(["bash", SCRIPT, "--undo"])
     assert (result.stdout, result.stderr) == ("", f"{STEP}: nothing to do\n")
@@ -347,6 +351,7 @@ def test_check_prints_the_commands_and_changes_nothing(ready: Host) -> None:
         assert documented in result.stdout
 
 
+@pytest.mark.one_release("bullseye")
 def test_it_needs_root(ready: Host) -> None:
     ready.bash("chmod a+rx /root")
     result = ready.run(["bash", SCRIPT], check=False, user="nobody")
@@ -362,6 +367,7 @@ def hidden(ready: Host) -> Iterator[None]:
     ready.bash("mv /run/busybox /bin/busybox")
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.usefixtures("hidden")
 def test_without_an_image_it_says_how_to_get_one(ready: Host) -> None:
     expected = (
@@ -373,6 +379,7 @@ def test_without_an_image_it_says_how_to_get_one(ready: Host) -> None:
     refuses(ready, ["bash", SCRIPT, "--check"], expected)
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_named_image_that_is_not_there_is_said(ready: Host) -> None:
     refuses(
         ready,

@@ -219,6 +219,7 @@ def test_a_dockerd_that_loads_br_netfilter_itself_is_judged_afterwards(clean: Ho
 # ---- Subnets that the machine reaches elsewhere ------------------------------
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize(
     ("subnet", "route"),
     [
@@ -254,6 +255,7 @@ def test_routes_to_other_addresses_and_default_routes_are_no_reason(clean: Host)
         clean.bash("".join(f"ip route del {route} || true;" for route in routes))
 
 
+@pytest.mark.one_release("bullseye")
 def test_without_a_daemon_it_says_how_to_start_it(bare: Host) -> None:
     bare.bash("systemctl stop docker.socket docker.service")
     result = bare.run(["bash", SCRIPT], check=False)
@@ -265,6 +267,7 @@ def test_without_a_daemon_it_says_how_to_start_it(bare: Host) -> None:
     )
 
 
+@pytest.mark.one_release("bullseye")
 def test_without_a_daemon_nothing_is_proven(bare: Host) -> None:
     bare.bash("systemctl stop docker.socket docker.service")
     result = bare.run(["bash", f"{SCRIPT.rpartition('/')[0]}/91-prove-isolation.sh"], check=False)
@@ -307,6 +310,7 @@ def test_a_daemon_that_does_not_start_is_mended_and_undone_all_the_same(
     assert networks(host) == set()
 
 
+@pytest.mark.one_release("bullseye")
 def test_it_needs_root(bare: Host) -> None:
     bare.bash("chmod a+rx /root; usermod --append --groups docker nobody")
     result = bare.run(["bash", SCRIPT], check=False, user="nobody")
@@ -369,6 +373,7 @@ def test_the_run_after_an_interrupted_one_finishes(clean: Host) -> None:
 # ---- Somebody else's networks and containers --------------------------------
 
 
+@pytest.mark.one_release("bullseye")
 def test_other_options_are_shown_and_nothing_is_made(clean: Host) -> None:
     clean.bash(
         "docker network create --driver bridge -o com.docker.network.driver.mtu=1400 inside --subnet 172.31.9.0/24;"
@@ -400,6 +405,7 @@ def test_a_network_of_another_with_the_same_options_is_used_and_kept(clean: Host
     assert identifiers(clean)["apart"] == before
 
 
+@pytest.mark.one_release("bullseye")
 def test_the_beginning_of_an_id_is_no_name(clean: Host) -> None:
     clean.bash(
         'sed "s/^  .apart. /  \'$(docker network inspect --format "{{.ID}}" host | cut -c 1-12)\' /" "$1" >"$2"',
@@ -429,6 +435,7 @@ def test_undo_keeps_a_network_with_containers_and_names_them(clean: Host) -> Non
     assert networks(clean) == set()
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_subnet_of_another_network_is_refused_before(clean: Host) -> None:
     clean.bash("docker network create -o com.docker.network.bridge.name=wide --subnet 10.30.0.0/16 wide")
     refuses(
@@ -438,6 +445,7 @@ def test_a_subnet_of_another_network_is_refused_before(clean: Host) -> None:
     )
 
 
+@pytest.mark.one_release("bullseye")
 def test_what_docker_refuses_is_its_own_error_and_the_state_is_told(clean: Host) -> None:
     """A network whose bridge is gone has no route."""
     clean.bash("docker network create -o com.docker.network.bridge.name=wide --subnet 10.30.0.0/16 wide")

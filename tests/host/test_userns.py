@@ -226,6 +226,7 @@ def say_yes_to_undo(host: Host) -> None:
     ) in terminal.transcript.text
 
 
+@pytest.mark.one_release("bullseye")
 def test_without_a_terminal_nothing_is_hidden(ready: Host) -> None:
     result = configure(ready, "on")
     assert result.status == 2
@@ -252,6 +253,7 @@ def test_a_privileged_container_is_named(ready: Host) -> None:
     assert "refuses containers like strong (--privileged); --userns=host exempts one\n" in said
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_docker_that_gives_no_numbers_is_said(ready: Host) -> None:
     ready.write(DOCKER, "#!/bin/sh\n# A fake in place of a docker that is not installed.\nexit 127\n", 0o755)
     said = configure(ready, "on").stderr
@@ -282,6 +284,7 @@ def test_dockerd_makes_its_own_user(no_ranges: Host) -> None:
     accepted(no_ranges, "on")
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize("path", ADD)
 def test_a_dockremap_without_a_range(no_ranges: Host, path: str) -> None:
     no_ranges.run(["useradd", "--system", "dockremap"])
@@ -292,6 +295,7 @@ def test_a_dockremap_without_a_range(no_ranges: Host, path: str) -> None:
     accepted(no_ranges, "on")
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize("path", ADD)
 def test_a_file_that_is_not_there(no_ranges: Host, path: str) -> None:
     no_ranges.run(["rm", path])
@@ -304,6 +308,7 @@ def test_a_file_that_is_not_there(no_ranges: Host, path: str) -> None:
     accepted(no_ranges, "on")
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_range_that_is_too_short(no_ranges: Host) -> None:
     no_ranges.run(["useradd", "--system", "dockremap"])
     for path in ADD:
@@ -341,6 +346,7 @@ def account(no_ranges: Host) -> Host:
     return no_ranges
 
 
+@pytest.mark.one_release("bullseye")
 def test_an_account_where_dockerd_puts_its_own_range(account: Host) -> None:
     mine, free = "dockremap:100000:65536", "165536-231071"
     refused(account, "on", not_free("/etc/subuid", held(mine, 100500, "ann"), free))
@@ -352,6 +358,7 @@ def test_an_account_where_dockerd_puts_its_own_range(account: Host) -> None:
     accepted(account, "on")
 
 
+@pytest.mark.one_release("bullseye")
 def test_an_account_in_a_range_that_is_there(account: Host) -> None:
     account.run(["useradd", "--system", "dockremap"])
     for path in ADD:
@@ -383,6 +390,7 @@ def test_a_dockerd_that_looks_at_no_other_range_is_refused_before(no_ranges: Hos
     no_ranges.run(["rm", "/usr/local/sbin/dockerd"])
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize(
     ("mine", "other"),
     [("100000:65536", "165535:10"), ("100000:65536", "90000:10001"), ("165535:65536", "100000:65536")],
@@ -404,6 +412,7 @@ def test_ranges_that_overlap(no_ranges: Host, mine: str, other: str) -> None:
     )
 
 
+@pytest.mark.one_release("bullseye")
 def test_ranges_that_only_touch(no_ranges: Host) -> None:
     no_ranges.run(["useradd", "--system", "dockremap"])
     for path in ADD:
@@ -411,6 +420,7 @@ def test_ranges_that_only_touch(no_ranges: Host) -> None:
     accepted(no_ranges, "on")
 
 
+@pytest.mark.one_release("bullseye")
 def test_ranges_under_a_number_count_as_the_users(no_ranges: Host) -> None:
     no_ranges.run(["useradd", "--system", "--uid", "812", "dockremap"])
     for path in ADD:
@@ -418,6 +428,7 @@ def test_ranges_under_a_number_count_as_the_users(no_ranges: Host) -> None:
     accepted(no_ranges, "on")
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_user_that_does_not_exist(no_ranges: Host) -> None:
     refused(
         no_ranges,
@@ -438,6 +449,7 @@ def test_a_user_that_does_not_exist(no_ranges: Host) -> None:
 # ---- The same option elsewhere ----------------------------------------------
 
 
+@pytest.mark.one_release("bullseye")
 def test_daemon_json_may_not_set_userns_remap_too(ready: Host) -> None:
     ready.write(JSON, '{"userns-remap": "default"}\n')
     message = "and dockerd refuses both; remove that key and run this again"
@@ -447,6 +459,7 @@ def test_daemon_json_may_not_set_userns_remap_too(ready: Host) -> None:
     accepted(ready, "on")
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.debian_options
 def test_docker_opts_may_not_set_userns_remap_too(ready: Host) -> None:
     text = ready.read(OPTIONS)
@@ -468,6 +481,7 @@ def remapper(no_ranges: Host) -> Host:
     return no_ranges
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_user_of_the_host(remapper: Host, undone: None) -> None:
     assert configure(remapper, "user", "--yes").status == 0
     _, found = verify(remapper, "user")
@@ -500,6 +514,7 @@ def test_a_user_of_the_host(remapper: Host, undone: None) -> None:
     assert results(remapper, "off") == ("SKIP", "SKIP")
 
 
+@pytest.mark.one_release("bullseye")
 def test_an_account_that_comes_into_the_range_of_dockerds_own_user(no_ranges: Host, undone: None) -> None:
     assert configure(no_ranges, "on", "--yes").status == 0
     assert results(no_ranges, "on") == ("PASS", "PASS")

@@ -146,6 +146,7 @@ def test_verifying_changes_nothing_and_leaves_nothing(ready: Host) -> None:
     assert difference(before, ready.snapshot(roots), strict=True) == []
 
 
+@pytest.mark.one_release("bullseye")
 def test_without_a_clients_files_the_answer_to_a_client_is_skipped(ready: Host) -> None:
     status, found = judge(ready, VERIFY_HOST, "--dir", "/root/elsewhere")
     assert status == 0
@@ -436,6 +437,7 @@ def test_the_control_fails_when(ready: Host, mended: list[bool], name: str) -> N
 APPEND = f"cat /run/second.pem >>$(realpath {TLS})/ca-public.pem"
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize("with_working_folder", [True, False])
 def test_a_second_ca_that_nobody_announced_is_found(ready: Host, mended: list[bool], with_working_folder: bool) -> None:
     """Whoever has it is root here."""
@@ -487,6 +489,7 @@ FILES = {
 }
 
 
+@pytest.mark.one_release("bullseye")
 @pytest.mark.parametrize("names", [["FILE-1", "FILE-4", "FILE-6"], ["FILE-2", "FILE-3", "FILE-5", "FILE-7"]])
 def test_the_control_of_a_file_fails_when_others_can_do_too_much(
     ready: Host, mended: list[bool], names: list[str]
@@ -860,6 +863,7 @@ ss -ltnp
 """
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_published_port_is_no_place_where_dockerd_answers(ready: Host, mended: list[bool]) -> None:
     """Without its userland proxy, which the benchmark does not like, dockerd itself holds the port."""
     mended.append(True)
@@ -988,6 +992,7 @@ def test_a_client_that_trusts_another_ca_refuses_the_host(ready: Host, mended: l
     )
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_client_without_files_is_told_what_to_run(ready: Host) -> None:
     result = verify(ready, VERIFY_CLIENT, env={"HOME": "/run"})
     assert result.status == 2

@@ -14,6 +14,9 @@ import pytest
 from dockseal.errors import DocksealError
 from dockseal.output.compare import differences
 from dockseal.output.render import Rendered, library_of, render_plan
+from dockseal.output.review import facts
+from dockseal.output.review.bundle import read_bundle
+from dockseal.output.review.since import LOADS_OTHER, UNCHANGED, compare
 from dockseal.output.verify import FolderError, verify_folder
 from dockseal.output.write import replace_folder
 from dockseal.plan.planner import make_plan
@@ -85,6 +88,16 @@ def is_another_library(folder: Path) -> bool:
     return printed.split()[0] != library_of(TEMPLATES)
 
 
+def is_shown_by_review(folder: Path, fresh: Path) -> bool:
+    """Look into `review --since` of what was rendered; it reads no folder that `verify` refuses."""
+    try:
+        since = compare(*(facts.read_site(read_bundle(one)) for one in (fresh, folder)))
+    except FolderError:
+        return False
+    states = {path for path, state in since.states.items() if state not in (UNCHANGED, LOADS_OTHER)}
+    return bool(states or since.library or since.others)
+
+
 @cache
 def known_functions() -> frozenset[str]:
     texts = [path.read_text() for path in TEMPLATES.rglob("*.sh")]
@@ -123,13 +136,16 @@ def test_a_back_door_that_was_only_planted_is_found(door: BackDoor, folder: Path
 
 
 @pytest.mark.parametrize("door", BACK_DOORS, ids=lambda door: door.name)
-def test_a_back_door_whose_sums_were_made_anew_is_found(door: BackDoor, folder: Path, files: list[Rendered]) -> None:
+def test_a_back_door_whose_sums_were_made_anew_is_found(
+    door: BackDoor, folder: Path, fresh: Path, files: list[Rendered]
+) -> None:
     """The folder vouches for itself then: what finds it comes from elsewhere."""
     plant(door, folder)
     seal(folder, door.left_out)
     assert not is_refused_by_sums(folder)
     assert is_refused_by_setup(folder) == bool(door.left_out)
     assert is_stale(folder, files)
+    assert is_shown_by_review(folder, fresh) == ("verify" not in door.sealed)
     means = {
         "verify": is_refused_by_verify(folder),
         "library": is_another_library(folder),
@@ -138,7 +154,7 @@ def test_a_back_door_whose_sums_were_made_anew_is_found(door: BackDoor, folder: 
     assert {name for name, finds in means.items() if finds} == door.sealed
 
 
-def test_the_control_no_means_finds_anything_in_what_was_rendered(folder: Path, files: list[Rendered]) -> None:
+def test_the_control_no_means_finds_anything_in_what_was_rendered(folder: Path, fresh: Path) -> None:
     for sealed in (False, True):
         if sealed:
             seal(folder)
@@ -146,6 +162,7 @@ def test_the_control_no_means_finds_anything_in_what_was_rendered(folder: Path, 
         assert not is_refused_by_sums(folder)
         assert not is_refused_by_setup(folder)
         assert not is_another_library(folder)
+        assert not is_shown_by_review(folder, fresh)
         for path in folder.rglob("*.sh"):
             assert not has_findings(path.read_text(), re.sub(r"^\d\d-", "", path.name)), path
 

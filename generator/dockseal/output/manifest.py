@@ -14,6 +14,7 @@ from dockseal.plan.steps import Step
 
 MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
+README = "README.md"
 FORMAT = 4
 # The manifest of a folder that holds packs has this in place of a number.
 PACKS = "packs"

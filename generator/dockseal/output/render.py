@@ -12,7 +12,7 @@ import jinja2
 from jinja2.ext import Extension
 
 from dockseal.errors import TemplateError
-from dockseal.output.manifest import LIBRARY, Entry, entry_of, library_digest, manifest_octets, sums_octets
+from dockseal.output.manifest import LIBRARY, README, Entry, entry_of, library_digest, manifest_octets, sums_octets
 from dockseal.output.manual import manual
 from dockseal.output.reading import Lengths
 from dockseal.plan.planner import Plan
@@ -20,7 +20,6 @@ from dockseal.plan.steps import Context, Step, Words
 
 SCRIPT_MODE = 0o755
 TEXT_MODE = 0o644
-README = "README.md"
 MANUAL = "manual"
 
 _LINE_STATEMENT = re.compile(r"^[ \t]*#%(?!\{)[ \t]*(.*?)[ \t]*$", re.MULTILINE)

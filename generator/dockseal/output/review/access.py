@@ -106,6 +106,8 @@ def warnings(site: Site) -> Iterator[str]:
     """Yield what a reviewer has to know before anything else."""
     if site.strange:
         yield f"{len(site.strange)} line(s) above the mark of a script are in no form that dockseal writes. Read them:"
+    if site.bundle.unused:
+        yield f"No step of dockseal's, but in the folder: {', '.join(site.bundle.unused[:12])}. Ask the sender."
     bodies = sorted({one.template for one in site.bundle.scripts if not site.is_known(one)})
     if not site.is_library_known:
         yield "The library is not that of this version of dockseal: no command of it is explained here."

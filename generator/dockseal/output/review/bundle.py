@@ -10,7 +10,7 @@ from typing import Any
 
 from dockseal.errors import OutputError, printable
 from dockseal.output.folder import reason
-from dockseal.output.manifest import LIBRARY, MANIFEST, SUMS
+from dockseal.output.manifest import LIBRARY, MANIFEST, README, SUMS
 from dockseal.output.reading import LOADS
 from dockseal.output.verify import FolderError, verify_folder
 
@@ -35,7 +35,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A verified folder: its scripts in the order in which they run, and the text and digest of each bash file.
+    """A verified folder: its scripts in the order in which they run, the texts of bash and of README.md, all digests.
 
     `digest` is the sha256 of SHA256SUMS, `library` that of the files in lib/ (hexadecimal).
     """
@@ -45,6 +45,12 @@ class Bundle:
     scripts: tuple[Script, ...]
     texts: dict[str, str]
     digests: dict[str, str]
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Return the files that no step is and that dockseal never writes: nothing here runs them."""
+        known = {script.path for script in self.scripts} | {README, MANIFEST}
+        return tuple(path for path in self.digests if path not in known and not path.startswith(f"{LIBRARY}/"))
 
     def loads(self, path: str) -> tuple[str, ...]:
         """Return the files of the library that a file loads, and those that these load, in their order."""
@@ -72,7 +78,7 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def _is_shown(path: str) -> bool:
-    return path.endswith(".sh") or path.startswith(f"{LIBRARY}/")
+    return path.endswith(".sh") or path == README or path.startswith(f"{LIBRARY}/")
 
 
 def _octets(folder: Path, path: str) -> bytes:

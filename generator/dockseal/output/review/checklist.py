@@ -49,7 +49,7 @@ def _lines(site: Site, since: Since | None) -> Iterator[str]:
 def _changes(since: Since) -> Iterator[str]:
     for sentence in since.sentences:
         yield f"{BOX} change seen: {access_names(sentence.subjects)}: {sentence.text}"
-    for path, state in since.library.items():
+    for path, state in (since.library | since.others).items():
         yield f"{BOX} change seen: {path}: {state}"
 
 

@@ -67,5 +67,6 @@ def _since(since: Since) -> dict[str, Any]:
         ],
         "values": [asdict(change) for change in since.changes],
         "library": since.library,
+        "others": since.others,
         "scripts": since.states,
     }

@@ -11,7 +11,7 @@ import jinja2
 
 from dockseal import __version__
 from dockseal.errors import TemplateError
-from dockseal.output.manifest import LIBRARY
+from dockseal.output.manifest import LIBRARY, README
 from dockseal.output.reading import MUST, WHEN, Lengths
 from dockseal.output.review import access, picture
 from dockseal.output.review.bundle import Script
@@ -87,7 +87,8 @@ def page_octets(site: Site, since: Since | None) -> bytes:
     listings = Listings(((path, site.bundle.texts[path]) for path in shown_files(site)), _names(site))
     lengths = Lengths()
     for path, text in site.bundle.texts.items():
-        lengths.add(path, text)
+        if path != README:
+            lengths.add(path, text)
     steps = tuple(_steps(site, since, listings, lengths))
     values = {
         "version": __version__,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import unified_diff
 
-from dockseal.output.manifest import LIBRARY
+from dockseal.output.manifest import LIBRARY, README
 from dockseal.output.review.bundle import Bundle, Script
 from dockseal.output.review.changes import Change, find_changes
 from dockseal.output.review.facts import Site
@@ -34,13 +34,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """What is different: sentences, all changes behind them, the state of each step, the library, and the text."""
+    """What is different: sentences, the changes behind them, states of steps, library and other files, and the text."""
 
     old_digest: str
     sentences: tuple[Sentence, ...]
     changes: tuple[Change, ...]
     states: dict[str, str]
     library: dict[str, str]
+    others: dict[str, str]
     differences: tuple[Difference, ...]
 
 
@@ -62,7 +63,8 @@ def compare(old: Site, new: Site) -> Since:
         tuple(sentences(changes, context)),
         changes,
         _states(old, new),
-        dict(_library(old.bundle, new.bundle)),
+        dict(_files(old.bundle, new.bundle, _of_library(old.bundle, new.bundle))),
+        dict(_files(old.bundle, new.bundle, {README, *old.bundle.unused, *new.bundle.unused})),
         tuple(_differences(old, new)),
     )
 
@@ -91,11 +93,15 @@ def _loaded(bundle: Bundle, path: str) -> dict[str, str]:
     return {one: bundle.digests[one] for one in (*bundle.loads(path), *settings)}
 
 
-def _library(old: Bundle, new: Bundle) -> Iterator[tuple[str, str]]:
-    """Yield the files of the library that differ, and how."""
-    for path in sorted({*old.digests, *new.digests}):
+def _of_library(old: Bundle, new: Bundle) -> set[str]:
+    return {path for path in (*old.digests, *new.digests) if path.startswith(f"{LIBRARY}/")}
+
+
+def _files(old: Bundle, new: Bundle, paths: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield those of these files that differ, and how."""
+    for path in sorted(paths):
         first, second = old.digests.get(path), new.digests.get(path)
-        if path.startswith(f"{LIBRARY}/") and first != second:
+        if first != second:
             yield path, ADDED if first is None else REMOVED if second is None else BODY
 
 
@@ -109,7 +115,7 @@ def _differences(old: Site, new: Site) -> Iterator[Difference]:
                 groups.setdefault(shapes[party], []).append(party)
         for parties in groups.values():
             yield from _of_party(old, new, shape, parties)
-    for path, state in _library(old.bundle, new.bundle):
+    for path, state in _files(old.bundle, new.bundle, {README, *_of_library(old.bundle, new.bundle)}):
         if state == BODY:
             yield Difference(path, _diff(old.bundle, new.bundle, path), 0)
 
