@@ -15,12 +15,12 @@ RELEASE = re.compile(r"\[(?:.*-)?(bullseye|bookworm|trixie-upstream|trixie)[-\]]
 def group_of(nodeid: str) -> str:
     """Return the name of the tests that run in one process with this one, one after the other.
 
-    The tests of a module in tests/host share a host for each release. Those without a release, and rehearsals,
-    open labs of their own. Any other test is alone.
+    The tests of a module share what it prepares; in tests/host that is a host for each release. Those of them without
+    a release, and rehearsals, open labs of their own.
     """
     path = nodeid.partition("::")[0]
     if not path.startswith("tests/host/"):
-        return nodeid
+        return path
     release = RELEASE.search(nodeid)
     return OPENS_LABS if release is None or path == REHEARSALS else f"{path} {release[1]}"
 

@@ -18,6 +18,7 @@ from tests.processes import OPENS_LABS, group_of
 
 HERE = Path(__file__).parent
 ONE_RELEASE = "bookworm"
+FIRST = (OPENS_LABS, "tests/lint/test_scripts.py", "tests/unit/test_back_doors.py")
 # It has the programs of its release, which need not be tried twice.
 WITH_UPSTREAM = tuple(UPSTREAM if release == base(UPSTREAM) else release for release in RELEASES)
 
@@ -30,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     What configures dockerd says `pytest.mark.upstream` and meets the layout of Docker's own packages on Debian 13. A
     test that names its releases runs on those.
 
-    The group that takes longest comes first, so that no process waits for another in the end.
+    The groups that take longest come first, so that no process waits for another in the end.
     """
     here = [item for item in items if item.path.is_relative_to(HERE)]
     for item in here:
@@ -39,7 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = {item for item in here if not any(is_of(item, host) for host in ([only] if only else hosts_for(item)))}
     config.hook.pytest_deselected(items=[*left_out])
     items[:] = [item for item in items if item not in left_out]
-    items.sort(key=lambda item: group_of(item.nodeid) != OPENS_LABS)
+    items.sort(key=lambda item: FIRST.index(group) if (group := group_of(item.nodeid)) in FIRST else len(FIRST))
 
 
 def hosts_for(item: pytest.Item) -> tuple[str, ...]:

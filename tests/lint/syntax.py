@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def tool(name: str) -> str:
     return shutil.which(name, path=os.pathsep.join(folders)) or name
 
 
+@lru_cache(maxsize=128)
 def tree(script: str) -> Any:
     """Return the syntax tree of a script's text."""
     done = subprocess.run([tool("shfmt"), "--to-json"], input=script.encode(), capture_output=True, check=True)

@@ -19,8 +19,8 @@ CLIENT = "tests/host/test_client.py"
         ("tests/host/test_lab.py::test_a_private_engine", OPENS_LABS),
         ("tests/host/test_lab.py::test_a_lab_that_is_ended[SIGINT]", OPENS_LABS),
         ("tests/host/test_rehearse.py::test_a_site[site.yaml-bookworm]", OPENS_LABS),
-        ("tests/unit/test_show.py::test_a[bookworm]", "tests/unit/test_show.py::test_a[bookworm]"),
+        ("tests/unit/test_show.py::test_a[bookworm]", "tests/unit/test_show.py"),
     ],
 )
-def test_the_tests_of_a_host_stay_together_and_the_others_are_alone(nodeid: str, group: str) -> None:
+def test_the_tests_of_a_host_and_those_of_a_module_stay_together(nodeid: str, group: str) -> None:
     assert group_of(nodeid) == group
