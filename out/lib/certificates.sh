@@ -297,20 +297,24 @@ digest_of_pem() { # digest_of_pem PEM
   without_colons "${text#*=}"
 }
 
-# Sorts the certificates of a file into CAs and announcements.
-sort_certificates() { # sort_certificates FILE; sets roots, announcements
+# Sorts certificates into CAs, which have signed themselves, and announcements.
+sort_pems() { # sort_pems PEM...; sets roots, announcements
   local certificate
-  local -a certificates=()
   roots=()
   announcements=()
-  read_certificates "$1" || return 1
-  for certificate in "${certificates[@]}"; do
+  for certificate in "$@"; do
     if is_signed_by "${certificate}" "${certificate}"; then
       roots+=("${certificate}")
     else
       announcements+=("${certificate}")
     fi
   done
+}
+
+sort_certificates() { # sort_certificates FILE; sets roots, announcements
+  local -a certificates=()
+  read_certificates "$1" || return 1
+  sort_pems "${certificates[@]}"
 }
 
 # Prints the CA that has announced the other one, or nothing.
@@ -353,30 +357,45 @@ why_not_known() { # why_not_known CA INSTALLED
   printf ' announced it; where a new CA is wanted, run this with --undo first\n'
 }
 
-why_not_trusted() { # why_not_trusted BUNDLE INSTALLED [CERTIFICATE]
-  local announcer
-  local -a roots=() announcements=()
-  if [[ ! -f $1 ]] ||
-    (($(stat --dereference --format '%s' -- "$1") > 65536)); then
-    printf 'it is not a file of 64 KiB at most\n'
-  elif ! sort_certificates "$1"; then
-    printf 'it holds something else than certificates as openssl writes them\n'
-  elif ! are_of_ca_profile "${roots[@]}" "${announcements[@]}"; then
+# Prints why its caller's roots and announcements are no bundle, or nothing.
+why_no_bundle() {
+  if ! are_of_ca_profile "${roots[@]}" "${announcements[@]}"; then
     printf 'it holds a certificate that is not of a CA of this kind\n'
   elif ((${#roots[@]} == 2 && ${#announcements[@]} == 1)); then
-    announcer=$(announcer_of "${roots[@]}" "${announcements[@]}")
-    if [[ -z ${announcer} ]]; then
+    [[ -n $(announcer_of "${roots[@]}" "${announcements[@]}") ]] ||
       printf 'it holds two CAs, and neither has announced the other\n'
-    elif [[ ! $1 -ef $2 ]]; then
-      why_not_announced "${announcer}" "$2" "${3:-}"
-    fi
   elif ((${#roots[@]} != 1 || ${#announcements[@]} != 0)); then
     printf 'it holds %d CAs and %d announcements; expected is one CA, or,' \
       "${#roots[@]}" "${#announcements[@]}"
     printf ' while the CA is rolled over, two and the announcement of one\n'
-  elif [[ ! $1 -ef $2 ]]; then
-    why_not_known "${roots[0]}" "$2"
   fi
+}
+
+# Prints why they are not trusted here, or nothing.
+why_not_ours() { # why_not_ours INSTALLED [CERTIFICATE]
+  if ((${#roots[@]} == 2)); then
+    why_not_announced "$(announcer_of "${roots[@]}" "${announcements[@]}")" \
+      "$1" "${2:-}"
+  else
+    why_not_known "${roots[0]}" "$1"
+  fi
+}
+
+why_not_trusted() { # why_not_trusted BUNDLE INSTALLED [CERTIFICATE]
+  local problem=''
+  local -a roots=() announcements=()
+  if [[ ! -f $1 ]] ||
+    (($(stat --dereference --format '%s' -- "$1") > 65536)); then
+    problem='it is not a file of 64 KiB at most'
+  elif ! sort_certificates "$1"; then
+    problem='it holds something else than certificates as openssl writes them'
+  else
+    problem=$(why_no_bundle)
+    if [[ -z ${problem} && ! $1 -ef $2 ]]; then
+      problem=$(why_not_ours "${@:2}")
+    fi
+  fi
+  [[ -z ${problem} ]] || printf '%s\n' "${problem}"
 }
 
 ca_digests_of() { # ca_digests_of BUNDLE

@@ -345,6 +345,12 @@ issue() { # issue NAME REQUEST
     "${names_wanted[$1]}"
 }
 
+# openssl reads the clock for the beginning, and again for the end.
+is_so_long() { # is_so_long BEGINS ENDS DAYS
+  local longer=$(($2 - $1 - $3 * 86400))
+  ((longer >= 0 && longer <= 60))
+}
+
 # Prints what is wrong with a certificate that was just signed, or nothing.
 issue_problem() { # issue_problem NAME REQUEST CERTIFICATE
   local -A found
@@ -358,7 +364,7 @@ issue_problem() { # issue_problem NAME REQUEST CERTIFICATE
     printf 'it is for %s\n' "${found[subject]}"
   elif [[ ${found[key]} != "$(key_of_request "$2")" ]]; then
     printf 'its key is not the one of the request\n'
-  elif ((found[ends] - found[begins] != days_wanted[$1] * 86400)); then
+  elif ! is_so_long "${found[begins]}" "${found[ends]}" "${days_wanted[$1]}"; then
     printf 'its lifetime is not %d days\n' "${days_wanted[$1]}"
   fi
 }
@@ -473,6 +479,11 @@ undo_signing() {
       remove_file "${part}/${ca_certificate_file}.new"
       undo_working_files "${part}/${certificate_file}" \
         "${part}/${ca_certificate_file}"
+      # Where the key is on another machine, it was carried here.
+      if [[ ! -e ${folder}/${key_file} ]]; then
+        remove_file "${part}/${request_file}"
+        remove_file "${part}/${request_file}.new"
+      fi
     done
     undo_folder "${folder}/renewal"
     undo_folder "${folder}"

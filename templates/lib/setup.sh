@@ -96,6 +96,15 @@ choose_steps() {
   done
 }
 
+# What is carried is for the parties whose steps run.
+choose_carriers() {
+  local step party
+  for step in "${chosen[@]}"; do
+    read -r _ party _ <<<"${step}"
+    if ! has "${roles[*]}" "${party}"; then roles+=("${party}"); fi
+  done
+}
+
 # Without names, --undo is for what was done on demand too. A Docker host has
 # dockerd where every script looks for it; --undo goes on where it has gone.
 is_due() { # is_due STEP PARTY
@@ -115,13 +124,19 @@ is_due() { # is_due STEP PARTY
 
 # What the signer's key has not signed is not run: only ssh-keygen says so.
 check_signature() {
-  local signer signature=${home}/SHA256SUMS.sig
+  local folder signer signature=${home}/SHA256SUMS.sig
   if [[ -z ${signers} ]]; then return; fi
   command -v ssh-keygen >/dev/null ||
     die 2 'ssh-keygen is not installed; install the package openssh-client'
   [[ -f ${signers} && -r ${signers} ]] ||
     die 2 "--signers: ${signers} is no file that can be read"
-  need_safe "$(realpath --no-symlinks -- "${signers}")"
+  signers=$(realpath -- "${signers}")
+  need_safe "${signers}"
+  for folder in "${home}" "${lib}" "${parties[@]/#/"${home}/"}"; do
+    need_safe "${folder}"
+  done
+  [[ ! -e ${signature} || -f ${signature} ]] ||
+    die 2 "${signature} is no regular file"
   if ! signer=$(ssh-keygen -Y find-principals -f "${signers}" \
     -s "${signature}") || ! ssh-keygen -Y verify -f "${signers}" \
     -I "${signer%%[,$'\n']*}" -n dockseal -s "${signature}" \
@@ -134,19 +149,20 @@ check_signature() {
 # A sum that is missing, damaged or cut off would let a changed file through:
 # what runs, and what tells how to review it, must be listed.
 check_sums() {
-  local sums line
+  local sums line found
   sums=$(
     cd -- "${home}" && sha256sum --check --strict --quiet SHA256SUMS 2>&1
   ) || die 2 "these files are not what was rendered:
 ${sums}
 Nothing was changed. Render them again, or find out who changed them."
   sums=$'\n'$(cat -- "${home}/SHA256SUMS")$'\n'
+  found=$(cd -- "${home}" && sha256sum -- setup.sh README.md lib/* \
+    "${chosen[@]%% *}") || die 2 'a file is missing, as said above'
   while IFS= read -r line; do
     [[ ${sums} == *$'\n'"${line}"$'\n'* ]] || die 2 \
       "SHA256SUMS has no line for ${line#*  }: it was cut off or changed." \
       'Nothing was changed. Render them again, or find out who changed it.'
-  done < <(cd -- "${home}" && sha256sum -- setup.sh README.md lib/* \
-    "${chosen[@]%% *}")
+  done <<<"${found}"
 }
 
 is_of_our_name() { # is_of_our_name CERTIFICATE
@@ -211,6 +227,7 @@ plan_steps() {
     if ((status == 6)); then
       # Its own run stops at the same request, and logs that it did.
       run_step "${step}" || true
+      if [[ -n ${exchange} ]]; then put_requests_back; fi
       die 6 "${step%% *} refuses a request; nothing was changed"
     elif [[ ${status} != [035] ]]; then
       printf '%s\n' "${text}" >&2
@@ -442,6 +459,7 @@ set_up() {
   if [[ -f ${parties_file} ]]; then mapfile -t known <"${parties_file}"; fi
   choose_roles
   choose_steps
+  if [[ -n ${exchange} ]]; then choose_carriers; fi
   check_signature
   check_sums
   check_for_other_ca

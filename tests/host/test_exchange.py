@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dockseal.lab import Host, Lab, Result
+from tests.host.stick import STICK, Stick
 from tests.host.support import PASSPHRASE, PASSPHRASE_FILE, keep_busybox
 from tests.sites import render
 
@@ -27,7 +28,6 @@ clients:
   - {{name: alice, key: ec:P-256}}
 """
 HOST, CLIENT = f"hosts/{NAME}", "clients/alice"
-STICK = "/media/stick"
 RUNS = [(HOST, 5), (CLIENT, 5), ("ca", 0), (HOST, 0), (CLIENT, 0)]
 # What FAT cannot do, or what would lead out of it.
 MODES_AND_LINKS = "chmod,fchmod,fchmodat,chown,fchown,lchown,fchownat,link,linkat,symlink,symlinkat"
@@ -35,35 +35,21 @@ MODES_AND_LINKS = "chmod,fchmod,fchmodat,chown,fchown,lchown,fchownat,link,linka
 
 @dataclass
 class Carried:
-    """Three machines, each with a small file system of its own in the place of the stick, and what the runs said.
-
-    This kernel may know no FAT: a tmpfs of 64 KiB is as short of space, and a trace shows that nothing is asked of it
-    that FAT has not.
-    """
+    """Three machines, the stick, and what the runs said."""
 
     machines: dict[str, Host]
+    stick: Stick = field(default_factory=Stick)
     runs: list[tuple[str, Result]] = field(default_factory=list)
-    holds: dict[str, bytes] = field(default_factory=dict)
 
     def exchange(self, party: str, *words: str) -> Result:
         """Plug the stick in at a machine, run the command, and pull it out."""
         host = self.machines[party]
-        host.bash(
-            f"umount {STICK} 2>/dev/null || true; mkdir -p {STICK}; mount -t tmpfs -o size=64k,mode=755 stick {STICK}"
-        )
-        for name, octets in self.holds.items():
-            host.write(f"{STICK}/{name}", octets)
+        self.stick.plug_in(host)
         sign = ("--passphrase-file", PASSPHRASE_FILE) if party == "ca" else ()
         argv = ["bash", "out/setup.sh", "--as", party, "--exchange", STICK, "--yes", *sign, *words]
         found = host.run(argv, check=False)
-        self.pull_out(party)
+        self.stick.pull_out(host)
         return found
-
-    def pull_out(self, party: str) -> None:
-        """Keep what the stick holds now."""
-        host = self.machines[party]
-        names = host.bash(f"cd {STICK} && ls -A").stdout.split()
-        self.holds = {name: host.read_bytes(f"{STICK}/{name}") for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +94,7 @@ def test_the_digests_to_compare_are_shown_on_both_sides(carried: Carried) -> Non
 
 
 def test_nothing_private_was_carried(carried: Carried) -> None:
-    assert sorted(carried.holds) == sorted(
+    assert sorted(carried.stick.holds) == sorted(
         f"Split_CA+{party.replace('/', '+')}+{file}"
         for party, file in [
             (HOST, "ca-public.pem"),
@@ -117,19 +103,19 @@ def test_nothing_private_was_carried(carried: Carried) -> None:
             (CLIENT, "client-certificate.pem"),
         ]
     )
-    assert not [name for name, octets in carried.holds.items() if b"PRIVATE" in octets]
+    assert not [name for name, octets in carried.stick.holds.items() if b"PRIVATE" in octets]
 
 
 def test_a_full_stick_is_named_and_loses_nothing(carried: Carried) -> None:
     host = carried.machines[HOST]
     host.run(["bash", f"out/{HOST}/10-request-certificate.sh", "--renew"])
-    before = dict(carried.holds)
-    carried.holds["film"] = bytes(48 * 1024)
+    before = dict(carried.stick.holds)
+    carried.stick.holds["film"] = bytes(48 * 1024)
     full = carried.exchange(HOST)
     assert full.status == 1
     assert f"what it leaves for others is not all in {STICK}; run this again" in full.stderr
-    assert not [name for name in carried.holds if name.endswith("request.csr")]
-    carried.holds = before
+    assert not [name for name in carried.stick.holds if name.endswith("request.csr")]
+    carried.stick.holds = before
     assert carried.exchange(HOST).status == 5
     assert carried.exchange("ca").status == 0
     assert carried.exchange(HOST).status == 0
@@ -153,13 +139,12 @@ def test_a_stick_that_has_become_read_only_is_named(carried: Carried) -> None:
 def test_nothing_is_asked_of_the_stick_that_fat_has_not(carried: Carried, tmp_path: Path) -> None:
     host = carried.machines[HOST]
     host.run(["bash", f"out/{HOST}/10-request-certificate.sh", "--renew"])
-    host.bash(f"umount {STICK} 2>/dev/null || true; mkdir -p {STICK}; mount -t tmpfs -o size=64k stick {STICK}")
+    Stick().plug_in(host)
     trace = f"strace --follow-forks -y -e trace={MODES_AND_LINKS} --output /run/trace"
     host.bash(f"{trace} bash out/setup.sh --as {HOST} --exchange {STICK} --yes || (($? == 5))")
     found = f"grep -F -e {STICK} -e Split_CA+ /run/trace || true"
     assert host.bash(found).stdout == ""
-    carried.pull_out(HOST)
-    (name,) = carried.holds
+    (name,) = host.bash(f"ls -A {STICK}").stdout.split()
     assert name == f"Split_CA+hosts+{NAME}+renewal+request.csr"
     host.bash(f"cd {STICK}; {trace} chmod 0600 {name}")
     assert name in host.bash(found).stdout

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from dockseal.lab import Host, Lab, Result
+from tests.host.stick import STICK, Stick
 from tests.host.support import PASSPHRASE, PASSPHRASE_FILE, UNATTENDED, WORK, keep_busybox
 from tests.sites import ROOT, render
 
@@ -21,8 +22,6 @@ ADDRESSES = {"one.example": "192.0.2.21", "two.example": "192.0.2.22"}
 STAYS = ("alice", "bob")
 LOST = "laptop"
 ROLL_OVER = "ca/60-roll-over-ca.sh"
-REQUESTS = {"hosts": "request.csr", "clients": "client-request.csr"}
-CERTIFICATES = {"hosts": "certificate.pem", "clients": "client-certificate.pem"}
 SIGN = ("--passphrase-file", PASSPHRASE_FILE)
 LIST = ("bash", "out/ca/80-list-certificates.sh")
 PROVE = ("openssl", "verify", "-CAfile", f"{WORK}/ca/ca-public.pem")
@@ -56,57 +55,37 @@ class Network:
     """The CA, two hosts and three clients, by party."""
 
     machines: dict[str, Host]
+    stick: Stick
     ran: list[str]  # as the README has them
 
     def run(self, party: str, *argv: str, check: bool = True) -> Result:
         """Run a command on the machine of a party; what saves its questions and its time is not in the README."""
-        self.ran.append(" ".join(word for word in argv if word not in {*UNATTENDED, "--no-containers"}))
+        words = [word for word in argv if word not in {*UNATTENDED, "--no-containers"}]
+        self.ran.append(" ".join(words).replace(STICK, "FOLDER"))
         return self.machines[party].run(argv, check=check)
 
-    def setup(self, party: str, *words: str) -> Result:
-        """Run setup.sh for a party on its machine: it ends well, or waits for what is carried there next."""
-        argv = ("bash", "out/setup.sh", "--as", party, "--yes", "--no-containers", *words)
+    def setup(self, party: str) -> None:
+        """Carry the stick to a party's machine and run setup.sh: it ends well, or waits for what is carried next."""
+        sign = SIGN if party == "ca" else ()
+        argv = ("bash", "out/setup.sh", "--as", party, "--exchange", STICK, "--yes", "--no-containers", *sign)
+        self.stick.plug_in(self.machines[party])
         result = self.run(party, *argv, check=False)
+        self.stick.pull_out(self.machines[party])
         assert result.status in (0, 5), result.output
-        return result
-
-    def carry(self, source: str, target: str, folder: str, *names: str) -> None:
-        """Carry files to the same place on another machine."""
-        kind = folder.partition("/")[0]
-        party = "/".join(folder.split("/")[:2])
-        for path in ("", kind, party, folder):
-            self.machines[target].run(["mkdir", "-p", "-m", "0700", f"{WORK}/{path}"])
-        for name in names:
-            path = f"{WORK}/{folder}/{name}"
-            self.machines[target].write(path, self.machines[source].read_bytes(path))
 
     def parties(self) -> list[str]:
         """Return the hosts and clients that stay."""
         return [*(f"hosts/{name}" for name in ADDRESSES), *(f"clients/{name}" for name in STAYS)]
 
-    def obtain(self, party: str) -> None:
-        """Get the first certificate of a party."""
-        kind = party.partition("/")[0]
-        self.setup(party)
-        self.carry(party, "ca", party, REQUESTS[kind])
-        self.setup("ca", *SIGN)
-        self.carry("ca", party, party, CERTIFICATES[kind], "ca-public.pem")
-
     def renew(self, party: str) -> None:
-        """Renew as the README says: ask on the party's machine, carry, sign, carry back, switch."""
-        kind = party.partition("/")[0]
+        """Renew as the README says: ask on the party's machine, sign, switch."""
         self.run(party, "bash", f"out/{party}/10-request-certificate.sh", "--renew", "--new-key")
-        self.carry(party, "ca", f"{party}/renewal", REQUESTS[kind])
-        self.setup("ca", *SIGN)
-        self.carry("ca", party, f"{party}/renewal", CERTIFICATES[kind])
-        self.carry("ca", party, party, "ca-public.pem")
-        self.setup(party)
+        for machine in (party, "ca", party):
+            self.setup(machine)
 
     def tell_all(self) -> None:
         """Bring every host and client the CA certificates that they are to trust."""
-        self.setup("ca", *SIGN)
-        for party in self.parties():
-            self.carry("ca", party, party, "ca-public.pem")
+        for party in ("ca", *self.parties()):
             self.setup(party)
 
     def roll_over(self, *stage: str) -> Result:
@@ -133,11 +112,9 @@ def network(lab: Lab, release: str, tmp_path_factory: pytest.TempPathFactory) ->
                 machine.reach(machines[f"hosts/{name}"])
             machine.know(ADDRESSES)
     machines["ca"].write(PASSPHRASE_FILE, f"{PASSPHRASE}\n", 0o600)
-    one = Network(machines, [])
-    one.setup("ca", *SIGN)
-    for party in (*one.parties(), f"clients/{LOST}"):
-        one.obtain(party)
-    for party in (*one.parties(), f"clients/{LOST}"):
+    one = Network(machines, Stick(1024), [])
+    everybody = (*one.parties(), f"clients/{LOST}")
+    for party in (*everybody, "ca", *everybody):
         one.setup(party)
     for name in STAYS:
         machines[f"clients/{name}"].bash(

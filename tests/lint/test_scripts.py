@@ -55,6 +55,7 @@ PROGRAMS = {
         "cp",
         "cut",
         "date",
+        "dd",
         "env",
         "getent",
         "head",

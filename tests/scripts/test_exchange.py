@@ -6,8 +6,10 @@ import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tests.scripts.machine import Done, Machine, digest, new_machine
@@ -31,10 +33,11 @@ class Split:
 
     folder: Path
     first: Machine
+    stick: Path | None = None
 
     @property
     def carried(self) -> Path:
-        return self.folder / "stick"
+        return self.stick or self.folder / "stick"
 
     def machine(self, name: str) -> Machine:
         """Return the machine of the CA, of alice or of bob."""
@@ -56,6 +59,10 @@ class Split:
         )
         assert done.returncode in (0, 5) or not check, done.stderr
         return done
+
+    def setup_undo(self) -> Done:
+        """Undo all that setup.sh has done on the CA's machine, keys too."""
+        return self.run("ca", "setup.sh", "--as", "ca", "--undo", "--remove-keys", check=False)
 
     def hand_over(self, *names: str) -> None:
         """Let each client ask, the CA sign and each client take what came of it."""
@@ -183,13 +190,13 @@ def other_party(split: Split, file: Path) -> None:
 
 
 NOT_TAKEN: dict[str, tuple[Callable[[Split, Path], object], str]] = {
-    "another party's": (other_party, "which is for another key"),
-    "no certificate": (lambda _, file: file.write_text("x\n"), "which is no certificate"),
+    "another party's": (other_party, "it is for another key"),
+    "no certificate": (lambda _, file: file.write_text("x\n"), "it is no certificate"),
     "a private key": (
         lambda split, file: file.write_text(split.machine("alice").read("clients/alice/client-key.pem")),
-        "which is no certificate",
+        "it is no certificate",
     ),
-    "without an end": (lambda _, file: file.write_text(file.read_text()[:200]), "which is no certificate"),
+    "without an end": (lambda _, file: file.write_text(file.read_text()[:200]), "it is no certificate"),
 }
 
 
@@ -203,7 +210,7 @@ def test_what_is_no_answer_for_this_machine_is_not_taken(split: Split, case: str
     change(split, file)
     done = split.setup("alice")
     assert done.returncode == 5
-    assert f"setup.sh: not taken: {file}, {reason}\n" in done.stderr
+    assert f"setup.sh: not taken: {file}: {reason}\n" in done.stderr
     assert not (split.machine("alice").work / "clients/alice" / CERTIFICATE).exists()
     file.write_bytes(good)
     assert split.setup("alice").returncode == 0
@@ -279,9 +286,214 @@ def test_a_hostile_request_is_refused_as_if_it_had_been_brought_by_hand(split: S
     done = split.setup("ca", check=False)
     assert done.returncode == 6
     assert "it asks for CN=bob, and this CA certifies CN=alice here" in done.stderr
+    assert not list(split.machine("ca").work.rglob("*.csr"))
+    mine.unlink()
+    assert f"taken: {REQUEST} of clients/bob\n" in split.setup("ca").stderr
     mine.write_bytes(good)
     assert split.setup("ca").returncode == 5
     assert split.setup("alice").returncode == 0
+
+
+def test_a_refused_request_leaves_the_one_that_was_brought_by_hand(split: Split) -> None:
+    split.hand_over("alice")
+    split.run("alice", "clients/alice/10-request-certificate.sh", "--renew")
+    asked, brought = (split.machine(name).work / f"clients/alice/renewal/{REQUEST}" for name in ("alice", "ca"))
+    brought.parent.mkdir(mode=0o700, exist_ok=True)
+    brought.write_bytes(asked.read_bytes())
+    hostile = split.carried / carried("clients/alice", f"renewal/{REQUEST}")
+    Eve(split).ask(hostile, "nobody")
+    assert split.setup("ca", check=False).returncode == 6
+    assert brought.read_bytes() == asked.read_bytes()
+    hostile.unlink()
+    assert f"left: renewal/{CERTIFICATE} of clients/alice\n" in split.setup("ca").stderr
+
+
+# ---- Whoever holds the folder -----------------------------------------------
+
+
+@dataclass(frozen=True)
+class Eve:
+    """Somebody with a CA and a key of her own, who holds the folder for a while."""
+
+    split: Split
+
+    def openssl(self, *words: str | Path) -> None:
+        """Run openssl in her own folder."""
+        folder = self.split.folder / "eve"
+        folder.mkdir(exist_ok=True)
+        subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, cwd=folder)
+
+    def ask(self, request: Path, name: str) -> None:
+        """Put a request for a name, with a key of hers, into the folder."""
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "eve.key")
+        self.openssl("req", "-new", *key, "-subj", f"/CN={name}", "-out", request)
+
+    def answer(self, certificate: Path, party: str) -> None:
+        """Sign a certificate for a party's key with a CA of hers."""
+        self.ask(self.split.folder / "eve/x.csr", "x")
+        key = self.split.machine(party.partition("/")[2]).work / party / "client-key.pem"
+        self.openssl("pkey", "-in", key, "-pubout", "-out", "party.pub")
+        words = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key")
+        self.openssl("req", "-x509", *words, "-subj", "/CN=eve", "-out", "ca.pem")
+        signer = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-force_pubkey", "party.pub")
+        self.openssl("x509", "-req", "-in", "x.csr", *signer, "-out", certificate)
+
+
+def spawn(split: Split, name: str, *words: str) -> pexpect.spawn[str]:
+    """Run setup.sh on a terminal, without --yes."""
+    party = "ca" if name == "ca" else f"clients/{name}"
+    steps = [] if name == "ca" else [f"{party}/{step}" for step in STEPS]
+    (split.folder / name).mkdir(mode=0o700, exist_ok=True)
+    argv = [str(split.first.out / "setup.sh"), "--dir", str(split.machine(name).work), "--as", party]
+    return pexpect.spawn(
+        "bash",
+        [*argv, "--exchange", str(split.carried), *steps, *words],
+        env={"HOME": str(split.folder / name), "PATH": os.environ["PATH"]},
+        encoding="utf-8",
+        timeout=120,
+    )
+
+
+def test_the_ca_signs_what_was_compared_and_nothing_before(split: Split) -> None:
+    split.setup("ca")
+    split.setup("alice")
+    for answer in "ny":
+        terminal = spawn(split, "ca", "--passphrase-file", str(split.first.passphrase))
+        terminal.expect_exact("asks: clients/alice, with public key sha256: ")
+        terminal.expect_exact("show the same sha256? [y/N] ")
+        assert not list(split.machine("ca").work.rglob("*.csr"))
+        terminal.sendline(answer)
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        assert terminal.exitstatus == {"n": 2, "y": 5}[answer]
+        signed = carried("clients/alice", CERTIFICATE) in split.names()
+        assert signed == (answer == "y")
+
+
+def test_a_client_trusts_what_was_compared_and_nothing_before(split: Split) -> None:
+    split.setup("alice")
+    split.setup("ca")
+    for answer in "ny":
+        terminal = spawn(split, "alice")
+        terminal.expect_exact("CA certificate sha256: ")
+        terminal.expect_exact("Does the CA machine show the same sha256? [y/N] ")
+        terminal.sendline(answer)
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        assert terminal.exitstatus == {"n": 2, "y": 0}[answer]
+        assert (split.machine("alice").work / "clients/alice" / AUTHORITY).exists() == (answer == "y")
+    terminal = spawn(split, "alice")
+    assert terminal.expect_exact(["same sha256?", pexpect.EOF]) == 1
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before the first answer", "later"])
+def test_a_certificate_that_the_ca_has_not_signed_is_not_taken(split: Split, first: bool) -> None:
+    split.setup("alice")
+    split.setup("ca")
+    if not first:
+        split.setup("alice")
+    file = split.carried / carried("clients/alice", CERTIFICATE)
+    good = file.read_bytes()
+    Eve(split).answer(file, "clients/alice")
+    done = split.setup("alice")
+    assert done.returncode == (5 if first else 0)
+    assert f"not taken: {file}: no CA that is trusted here has signed it\n" in done.stderr
+    assert first == ("awaited: client-certificate.pem of clients/alice" in done.stderr)
+    file.write_bytes(good)
+    assert split.setup("alice").returncode == 0
+
+
+def test_nothing_of_the_folder_reaches_the_terminal_or_what_check_prints(split: Split) -> None:
+    split.setup("alice")
+    split.setup("ca")
+    file = split.carried / carried("clients/alice", AUTHORITY)
+    good = file.read_text()
+    for text in ("\033]0;owned\007\033[2J\n", "x\nEND\ntouch pasted\n: <<END\n", f"{good}END\nreboot\n", "x" * 70_000):
+        file.write_text(text)
+        for words in ((), ("--check",)):
+            done = split.setup("alice", *words, check=False)
+            assert "not taken: " in done.stderr
+            said = done.stdout + done.stderr
+            assert [word for word in ("owned", "touch", "reboot", "\033", "x" * 100) if word in said] == []
+    file.write_text(good)
+    split.hand_over("alice")
+    assert (split.folder / "alice/.docker/ca.pem").read_text() == good
+
+
+@pytest.mark.parametrize("file", [REQUEST, CERTIFICATE, AUTHORITY])
+def test_the_folder_cannot_ask_for_a_pass_phrase(split: Split, file: str) -> None:
+    split.setup("alice")
+    split.setup("ca")
+    eve = Eve(split)
+    kind = "CERTIFICATE REQUEST" if file == REQUEST else "CERTIFICATE"
+    eve.openssl("ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", "key.pem")
+    eve.openssl("ec", "-in", "key.pem", "-aes256", "-passout", "pass:abcd", "-out", "trad.pem")
+    name, party = ("ca", "clients/bob") if file == REQUEST else ("alice", "clients/alice")
+    text = (split.folder / "eve/trad.pem").read_text().replace("EC PRIVATE KEY", kind)
+    (split.carried / carried(party, file)).write_text(text)
+    words = ("--passphrase-file", str(split.first.passphrase)) if name == "ca" else ()
+    terminal = spawn(split, name, "--yes", *words)
+    assert terminal.expect(["(?i)pass phrase", "not taken: .*, which is no file in PEM", pexpect.EOF]) == 1
+    assert terminal.expect(["(?i)pass phrase", pexpect.EOF]) == 1
+
+
+def test_a_bundle_that_was_cut_down_to_the_next_ca_is_not_taken(split: Split) -> None:
+    split.hand_over("alice")
+    split.run("ca", "ca/60-roll-over-ca.sh", "--passphrase-file", str(split.first.passphrase), "--begin")
+    split.hand_over("alice")
+    file = split.carried / carried("clients/alice", AUTHORITY)
+    honest = file.read_text()
+    installed = (split.folder / "alice/.docker/ca.pem").read_text()
+    end = "-----END CERTIFICATE-----\n"
+    for part in honest.split(end)[:-1]:
+        file.write_text(part + end)
+        done = split.setup("alice")
+        assert "setup.sh: taken: " not in done.stderr
+        assert (split.folder / "alice/.docker/ca.pem").read_text() == installed
+    file.write_text(honest)
+    assert "not taken" not in split.setup("alice").stderr
+
+
+def test_a_step_that_is_named_carries_for_its_party(split: Split) -> None:
+    done = split.run("bob", "setup.sh", "--exchange", str(split.carried), "clients/bob/10-request-certificate.sh")
+    assert done.returncode == 0, done.stderr
+    assert split.names() == [carried("clients/bob", REQUEST)]
+
+
+def test_a_folder_that_was_taken_away_in_the_middle_is_told(split: Split) -> None:
+    split.setup("alice")
+    split.setup("ca")
+    script = split.first.out / "ca/20-sign-servers.sh"
+    text = script.read_text()
+    away = f"if [[ ${{verb}} == apply ]]; then mv {split.carried}{{,.away}}; mkdir -m 0700 {split.carried}; fi\n"
+    changed = text.replace('sign_requests "$@"', f'{away}sign_requests "$@"', 1)
+    assert changed != text
+    script.write_text(changed)
+    sums = split.first.out / "SHA256SUMS"
+    old, new = (sha256(octets.encode()).hexdigest() for octets in (text, changed))
+    sums.write_text(sums.read_text().replace(old, new))
+    split.setup("bob")
+    done = split.setup("ca", check=False)
+    assert done.returncode == 1
+    assert f"{split.carried} was taken away or replaced meanwhile; this machine has done its part" in done.stderr
+    assert split.names() == []
+    script.write_text(text)
+    sums.write_text(sums.read_text().replace(new, old))
+    split.setup("bob")
+    split.setup("ca")
+    assert split.setup("bob").returncode == 0
+
+
+def test_undo_of_the_ca_takes_away_what_was_carried_to_it(split: Split) -> None:
+    split.setup("alice")
+    split.setup("ca")
+    for name in ("alice", "bob"):
+        request = split.machine("ca").work / f"clients/{name}/renewal/{REQUEST}"
+        request.parent.mkdir(mode=0o700, parents=True)
+        Eve(split).ask(request, name)
+    done = split.setup_undo()
+    assert done.returncode == 0, done.stderr
+    assert not split.machine("ca").work.exists()
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
@@ -296,13 +508,13 @@ def test_what_is_no_file_is_neither_read_nor_followed(split: Split, kind: str) -
         os.mkfifo(name)
     else:
         name.mkdir()
-    done = split.setup("ca", check=False)
-    assert done.returncode == 2
-    assert f"{name} is no file that " in done.stderr
-    assert not list(split.machine("ca").work.rglob("*.csr"))
+    split.setup("bob")
+    done = split.setup("ca")
+    assert f"not taken: {name}, which is no file in PEM that " in done.stderr
+    assert [path.parent.name for path in split.machine("ca").work.glob(f"clients/*/{CERTIFICATE}")] == ["bob"]
     name.rmdir() if kind == "folder" else name.unlink()
     name.write_bytes(good)
-    assert split.setup("ca").returncode == 5
+    assert "taken: client-request.csr of clients/alice\n" in split.setup("ca").stderr
 
 
 @pytest.mark.parametrize("suffix", ["", ".new"])
@@ -319,8 +531,7 @@ def test_nothing_is_written_through_a_link(split: Split, suffix: str, tmp_path: 
 def test_two_sites_with_parties_of_the_same_names_share_a_folder(split: Split, tmp_path: Path) -> None:
     folder = tmp_path / "other"
     folder.mkdir()
-    other = Split(folder, new_machine(folder, SITE.replace("Split CA", "Another CA")))
-    other.carried.symlink_to(split.carried)
+    other = Split(folder, new_machine(folder, SITE.replace("Split CA", "Another CA")), split.carried)
     for site in (split, other):
         site.setup("alice")
     for site in (split, other):
@@ -337,12 +548,15 @@ def bad_folder(split: Split, case: str) -> tuple[Path, str]:
         return split.folder / "none", "is no folder that "
     if case == "a file":
         return split.first.passphrase, "is no folder that "
+    if case == "a link":
+        (split.folder / "link").symlink_to(split.carried)
+        return split.folder / "link", f"a link leads from {split.folder}/link to {split.carried}: give that"
     inside = split.machine("alice").work / "stick"
     inside.mkdir(mode=0o700, parents=True)
     return (inside if case == "inside" else split.folder), "lie one in the other"
 
 
-@pytest.mark.parametrize("case", ["missing", "a file", "inside", "around"])
+@pytest.mark.parametrize("case", ["missing", "a file", "a link", "inside", "around"])
 def test_a_folder_that_does_not_fit_is_refused_before_anything_is_changed(split: Split, case: str) -> None:
     folder, reason = bad_folder(split, case)
     before = {*split.folder.rglob("*"), split.folder / "alice"}

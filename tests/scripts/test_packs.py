@@ -234,6 +234,47 @@ def test_a_list_of_signers_of_another_user_is_refused(ca: Unpacked, signed: Path
     ca.refuses(f"{signed} belongs to another user; take another one", "--check", "--signers", signed)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_list_of_signers_is_judged_where_it_is(ca: Unpacked, signed: Path, tmp_path: Path) -> None:
+    (tmp_path / "theirs/below").mkdir(parents=True)
+    (tmp_path / "theirs/signers").write_bytes(signed.read_bytes())
+    os.chown(tmp_path / "theirs", 65534, 65534)
+    (tmp_path / "link").symlink_to("theirs/below")
+    done = ca.setup("--check", "--signers", f"{tmp_path}/link/../signers")
+    assert done.returncode == 2
+    assert f"{tmp_path}/theirs" in done.stderr
+    os.chown(tmp_path / "theirs", 0, 0)
+    assert ca.setup("--check", "--signers", f"{tmp_path}/link/../signers").returncode == 3
+
+
+@pytest.mark.parametrize("name", ["", "lib", "ca"])
+def test_scripts_that_another_user_could_change_are_signed_by_nobody(ca: Unpacked, signed: Path, name: str) -> None:
+    folder = ca.out / name
+    folder.chmod(0o775)
+    ca.refuses(f"others can write to {folder}; run: chmod go-w {folder}", "--check", "--signers", signed)
+    assert ca.setup("--check").returncode == 3
+    folder.chmod(0o755)
+    assert ca.setup("--check", "--signers", signed).returncode == 3
+
+
+def test_a_signature_that_is_a_pipe_is_not_waited_for(ca: Unpacked, signed: Path) -> None:
+    signature = ca.out / "SHA256SUMS.sig"
+    signature.unlink()
+    os.mkfifo(signature)
+    ca.refuses(f"{signature} is no regular file", "--check", "--signers", signed)
+
+
+@pytest.mark.parametrize("name", ["README.md", "setup.sh"])
+def test_a_file_that_is_gone_with_its_line_is_missed(ca: Unpacked, name: str) -> None:
+    sums = ca.out / "SHA256SUMS"
+    sums.write_text("".join(line for line in sums.read_text().splitlines(keepends=True) if f"  {name}" not in line))
+    if name == "README.md":
+        (ca.out / name).unlink()
+    done = ca.setup("--yes")
+    assert (done.returncode, list(ca.home.iterdir())) == (2, [])
+    assert name in done.stderr
+
+
 def test_a_list_of_signers_has_to_be_there(ca: Unpacked, tmp_path: Path) -> None:
     ca.refuses(f"--signers: {tmp_path} is no file that can be read", "--signers", tmp_path)
     ca.refuses("--signers: none is no file that can be read", "--check", "--signers", "none")

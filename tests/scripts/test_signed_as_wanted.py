@@ -58,6 +58,18 @@ BASIC = "'basicConstraints = critical, CA:FALSE'"
 NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key"]
 
 
+@pytest.mark.parametrize(("seconds", "status"), [(0, 0), (1, 0), (60, 0), (61, 1), (-1, 1)])
+def test_openssl_may_read_the_clock_a_moment_later_for_the_end(machine: Machine, seconds: int, status: int) -> None:
+    """A certificate may be longer by seconds: here the script expects so many fewer."""
+    machine.run(CREATE)
+    machine.run(REQUEST)
+    script = machine.out / SIGN
+    text = script.read_text()
+    assert text.count("* 86400))\n  ((longer") == 1
+    script.write_text(text.replace("* 86400))\n  ((longer", f"* 86400 + {seconds}))\n  ((longer"))
+    assert machine.run(SIGN_SERVERS, check=False).returncode == status
+
+
 # KEY, NAME, SIGNS, USE and OTHER_USE stand for the party's own.
 @pytest.mark.parametrize("party", [pytest.param(SERVER, id="server"), pytest.param(CLIENT, id="client")])
 @pytest.mark.parametrize(

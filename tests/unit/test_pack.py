@@ -411,7 +411,19 @@ def with_other_times(octets: bytes) -> bytes:
     return stream.getvalue()
 
 
+def with_holes(octets: bytes) -> bytes:
+    """A file of a GNU archive that takes no room and would fill the memory."""
+    header = bytearray(octets[:512])
+    header[124:136], header[156:157], header[257:265] = b"%011o\0" % 0, b"S", b"ustar  \0"
+    header[386:482] = b"%011o\0%011o\0" % (2**33 - 1, 0) + bytes(72)
+    header[483:495] = b"%011o\0" % (2**33 - 1)
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + octets
+
+
 SPOILED = [
+    *(with_holes, lambda octets: bytes(10240)),
     *(append, with_link, with_file_outside, with_parent, with_setuid, with_other_times),
     *(lambda octets: octets[:-5000], lambda octets: b"", lambda octets: b"x" * 2000),
 ]

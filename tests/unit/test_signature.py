@@ -142,6 +142,11 @@ def test_what_is_not_as_it_was_rendered_is_not_signed(here: Path, what: str, sta
 # ---- What does not hold -----------------------------------------------------
 
 
+def test_a_signature_that_is_a_pipe_is_not_waited_for(here: Path) -> None:
+    os.mkfifo(here / "ca.tar.sig")
+    assert complaint(here) == "ca.tar.sig: is no regular file; get it again"
+
+
 def test_a_signature_that_is_missing(here: Path) -> None:
     assert complaint(here) == "ca.tar.sig: there is no signature (No such file or directory); get it from the sender"
 

@@ -178,7 +178,7 @@ def verify_pack(file: Path, octets: bytes) -> Verified:
     try:
         files = [Rendered(one.path.removeprefix(TOP), one.octets, one.mode) for one in tar_files(octets)]
         names = {one.path for one in files if _PATH.fullmatch(one.path) and one.mode == _mode(one.path)}
-        if len(names) != len(files) or _tar(files) != octets:
+        if len(names) != len(files) or not {SUMS, MANIFEST} <= names or _tar(files) != octets:
             raise ValueError
     except ValueError:
         raise FolderError(f"{file}: is no pack as dockseal makes it, or was changed; get it again") from None

@@ -92,6 +92,8 @@ def check_signature(file: Path, octets: bytes, signers: Path, identity: str | No
     path = signature_file(file)
     if not signers.is_file():
         raise UsageError(f"{signers}: there is no such file; name the list of those whose signatures you accept")
+    if path.exists() and not path.is_file():
+        raise SignatureError(f"{path}: is no regular file; get it again")
     try:
         found = namespace_of(path.read_bytes())
     except OSError as error:

@@ -24,10 +24,16 @@ def tar_octets(files: Iterable[Rendered]) -> bytes:
 
 
 def tar_files(octets: bytes) -> list[Rendered]:
-    """Return the regular files of an archive; raise ValueError when it is none. What else is in it is not looked at."""
+    """Return the regular files of an archive; raise ValueError when it is none. What else is in it is not looked at.
+
+    A member that would be larger than the archive, as one with holes is, makes it none.
+    """
     try:
         with tarfile.open(fileobj=io.BytesIO(octets), mode="r:") as archive:
-            found = [(member, archive.extractfile(member)) for member in archive if member.isreg()]
+            members = [member for member in archive if member.isreg()]
+            if any(member.issparse() or member.size > len(octets) for member in members):
+                raise ValueError
+            found = [(member, archive.extractfile(member)) for member in members]
             return [Rendered(member.name, file.read(), member.mode) for member, file in found if file is not None]
     except (tarfile.TarError, EOFError, OSError):
         raise ValueError from None
