@@ -467,6 +467,14 @@ wait_for() { # wait_for NAME
 
 # ---- The verbs --------------------------------------------------------------
 
+# Where the key is on another machine, the request was carried here.
+undo_carried_request() { # undo_carried_request FOLDER PART
+  if [[ ! -e $1/${key_file} ]]; then
+    remove_file "$2/${request_file}"
+    remove_file "$2/${request_file}.new"
+  fi
+}
+
 undo_signing() {
   local name folder part
   for name in "${parties[@]}"; do
@@ -479,11 +487,7 @@ undo_signing() {
       remove_file "${part}/${ca_certificate_file}.new"
       undo_working_files "${part}/${certificate_file}" \
         "${part}/${ca_certificate_file}"
-      # Where the key is on another machine, it was carried here.
-      if [[ ! -e ${folder}/${key_file} ]]; then
-        remove_file "${part}/${request_file}"
-        remove_file "${part}/${request_file}.new"
-      fi
+      undo_carried_request "${folder}" "${part}"
     done
     undo_folder "${folder}/renewal"
     undo_folder "${folder}"

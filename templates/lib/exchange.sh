@@ -23,22 +23,24 @@ carried_name() { # carried_name PARTY FILE
   printf '%s\n' "${name//\//+}"
 }
 
-# Prints a file in DIR as text: without the carriage returns of another system,
-# not longer than a request or a certificate may be, and nothing that could not
-# be in PEM. No link is followed, and no pipe waited for. Of what has a colon
+# Prints a file in DIR as text, without the carriage returns of another system;
+# false where it is longer than a request or a certificate may be, or could not
+# be PEM. No link is followed, and no pipe waited for. Of what has a colon
 # openssl might ask for a pass phrase.
-text_in() { # text_in NAME
+carried_text() { # carried_text NAME
   local text
-  if [[ ! -e $1 && ! -L $1 ]]; then return; fi
-  if [[ -f $1 && ! -L $1 ]] && text=$(
+  if [[ ! -f $1 || -L $1 ]]; then return 1; fi
+  text=$(
     timeout 10 dd if="./$1" iflag=nofollow,nonblock,fullblock bs=65536 \
       count=1 status=none 2>/dev/null | tr -d '\0\r'
-  ) && [[ -z $(tr -d 'A-Za-z0-9+/=\n \-' <<<"${text}") ]]; then
+  ) && [[ -z $(tr -d 'A-Za-z0-9+/=\n \-' <<<"${text}") ]] &&
     printf '%s\n' "${text}"
-  else
-    note "not taken: ${exchange}/$1, which is no file in PEM that" \
-      "$(user_name) may read"
-  fi
+}
+
+text_in() { # text_in NAME
+  if [[ ! -e $1 && ! -L $1 ]]; then return; fi
+  carried_text "$1" || note "not taken: ${exchange}/$1, which is no file in" \
+    "PEM that $(user_name) may read"
 }
 
 is_same_carried() { # is_same_carried FILE NAME
@@ -104,11 +106,21 @@ why_not_of_party() { # why_not_of_party PARTY CERTIFICATE CA...
   local name text
   for name in "$2" "renewal/$2"; do
     for text in "$(cat -- "${dir}/$1/${name}" 2>/dev/null || true)" \
-      "$(text_in "$(carried_name "$1" "${name}")" 2>/dev/null)"; do
+      "$(carried_text "$(carried_name "$1" "${name}")" || true)"; do
       if is_signed_by_any "${text}" "${@:3}"; then return; fi
     done
   done
   printf 'none of its CAs has signed the certificate of this party\n'
+}
+
+# Prints why its caller's roots and announcements are not taken, or nothing.
+why_not_here() { # why_not_here PARTY CERTIFICATE
+  local problem='' file=${dir}/$1/${ca_certificate}
+  if [[ -e ${file} ]]; then problem=$(why_not_ours "${file}"); fi
+  if [[ -z ${problem} ]]; then
+    problem=$(why_not_of_party "$@" "${roots[@]}")
+  fi
+  [[ -z ${problem} ]] || printf '%s\n' "${problem}"
 }
 
 # Where nothing is trusted yet, only people can tell whose CA it is.
@@ -122,10 +134,12 @@ confirm_authorities() { # confirm_authorities CA...
 
 # Leaves in roots the CAs that this party trusts from then on.
 take_authorities() { # take_authorities PARTY CERTIFICATE; sets roots
-  local text name problem='' file=${dir}/$1/${ca_certificate}
+  local name text='' problem='' file=${dir}/$1/${ca_certificate}
   local -a certificates=() announcements=()
   name=$(carried_name "$1" "${ca_certificate}")
-  text=$(text_in "${name}")
+  if [[ -e ${dir}/$1/$2 || -e $(carried_name "$1" "$2") ]]; then
+    text=$(text_in "${name}")
+  fi
   if [[ -n ${text} ]] && ! is_text_of "${text}" "${file}" &&
     ! is_earlier_bundle "${text}" "${file}"; then
     if split_certificates "${text}"; then
@@ -134,12 +148,7 @@ take_authorities() { # take_authorities PARTY CERTIFICATE; sets roots
     else
       problem='it holds something else than certificates'
     fi
-    if [[ -z ${problem} && -e ${file} ]]; then
-      problem=$(why_not_ours "${file}")
-    fi
-    if [[ -z ${problem} ]]; then
-      problem=$(why_not_of_party "$@" "${roots[@]}")
-    fi
+    if [[ -z ${problem} ]]; then problem=$(why_not_here "$@"); fi
     if [[ -z ${problem} ]]; then
       if [[ ! -e ${file} ]]; then confirm_authorities "${roots[@]}"; fi
       write_file "${file}" 0644 "$(printf '%s\n' "${certificates[@]}")"
@@ -213,7 +222,7 @@ take_answers() { # take_answers PARTY KEY REQUEST CERTIFICATE
 # True when the CA has answered a request that lies in DIR, by its key.
 is_answered() { # is_answered PARTY REQUEST CERTIFICATE
   local text
-  text=$(text_in "$(carried_name "$1" "$2")" 2>/dev/null)
+  text=$(carried_text "$(carried_name "$1" "$2")" || true)
   [[ -n ${text} && -f ${dir}/$1/$3 && $(openssl req -noout -pubkey \
     -config "${lib}/openssl.cnf" <<<"${text}" 2>/dev/null) == "$(
     public_key_of "${dir}/$1/$3"
@@ -335,8 +344,16 @@ leave_request() { # leave_request PARTY REQUEST CERTIFICATE
   fi
 }
 
+# Of a first request that is still here with the certificate's key, the answer
+# was lost on its way: it is not signed again.
 leave_answer() { # leave_answer PARTY REQUEST CERTIFICATE
-  if [[ -e ${dir}/$1/$2 ]]; then return; fi
+  local request=${dir}/$1/$2
+  if [[ -e ${request} ]] && { [[ $2 == renewal/* || ! -e ${dir}/$1/$3 ]] ||
+    [[ $(key_of_request "${request}") != "$(
+      public_key_of "${dir}/$1/$3"
+    )" ]]; }; then
+    return
+  fi
   leave_file "$1" "$3"
   if is_answered "$@"; then remove_carried "$1" "$2"; fi
 }

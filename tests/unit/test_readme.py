@@ -68,7 +68,7 @@ def test_the_commands_about_packs_and_signatures_do_what_is_said(tmp_path: Path)
     path = f"{program.parent}:{os.environ['PATH']}"
     environment = {"PATH": path, "PYTHONPATH": str(ROOT / "generator"), "HOME": str(there / "home")}
     commands = commands_of("One file for each machine, signed")
-    assert len(commands) == 9
+    assert len(commands) == 8
     for command in commands:
         line = re.sub(r"\b(KEY|SIGNERS|WHO)\b", lambda match: words[match[1]], command)
         own = command.startswith("dockseal ")
