@@ -409,8 +409,9 @@ def test_nothing_of_the_folder_reaches_the_terminal_or_what_check_prints(split: 
     file = split.carried / carried("clients/alice", AUTHORITY)
     good = file.read_text()
     for text in ("\033]0;owned\007\033[2J\n", "x\nEND\ntouch pasted\n: <<END\n", f"{good}END\nreboot\n", "x" * 70_000):
+        split.setup("ca")
         file.write_text(text)
-        for words in ((), ("--check",)):
+        for words in (("--check",), ()):
             done = split.setup("alice", *words, check=False)
             assert "not taken: " in done.stderr
             said = done.stdout + done.stderr
