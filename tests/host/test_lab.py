@@ -75,6 +75,7 @@ def test_past_the_engine_a_command_has_what_the_engine_gives_it(host: Host) -> N
     assert host.entry is not None
     quick, usual = (one.bash(script, check=False) for one in (host, replace(host, entry=None)))
     assert (quick.status, quick.stdout, quick.stderr) == (3, usual.stdout, usual.stderr)
+    assert [one.bash("kill -KILL $$", check=False).status for one in (host, replace(host, entry=None))] == [137, 137]
     assert host.run(["env"], env={"ONE": "1"}).stdout.splitlines().count("ONE=1") == 1
     assert host.run(["pwd"], cwd="/etc").stdout == "/etc\n"
     assert host.run(["id", "--user"], user="nobody").stdout == "65534\n"

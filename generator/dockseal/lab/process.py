@@ -14,7 +14,7 @@ class Result:
     """What a command came back with."""
 
     argv: tuple[str, ...]
-    status: int
+    status: int  # as a shell says it: 128 and the signal's number where one ended it
     octets: bytes  # standard output as it came
     stderr: str
 
@@ -61,7 +61,8 @@ def run(
         said = (error.stderr or b"") + (error.stdout or b"")
         text = said.decode(errors="replace").strip()
         raise LabError(f"{' '.join(name)}: no end after {timeout:g} s\n{text}".rstrip()) from error
-    result = Result(name, done.returncode, done.stdout, done.stderr.decode(errors="replace"))
+    status = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    result = Result(name, status, done.stdout, done.stderr.decode(errors="replace"))
     if check and result.status != 0:
         raise CommandFailed(name, result.status, result.output)
     return result
