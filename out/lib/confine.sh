@@ -54,19 +54,29 @@ list_descriptors() {
   done
 }
 
+# Keeps what systemd says of a unit: each property in a file of its own.
+keep_properties() { # keep_properties UNIT
+  local line
+  while IFS= read -r line; do
+    if [[ ${line} =~ ^[A-Za-z0-9]+= ]]; then
+      printf '%s\n' "${line#*=}" >>"${facts}/$1.${line%%=*}"
+    fi
+  done < <(TZ=UTC systemctl show --all "$1")
+}
+
 # Asks, as root, what cannot be asked from the sandbox: who can ask systemd can
 # also tell it what to do, and who sees what processes have open can take it.
 ask_outside() {
   local unit pid
   local -a triggers
-  TZ=UTC systemctl show --all docker.service >"${facts}/docker.service"
+  keep_properties docker.service
   pid=$(daemon_property MainPID)
   # One that starts again and again may be gone.
   cat -- "/proc/${pid}/cmdline" >"${facts}/cmdline" 2>/dev/null || true
   cat -- "/proc/${pid}/stat" >"${facts}/stat" 2>/dev/null || true
   read -r -a triggers < <(daemon_property TriggeredBy)
   for unit in docker.socket "${triggers[@]}"; do
-    systemctl show --all "${unit}" >"${facts}/${unit}"
+    if [[ ! -e ${facts}/${unit}.Id ]]; then keep_properties "${unit}"; fi
   done
   systemctl show --property=UnitPath --value >"${facts}/unit-path"
   systemctl list-sockets --all --full --no-legend >"${facts}/sockets"

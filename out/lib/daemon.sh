@@ -2,17 +2,11 @@
 
 # Prints what systemd says of a unit. In the sandbox it was asked before.
 unit_property() { # unit_property UNIT PROPERTY
-  local text
   if [[ -z ${facts} ]]; then
     systemctl show --property "$2" --value "$1"
-    return
+  elif [[ -e ${facts}/$1.$2 ]]; then
+    cat -- "${facts}/$1.$2"
   fi
-  text=$'\n'$(<"${facts}/$1")$'\n'
-  while [[ ${text} == *$'\n'"$2="* ]]; do
-    text=${text#*$'\n'"$2="}
-    printf '%s\n' "${text%%$'\n'*}"
-    text=$'\n'${text#*$'\n'}
-  done
 }
 
 daemon_property() { # daemon_property PROPERTY

@@ -25,7 +25,7 @@ NAMED = {
 # What they make is there only while the script runs.
 TEMPORARY = {
     "back-up-ca.sh": {"archive_problem", "copy_authority", "main", "write_back_up"},
-    "confine.sh": {"ask_outside", "close_facts", "open_facts", "remove_stale_facts"},
+    "confine.sh": {"ask_outside", "keep_properties", "close_facts", "open_facts", "remove_stale_facts"},
     "confine_verification.sh": {"ask_as_client", "ask_docker_first", "look_as_daemon"},
     "impostor.sh": {"make_another_ca", "make_impostor", "start_impostor"},
     "measure_docker.sh": {"ask_impostor", "link_context", "link_context_files", "link_own_files"},
