@@ -13,7 +13,7 @@ from pathlib import Path
 NAMESPACES = {"mount": "mnt", "uts": "uts", "ipc": "ipc", "net": "net", "pid": "pid", "cgroup": "cgroup"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entry:
     """The open namespaces of one container, and the environment that `docker exec` gives its commands.
 
