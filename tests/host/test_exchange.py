@@ -106,6 +106,7 @@ def test_nothing_private_was_carried(carried: Carried) -> None:
     assert not [name for name, octets in carried.stick.holds.items() if b"PRIVATE" in octets]
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_full_stick_is_named_and_loses_nothing(carried: Carried) -> None:
     host = carried.machines[HOST]
     host.run(["bash", f"out/{HOST}/10-request-certificate.sh", "--renew"])
@@ -122,6 +123,7 @@ def test_a_full_stick_is_named_and_loses_nothing(carried: Carried) -> None:
     assert carried.exchange(HOST).status == 0
 
 
+@pytest.mark.one_release("bullseye")
 def test_a_stick_that_has_become_read_only_is_named(carried: Carried) -> None:
     host = carried.machines[CLIENT]
     host.run(["bash", f"out/{CLIENT}/10-request-certificate.sh", "--renew"])
@@ -136,6 +138,7 @@ def test_a_stick_that_has_become_read_only_is_named(carried: Carried) -> None:
     assert carried.exchange(CLIENT).status == 0
 
 
+@pytest.mark.one_release("bullseye")
 def test_nothing_is_asked_of_the_stick_that_fat_has_not(carried: Carried, tmp_path: Path) -> None:
     host = carried.machines[HOST]
     host.run(["bash", f"out/{HOST}/10-request-certificate.sh", "--renew"])
